@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// Table of contents of smmulab._core. The module is private: users see the Python package.
+#include "python/bindings/register.hpp"
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "C++ half of smmulab; use the package smmulab instead.";
+  smmulab::bindings::register_errors(m);
+  smmulab::bindings::register_build_info(m);
+}

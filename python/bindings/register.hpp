@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of the extension module, one register_*.cpp each. module.cpp calls them in order: a
+// part that names a type of another one comes after it.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace smmulab::bindings {
+
+void register_build_info(pybind11::module_& m);
+void register_errors(pybind11::module_& m);
+
+}  // namespace smmulab::bindings

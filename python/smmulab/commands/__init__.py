@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs of the command line, in one table; each is carried out by a module of this package.
+
+Such a module has two functions: ``configure(parser)`` adds the arguments, ``run(args)`` does the
+work and returns the exit code. It is imported only when its verb is used, so it may import pandas
+or matplotlib at the top and the other verbs still start fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+
+class CommandModule(Protocol):
+    """What a module that carries out a command offers."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments to its parser."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; return the exit code."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One verb: its name, a line for ``smmulab --help``, and the module that carries it out."""
+
+    name: str
+    summary: str
+    module: str
+
+    def load(self) -> CommandModule:
+        """Import the module."""
+        return cast(CommandModule, importlib.import_module(self.module))
+
+
+# In the order of --help.
+COMMANDS: tuple[Command, ...] = ()
