@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/linux/lock.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "models/linux/machine.hpp"
+#include "sim/error.hpp"
+
+namespace smmulab::lnx {
+
+LockClass& LockRegistry::get(std::string_view name, LockKind kind) {
+  const auto it = std::find_if(classes_.begin(), classes_.end(),
+                               [name](const LockClass& c) { return c.name == name; });
+  if (it != classes_.end()) {
+    return *it;
+  }
+  return classes_.emplace_back(LockClass{.name = std::string(name),
+                                         .kind = kind,
+                                         .id = static_cast<std::uint32_t>(classes_.size()),
+                                         .instances = 0,
+                                         .elided = false,
+                                         .stat = {}});
+}
+
+LockBase::LockBase(Machine& machine, LockClass& cls)
+    : machine_(&machine), class_(&cls), instance_(cls.instances++) {}
+
+std::string LockBase::wait_name() const {
+  return fmt::format("{}#{}", class_->name, instance_);
+}
+
+record_event::LockUse LockBase::record_use(Record& record, LockMode mode, unsigned subclass) {
+  if (record_id_ == kNoRecordId) {
+    record_id_ = record.intern_lock(class_->name, std::to_string(instance_)).value();
+  }
+  return {RecordLock{record_id_}, mode, static_cast<std::uint8_t>(subclass)};
+}
+
+void LockBase::note_request(Thread& t, LockMode mode, unsigned subclass) {
+  for (const HeldLock& held : t.held()) {
+    if (held.lock == this) {
+      throw ModelError(fmt::format("thread {} takes {} while it holds it", t.name(), wait_name()));
+    }
+  }
+  if (Record* record = machine_->record()) [[unlikely]] {
+    record->append(record_event::lock_request(machine_->now(), t.record_id(),
+                                              record_use(*record, mode, subclass)));
+  }
+}
+
+void LockBase::note_acquired(Thread& t, LockMode mode, unsigned subclass, const Acquisition& how) {
+  const SimTime now = machine_->now();
+  const Ps wait = how.contended ? now - how.asked : Ps{0};
+  const Ps spin = std::min(how.spin, wait);
+  if (how.contended) {
+    class_->stat.on_contended(how.bounced, mode);
+    if (!stat_) {
+      stat_ = std::make_unique<LockStat>();
+    }
+    stat_->on_contended(how.bounced, mode);
+  }
+  class_->stat.on_acquire(spin, wait - spin, how.contended, how.bounced, mode);
+  if (stat_) {
+    stat_->on_acquire(spin, wait - spin, how.contended, how.bounced, mode);
+  }
+  t.held().push_back({this, now, mode, static_cast<std::uint8_t>(subclass)});
+  if (Record* record = machine_->record()) [[unlikely]] {
+    std::uint16_t flags = 0;
+    if (how.contended) {
+      flags |= record_flag::kContended;
+    }
+    if (spin > Ps{0}) {
+      flags |= record_flag::kSpun;
+    }
+    if (how.slept) {
+      flags |= record_flag::kSlept;
+    }
+    record->append(record_event::lock_acquire(now, t.record_id(),
+                                              record_use(*record, mode, subclass), flags, spin));
+  }
+}
+
+void LockBase::note_release(Thread& t, LockMode mode) {
+  auto& held = t.held();
+  const auto it = std::find_if(held.rbegin(), held.rend(),
+                               [this](const HeldLock& h) { return h.lock == this; });
+  if (it == held.rend() || it->mode != mode) {
+    std::string holders = "nobody";
+    std::vector<const Process*> owners;
+    wait_holders(owners);
+    if (!owners.empty() && owners.front() != nullptr) {
+      holders = "thread " + owners.front()->name();
+    }
+    throw ModelError(fmt::format("thread {} releases {}, which it does not hold (held by {})",
+                                 t.name(), wait_name(), holders));
+  }
+  const SimTime now = machine_->now();
+  const Ps hold = now - it->since;
+  const unsigned subclass = it->subclass;
+  held.erase(std::next(it).base());
+  class_->stat.on_release(hold, mode);
+  if (stat_) {
+    stat_->on_release(hold, mode);
+  }
+  if (Record* record = machine_->record()) [[unlikely]] {
+    record->append(
+        record_event::lock_release(now, t.record_id(), record_use(*record, mode, subclass)));
+  }
+}
+
+}  // namespace smmulab::lnx

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/linux/machine.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "sim/error.hpp"
+
+namespace smmulab::lnx {
+
+std::string Cpu::wait_name() const {
+  return fmt::format("cpu {}", index_);
+}
+
+void Cpu::wait_holders(std::vector<const Process*>& out) const {
+  if (current_ != nullptr) {
+    out.push_back(current_->process());
+  }
+}
+
+Machine::Machine(Engine& engine, const LinuxParams& params, Topology topology)
+    : engine_(engine), params_(params), topology_(std::move(topology)) {
+  for (std::uint32_t i = 0; i < topology_.size(); ++i) {
+    cpus_.emplace_back(i);
+  }
+}
+
+Thread& Machine::spawn_thread(std::string name, std::uint32_t affinity,
+                              const std::function<Task<void>(Thread&)>& body) {
+  if (affinity != kAnyCpu && affinity >= cpus_.size()) {
+    throw ConfigError(fmt::format("thread {} is pinned to CPU {}, but there are {} CPUs", name,
+                                  affinity, cpus_.size()));
+  }
+  Thread& t = threads_.emplace_back(*this, static_cast<std::uint32_t>(threads_.size()),
+                                    std::move(name), affinity);
+  t.cpu_ = &cpus_[affinity == kAnyCpu ? t.id_ % cpus_.size() : affinity];
+  if (record_ != nullptr) {
+    t.record_id_ = record_->intern_thread(t.name_);
+  }
+  t.process_ = &engine_.spawn(thread_main(t, body), {.name = t.name_, .component = "threads"});
+  return t;
+}
+
+Task<void> Machine::thread_main(Thread& t, std::function<Task<void>(Thread&)> body) {
+  enqueue(select_cpu(t), t);
+  co_await t.wait_for_cpu();
+  co_await body(t);
+  co_await t.run();
+  SMMULAB_CHECK(t.held_.empty(), "thread " + t.name_ + " ended with locks held");
+  t.state_ = Thread::State::kDone;
+  t.leave_cpu();
+}
+
+void Machine::wake(Thread& t, Ps after) {
+  if (t.state_ == Thread::State::kSleeping) {
+    enqueue(select_cpu(t), t, after);
+  } else if (t.about_to_sleep_) {
+    t.woken_ = true;
+  }
+}
+
+// The last CPU if idle, else an idle one as near as possible, else the last CPU
+// [kernel/sched/fair.c select_task_rq_fair, reduced].
+Cpu& Machine::select_cpu(const Thread& t) {
+  Cpu& last = *t.cpu_;
+  if (t.affinity_ != kAnyCpu || (last.current_ == nullptr && last.queue_.empty())) {
+    return last;
+  }
+  Cpu* best = &last;
+  Ps best_distance = Ps::max();
+  for (Cpu& cpu : cpus_) {
+    if (cpu.current_ == nullptr && cpu.queue_.empty()) {
+      const Ps distance = transfer(last.index_, cpu.index_);
+      if (distance < best_distance) {
+        best = &cpu;
+        best_distance = distance;
+      }
+    }
+  }
+  if (best_distance != Ps::max()) {
+    return *best;
+  }
+  for (Cpu& cpu : cpus_) {
+    if (cpu.queue_.size() < best->queue_.size()) {
+      best = &cpu;
+    }
+  }
+  return *best;
+}
+
+void Machine::insert(Cpu& cpu, Thread& t) {
+  // vruntime counts from its CPU's own origin [place_entity(), migrate_task_rq_fair()].
+  t.vruntime_ += cpu.min_vruntime_ - t.cpu_->min_vruntime_;
+  t.cpu_ = &cpu;
+  t.state_ = Thread::State::kRunnable;
+  t.ready_since_ = now();
+  t.vruntime_ = std::max(t.vruntime_, cpu.min_vruntime_);
+  // Least vruntime at the back; of equals the earlier arrival runs first.
+  const auto place = std::find_if(cpu.queue_.begin(), cpu.queue_.end(), [&t](const Thread* other) {
+    return other->vruntime_ <= t.vruntime_;
+  });
+  cpu.queue_.insert(place, &t);
+}
+
+void Machine::enqueue(Cpu& cpu, Thread& t, Ps after) {
+  insert(cpu, t);
+  if (cpu.current_ == nullptr) {
+    dispatch(cpu, after + params_.sched.wake_latency);
+    return;
+  }
+  if (cpu.resched_at_ == kTimeMax) {
+    // The running task may use up its slice; after that the enqueue itself asks for it
+    // [RUN_TO_PARITY, update_deadline()].
+    cpu.resched_at_ = now() >= cpu.slice_end_ ? now() : tick_at_or_after(cpu.slice_end_);
+    Thread& running = *cpu.current_;
+    if ((running.spinning_ || running.split_run_) && running.process_->parked()) {
+      engine_.unpark(*running.process_);  // it waits with a deadline that is now wrong
+    }
+  }
+}
+
+void Machine::dispatch(Cpu& cpu, Ps latency) {
+  Thread& next = *cpu.queue_.back();
+  cpu.queue_.pop_back();
+  cpu.current_ = &next;
+  next.granted_ = true;
+  next.grant_latency_ = latency;
+  if (next.process_ != nullptr && next.process_->parked()) {
+    engine_.unpark(*next.process_);
+  }
+}
+
+// Going idle: take a thread that may run here from the longest queue.
+void Machine::pull_work(Cpu& idle) {
+  Cpu* busiest = nullptr;
+  for (Cpu& cpu : cpus_) {
+    const bool movable = std::any_of(cpu.queue_.begin(), cpu.queue_.end(),
+                                     [](const Thread* t) { return t->affinity_ == kAnyCpu; });
+    if (movable && (busiest == nullptr || cpu.queue_.size() > busiest->queue_.size())) {
+      busiest = &cpu;
+    }
+  }
+  if (busiest == nullptr) {
+    return;
+  }
+  const auto it = std::find_if(busiest->queue_.rbegin(), busiest->queue_.rend(),
+                               [](const Thread* t) { return t->affinity_ == kAnyCpu; });
+  Thread& t = **it;
+  busiest->queue_.erase(std::next(it).base());
+  if (busiest->queue_.empty()) {
+    busiest->resched_at_ = kTimeMax;
+  }
+  const SimTime since = t.ready_since_;
+  insert(idle, t);
+  t.ready_since_ = since;
+  dispatch(idle, Ps{0});
+}
+
+void Machine::start_slice(Cpu& cpu) {
+  cpu.slice_end_ = now() + params_.sched.slice;
+  cpu.resched_at_ = cpu.queue_.empty() ? kTimeMax : tick_at_or_after(cpu.slice_end_);
+}
+
+SimTime Machine::tick_at_or_after(SimTime t) const {
+  const Ps tick = params_.sched.tick;
+  const Ps over = t.time_since_epoch() % tick;
+  return over == Ps{0} ? t : t + (tick - over);
+}
+
+SimTime Machine::tick_after(SimTime t) const {
+  return tick_at_or_after(t + Ps{1});
+}
+
+bool Machine::host_taken_by_other(const Cpu& cpu) const {
+  return host_ != &cpu;
+}
+
+void Machine::host_request(Cpu& cpu) {
+  cpu.want_ = Cpu::Want::kWork;
+  if (host_ == nullptr) {
+    host_ = &cpu;
+  }
+}
+
+// The host thread goes to the next CPU, in turn, that has work; CPUs that spin on the way burn a
+// turn each. If none has work it stays free: spinning alone changes nothing until a timer does.
+void Machine::host_pass(Cpu& from, bool wants_more) {
+  from.want_ = wants_more ? Cpu::Want::kWork : Cpu::Want::kNothing;
+  if (host_ != &from) {
+    return;
+  }
+  host_ = nullptr;
+  Ps after{0};
+  for (std::uint32_t i = 1; i <= cpus_.size(); ++i) {
+    Cpu& cpu = cpus_[(from.index_ + i) % cpus_.size()];
+    if (cpu.want_ == Cpu::Want::kSpin) {
+      after += params_.sched.spin_turn + params_.sched.relax_switch;
+    } else if (cpu.want_ == Cpu::Want::kWork) {
+      host_grant(cpu, &cpu == &from ? after : after + params_.sched.relax_switch);
+      return;
+    }
+  }
+}
+
+void Machine::host_grant(Cpu& cpu, Ps after) {
+  host_ = &cpu;
+  Process* process = cpu.current_->process_;
+  if (process->parked()) {
+    engine_.unpark(*process, after);
+  } else {
+    cpu.current_->charge(after);
+  }
+}
+
+}  // namespace smmulab::lnx

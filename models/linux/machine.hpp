@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Machine: CPUs, their run queues, the threads on them and the lock classes: what one running
+// kernel is to the models above. "multiplexed" machines: all CPUs share one host thread, as under
+// QEMU TCG -icount (one thread, round robin) or a hypervisor that over-commits. A CPU keeps the
+// host thread until it executes a relax hint (cpu_relax() in a polling or spinning loop), idles, or
+// a timer tick falls due [QEMU 7.2 accel/tcg/tcg-accel-ops-rr.c: the loop leaves a CPU at
+// EXCP_YIELD, halt, or when the instruction budget up to the next timer is used up]. Not modelled:
+// interrupts' cost, SMT, frequency.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/linux/cache_line.hpp"
+#include "models/linux/lock.hpp"
+#include "models/linux/params.hpp"
+#include "models/linux/thread.hpp"
+#include "models/linux/topology.hpp"
+#include "sim/engine.hpp"
+#include "sim/record.hpp"
+
+namespace smmulab::lnx {
+
+class Cpu : public Waitable {
+ public:
+  explicit Cpu(std::uint32_t index) : index_(index) {}
+  [[nodiscard]] std::uint32_t index() const { return index_; }
+  [[nodiscard]] Thread* current() const { return current_; }
+  [[nodiscard]] std::size_t queued() const { return queue_.size(); }
+  [[nodiscard]] std::string wait_name() const override;
+  void wait_holders(std::vector<const Process*>& out) const override;
+
+ private:
+  friend class Machine;
+  friend class Thread;
+  enum class Want : std::uint8_t { kNothing, kWork, kSpin };
+
+  std::uint32_t index_;
+  Want want_ = Want::kNothing;  // multiplexed: what it would do with the host thread
+  Thread* current_ = nullptr;
+  std::vector<Thread*> queue_;  // runnable, least vruntime last
+  SimTime slice_end_{};
+  SimTime resched_at_ = kTimeMax;  // from then on need_resched() is set
+  Ps min_vruntime_{0};
+};
+
+class Machine {
+ public:
+  Machine(Engine& engine, const LinuxParams& params, Topology topology);
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  [[nodiscard]] Engine& engine() const { return engine_; }
+  [[nodiscard]] SimTime now() const { return engine_.now(); }
+  [[nodiscard]] const LinuxParams& params() const { return params_; }
+  [[nodiscard]] const Topology& topology() const { return topology_; }
+  [[nodiscard]] LockRegistry& locks() { return locks_; }
+  [[nodiscard]] const std::deque<Thread>& threads() const { return threads_; }
+  [[nodiscard]] std::size_t cpu_count() const { return cpus_.size(); }
+  [[nodiscard]] const Cpu& cpu(std::uint32_t index) const { return cpus_[index]; }
+  void set_record(Record* record) { record_ = record; }
+  [[nodiscard]] Record* record() const { return record_; }
+
+  // A thread that runs `body` and ends. `affinity`: its only CPU, or kAnyCpu.
+  // Throws ConfigError if there is no such CPU.
+  Thread& spawn_thread(std::string name, std::uint32_t affinity,
+                       const std::function<Task<void>(Thread&)>& body);
+  // Makes a sleeping thread runnable (or cancels a sleep it prepares). The waker is charged by the
+  // caller; `after`: what it does before this wake-up, when it wakes several in a row.
+  void wake(Thread& t, Ps after = Ps{0});
+
+  // CPU time until `t` has exclusive access to the line.
+  [[nodiscard]] Ps line_access(Thread& t, CacheLine& line) const {
+    return line.access(now(), t.cpu_index(), params_.line, topology_);
+  }
+  [[nodiscard]] Ps transfer(std::uint32_t from, std::uint32_t to) const {
+    return transfer_cost(params_.line, topology_, from, to);
+  }
+
+ private:
+  friend class Thread;
+
+  Task<void> thread_main(Thread& t, std::function<Task<void>(Thread&)> body);
+  [[nodiscard]] Cpu& select_cpu(const Thread& t);
+  void enqueue(Cpu& cpu, Thread& t, Ps after = Ps{0});
+  void insert(Cpu& cpu, Thread& t);
+  void dispatch(Cpu& cpu, Ps latency);
+  void pull_work(Cpu& idle);
+  void start_slice(Cpu& cpu);
+  [[nodiscard]] SimTime tick_at_or_after(SimTime t) const;
+  [[nodiscard]] SimTime tick_after(SimTime t) const;
+
+  // Multiplexed machines: who has the host thread.
+  [[nodiscard]] bool host_taken_by_other(const Cpu& cpu) const;
+  void host_request(Cpu& cpu);
+  void host_pass(Cpu& from, bool wants_more);
+  void host_grant(Cpu& cpu, Ps after);
+
+  Engine& engine_;
+  const LinuxParams& params_;
+  Topology topology_;
+  std::deque<Cpu> cpus_;
+  std::deque<Thread> threads_;
+  LockRegistry locks_;
+  Record* record_ = nullptr;
+  Cpu* host_ = nullptr;  // multiplexed: the CPU that has the host thread
+};
+
+// co_await thread.run(cost): one delay in the common case, no coroutine frame.
+struct Thread::RunAwaiter {
+  Thread& thread;
+  Ps cost;
+  Task<void> slow;
+
+  [[nodiscard]] bool await_ready() {
+    cost += std::exchange(thread.debt_, Ps{0});
+    return cost == Ps{0};
+  }
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<> h) {
+    if (!thread.interruptible_run()) [[likely]] {
+      if (thread.machine_->engine().delay(cost).await_suspend(h)) {
+        return std::noop_coroutine();
+      }
+      return h;
+    }
+    slow = thread.run_slow(cost, false);
+    return slow.await_suspend(h);
+  }
+  void await_resume() {
+    if (slow.valid()) {
+      slow.await_resume();
+    }
+  }
+};
+
+inline Thread::RunAwaiter Thread::run(Ps cost) {
+  return RunAwaiter{*this, cost, {}};
+}
+inline std::uint32_t Thread::cpu_index() const {
+  return cpu_->index();
+}
+
+}  // namespace smmulab::lnx

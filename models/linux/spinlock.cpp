@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/linux/spinlock.hpp"
+
+namespace smmulab::lnx {
+
+Task<void> Spinlock::lock(Thread& t, unsigned subclass) {
+  note_request(t, LockMode::kWrite, subclass);
+  t.disable_preemption();
+  Acquisition how;
+  how.bounced = line_.bounces(t.cpu_index());
+  co_await t.run(machine().params().lock.spin_lock + machine().line_access(t, line_));
+  how.asked = machine().now();
+  if (word_is_zero()) [[likely]] {
+    owner_ = &t;
+  } else {
+    how.contended = true;
+    const Ps spun = t.spin_time();
+    co_await lock_slow(t);
+    how.spin = t.spin_time() - spun;
+  }
+  note_acquired(t, LockMode::kWrite, subclass, how);
+}
+
+Task<void> Spinlock::lock_slow(Thread& t) {
+  if (!slow_) {
+    slow_ = std::make_unique<Slow>();
+  }
+  if (slow_->pending == nullptr && slow_->queue.empty()) {
+    co_await wait_pending(t);
+    co_return;
+  }
+  co_await t.run(machine().line_access(t, line_));  // our node, then xchg of the tail
+  if (word_is_zero()) {
+    owner_ = &t;
+    co_return;
+  }
+  co_await wait_in_queue(t);
+}
+
+Task<void> Spinlock::wait_pending(Thread& t) {
+  slow_->pending = &t;
+  while (owner_ != nullptr) {
+    co_await t.spin_until_notified(*this);
+  }
+  slow_->pending = nullptr;
+  owner_ = &t;
+}
+
+Task<void> Spinlock::wait_in_queue(Thread& t) {
+  slow_->queue.push_back(&t);
+  while (slow_->queue.front() != &t || owner_ != nullptr || slow_->pending != nullptr) {
+    co_await t.spin_until_notified(*this);
+  }
+  owner_ = &t;
+  slow_->queue.erase(slow_->queue.begin());
+  if (!slow_->queue.empty()) {
+    notify(t, *slow_->queue.front());
+  }
+}
+
+void Spinlock::release(Thread& t) {
+  note_release(t, LockMode::kWrite);
+  owner_ = nullptr;
+  t.enable_preemption();
+  if (!slow_) [[likely]] {
+    return;
+  }
+  // Queue behind pending: its head looks again when the pending one has come and gone.
+  if (slow_->pending != nullptr) {
+    notify(t, *slow_->pending);
+  } else if (!slow_->queue.empty()) {
+    notify(t, *slow_->queue.front());
+  }
+}
+
+// A store of `from` that `to` spins on: seen once the line has moved.
+void Spinlock::notify(const Thread& from, Thread& to) {
+  to.notify_spin(machine().transfer(from.cpu_index(), to.cpu_index()));
+}
+
+void Spinlock::wait_holders(std::vector<const Process*>& out) const {
+  if (owner_ != nullptr) {
+    out.push_back(owner_->process());
+  }
+}
+
+}  // namespace smmulab::lnx

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/linux/thread.hpp"
+
+#include <algorithm>
+
+#include "models/linux/machine.hpp"
+
+namespace smmulab::lnx {
+
+Thread::Thread(Machine& machine, std::uint32_t id, std::string name, std::uint32_t affinity)
+    : machine_(&machine), affinity_(affinity), id_(id), name_(std::move(name)) {}
+
+bool Thread::need_resched() const {
+  return machine_->now() >= cpu_->resched_at_;
+}
+
+bool Thread::interruptible_run() const {
+  const SchedParams& p = machine_->params().sched;
+  return p.multiplexed || (p.preempt == Preempt::kFull && preempt_count_ == 0);
+}
+
+Task<void> Thread::run_slow(Ps cost, bool preemptible) {
+  Engine& engine = machine_->engine();
+  const SchedParams& p = machine_->params().sched;
+  if (p.preempt == Preempt::kFull && preempt_count_ == 0) {
+    preemptible = true;
+  }
+  while (cost > Ps{0}) {
+    if (preemptible && need_resched()) {
+      co_await schedule();
+      continue;
+    }
+    SimTime stop = engine.now() + cost;
+    if (preemptible) {
+      stop = std::min(stop, cpu_->resched_at_);
+    }
+    if (p.multiplexed) {
+      machine_->host_request(*cpu_);
+      while (machine_->host_taken_by_other(*cpu_)) {
+        co_await engine.park();
+      }
+      stop = std::min(engine.now() + cost, machine_->tick_after(engine.now()));
+    }
+    const SimTime start = engine.now();
+    split_run_ = preemptible;
+    co_await engine.park_until(stop);
+    split_run_ = false;
+    cost -= engine.now() - start;
+    if (p.multiplexed && engine.now() == machine_->tick_at_or_after(engine.now())) {
+      machine_->host_pass(*cpu_, true);
+    }
+    cost += std::exchange(debt_, Ps{0});
+  }
+}
+
+Task<void> Thread::user(Ps cost) {
+  cost += std::exchange(debt_, Ps{0});
+  if (need_resched()) {
+    co_await schedule();
+  }
+  co_await run_slow(cost, true);
+}
+
+Task<void> Thread::poll_until(SimTime t) {
+  Engine& engine = machine_->engine();
+  co_await run();
+  if (machine_->params().sched.multiplexed) {
+    // A polling loop executes at least one cpu_relax().
+    machine_->host_pass(*cpu_, true);
+    while (machine_->host_taken_by_other(*cpu_)) {
+      co_await engine.park();
+    }
+    co_await run();
+    if (engine.now() < t) {
+      co_await run(t - engine.now());
+    }
+  } else if (engine.now() < t) {
+    co_await engine.delay(t - engine.now());
+  }
+}
+
+Task<bool> Thread::spin(const Waitable& what, SimTime deadline) {
+  return spin_wait(what, true, deadline);
+}
+
+Task<void> Thread::spin_until_notified(const Waitable& what) {
+  co_await spin_wait(what, false, kTimeMax);
+}
+
+Task<bool> Thread::spin_wait(const Waitable& what, bool heed_scheduler, SimTime deadline) {
+  Engine& engine = machine_->engine();
+  co_await run();
+  const SimTime start = engine.now();
+  if (machine_->params().sched.multiplexed) {
+    machine_->host_pass(*cpu_, false);
+    cpu_->want_ = Cpu::Want::kSpin;
+  }
+  spinning_ = true;
+  while (!spin_notified_ && !(heed_scheduler && need_resched()) && engine.now() < deadline) {
+    co_await engine.park_until(heed_scheduler ? std::min(cpu_->resched_at_, deadline) : deadline,
+                               &what);
+  }
+  spinning_ = false;
+  if (machine_->params().sched.multiplexed) {
+    machine_->host_request(*cpu_);
+    while (machine_->host_taken_by_other(*cpu_)) {
+      co_await engine.park(&what);
+    }
+  }
+  spin_time_ += engine.now() - start;
+  co_return std::exchange(spin_notified_, false);
+}
+
+void Thread::notify_spin(Ps after) {
+  spin_notified_ = true;
+  if (spinning_ && process_->parked()) {
+    machine_->engine().unpark(*process_, after);
+  }
+}
+
+Task<void> Thread::wait_for_cpu() {
+  Engine& engine = machine_->engine();
+  while (!granted_) {
+    co_await engine.park(cpu_);
+  }
+  granted_ = false;
+  if (grant_latency_ > Ps{0}) {
+    co_await engine.delay(std::exchange(grant_latency_, Ps{0}));
+  }
+  state_ = State::kRunning;
+  on_cpu_ = true;
+  run_start_ = engine.now();
+  ready_time_ += run_start_ - ready_since_;
+  machine_->start_slice(*cpu_);
+  if (Record* record = machine_->record()) [[unlikely]] {
+    record->append(
+        record_event::cpu_on(run_start_, record_id_, record->intern_object(cpu_->wait_name())));
+  }
+  co_await run(machine_->params().sched.context_switch);
+}
+
+// Gives up the CPU. If state_ is kRunning still, the thread stays runnable.
+void Thread::leave_cpu() {
+  Machine& m = *machine_;
+  Cpu& cpu = *cpu_;
+  const Ps ran = m.now() - run_start_;
+  run_time_ += ran;
+  vruntime_ += ran;
+  on_cpu_ = false;
+  cpu.current_ = nullptr;
+  cpu.resched_at_ = kTimeMax;
+  if (Record* record = m.record()) [[unlikely]] {
+    record->append(record_event::cpu_off(
+        m.now(), record_id_, record->intern_object(cpu.wait_name()), state_ == State::kRunning));
+  }
+  for (const HeldLock& held : held_) {
+    held.lock->holder_off_cpu();
+  }
+  if (state_ == State::kRunning) {
+    m.insert(cpu, *this);
+  }
+  const Ps least = cpu.queue_.empty() ? vruntime_ : cpu.queue_.back()->vruntime_;
+  cpu.min_vruntime_ = std::max(cpu.min_vruntime_, least);
+  if (!cpu.queue_.empty()) {
+    m.dispatch(cpu, Ps{0});
+  } else {
+    m.pull_work(cpu);
+  }
+  if (m.params().sched.multiplexed && cpu.current_ == nullptr) {
+    m.host_pass(cpu, false);
+  }
+}
+
+Task<void> Thread::schedule() {
+  co_await run();
+  leave_cpu();
+  co_await wait_for_cpu();
+}
+
+Task<void> Thread::block(const Waitable& what) {
+  co_await run();
+  about_to_sleep_ = false;
+  if (std::exchange(woken_, false)) {
+    if (need_resched()) {
+      co_await schedule();
+    }
+    co_return;
+  }
+  ++sleeps_;
+  state_ = State::kSleeping;
+  leave_cpu();
+  while (state_ == State::kSleeping) {
+    co_await machine_->engine().park(&what);
+  }
+  co_await wait_for_cpu();
+}
+
+Task<void> Thread::sleep_for(Ps d) {
+  co_await run();
+  state_ = State::kSleeping;
+  leave_cpu();
+  co_await machine_->engine().delay(d);
+  machine_->enqueue(machine_->select_cpu(*this), *this);
+  co_await wait_for_cpu();
+}
+
+}  // namespace smmulab::lnx
