@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// SMMUv3 commands, as far as the driver sends them (Arm IHI 0070 section 4). 'counted' hardware
+// needs the kind only; operands come with the full hardware model.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "sim/check.hpp"
+
+namespace smmulab::smmu {
+
+enum class Command : std::uint8_t {
+  kPrefetchConfig,
+  kCfgiSte,
+  kCfgiCd,
+  kTlbiNhAsid,
+  kTlbiNhVa,
+  kTlbiS12Vmall,
+  kTlbiS2Ipa,
+  kAtcInv,
+  kSync,
+};
+inline constexpr std::size_t kCommandKinds = 9;
+
+[[nodiscard]] constexpr std::string_view command_name(Command c) {
+  constexpr std::array<std::string_view, kCommandKinds> kNames = {
+      "PREFETCH_CONFIG", "CFGI_STE",    "CFGI_CD", "TLBI_NH_ASID", "TLBI_NH_VA",
+      "TLBI_S12_VMALL",  "TLBI_S2_IPA", "ATC_INV", "SYNC"};
+  return kNames[static_cast<std::size_t>(c)];
+}
+
+// CMDQ_BATCH_ENTRIES = BITS_PER_LONG [Linux 6.12 arm-smmu-v3.h].
+inline constexpr std::uint32_t kBatchEntries = 64;
+
+// Up to a batch of commands, issued together.
+class CommandBatch {
+ public:
+  [[nodiscard]] bool full() const { return size_ == kBatchEntries; }
+  [[nodiscard]] std::uint32_t size() const { return size_; }
+  [[nodiscard]] Command operator[](std::uint32_t i) const { return commands_[i]; }
+  void clear() { size_ = 0; }
+  void add(Command c) {
+    SMMULAB_ASSERT(!full(), "command batch is full");
+    commands_[size_++] = c;
+  }
+
+ private:
+  std::array<Command, kBatchEntries> commands_{};
+  std::uint32_t size_ = 0;
+};
+
+}  // namespace smmulab::smmu

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/smmuv3/driver/counted_driver.hpp"
+
+#include <algorithm>
+
+#include "models/smmuv3/driver/invalidation.hpp"
+
+namespace smmulab::smmu {
+namespace {
+
+// Stands for a domain's page-table base: distinct, aligned.
+std::uint64_t table_base(const Domain& domain) {
+  return (domain.id + 1ULL) << 12U;
+}
+
+}  // namespace
+
+CountedDriver::CountedDriver(lnx::Machine& machine, const DriverParams& params)
+    : machine_(machine),
+      params_(params),
+      init_class_(machine.locks().get("init_mutex", lnx::LockKind::kMutex)),
+      devices_class_(machine.locks().get("devices_lock", lnx::LockKind::kSpinlock)),
+      asid_lock_(machine, machine.locks().get("asid_lock", lnx::LockKind::kMutex)) {
+  asid_lock_.lock_class().elided = !params.global_asid_lock;
+}
+
+// False: a bound without locks lets two attaches of one master overlap.
+bool CountedDriver::serialised() const {
+  return !machine_.locks().get("group->mutex", lnx::LockKind::kMutex).elided;
+}
+
+Domain& CountedDriver::new_domain() {
+  if (!free_domains_.empty()) {
+    Domain& domain = *free_domains_.back();
+    free_domains_.pop_back();
+    domain.smmu = nullptr;
+    domain.masters.clear();
+    domain.nr_ats_masters = 0;
+    domain.cd_table_written = false;
+    domain.table = {};
+    return domain;
+  }
+  return domains_.emplace_back(machine_, init_class_, devices_class_,
+                               static_cast<std::uint32_t>(domains_.size()));
+}
+
+Task<Domain*> CountedDriver::domain_alloc(lnx::Thread& t, const Master& master) {
+  Domain& domain = new_domain();
+  t.charge(params_.domain_alloc);
+  if (finalises_at_alloc()) {
+    co_await finalise(t, domain, *master.smmu);
+  }
+  co_return &domain;
+}
+
+// alloc_io_pgtable_ops, then an ASID (S1, under the lock) or VMID (S2).
+Task<void> CountedDriver::finalise(lnx::Thread& t, Domain& domain, Smmu& smmu) {
+  domain.stage = params_.stage;
+  t.charge(params_.finalise);
+  if (domain.stage == Stage::kS1) {
+    co_await asid_lock_.lock(t);
+    t.charge(machine_.params().lock.atomic);
+    if (free_asids_.empty()) {
+      domain.asid = Asid{next_asid_++};
+    } else {
+      domain.asid = free_asids_.back();
+      free_asids_.pop_back();
+    }
+    co_await asid_lock_.unlock(t);
+  } else {
+    t.charge(machine_.params().lock.atomic);
+    domain.vmid = Vmid{static_cast<std::uint16_t>(domain.id + 1)};
+  }
+  domain.smmu = &smmu;
+}
+
+Task<void> CountedDriver::domain_free(lnx::Thread& t, Domain& domain) {
+  SMMULAB_CHECK(domain.masters.empty() || !serialised(), "a domain with masters is freed");
+  t.charge(params_.domain_free +
+           params_.table_free * static_cast<std::int64_t>(domain.table.table_pages() - 1));
+  if (domain.smmu != nullptr && domain.stage == Stage::kS1) {
+    co_await asid_lock_.lock(t);
+    t.charge(machine_.params().lock.atomic);
+    free_asids_.push_back(domain.asid);
+    co_await asid_lock_.unlock(t);
+  }
+  free_domains_.push_back(&domain);
+}
+
+Domain& CountedDriver::boot_domain(Smmu& smmu) {
+  Domain& domain = new_domain();
+  domain.stage = params_.stage;
+  domain.asid = Asid{next_asid_++};
+  domain.vmid = Vmid{static_cast<std::uint16_t>(domain.id + 1)};
+  domain.smmu = &smmu;
+  domain.cd_table_written = true;
+  return domain;
+}
+
+void CountedDriver::boot_attach(Master& master, Domain& domain) {
+  master.cd_table_allocated = true;
+  if (domain.stage == Stage::kS1) {
+    master.cd = cd_of(domain);
+  }
+  master.ste = ste_of(master, domain);
+  master.domain = &domain;
+  master.dark = false;
+  domain.masters.push_back(&master);
+}
+
+Entry CountedDriver::cd_of(const Domain& domain) const {
+  return make_s1_cd(domain.asid.value(), table_base(domain));
+}
+
+Entry CountedDriver::ste_of(const Master& master, const Domain& domain) const {
+  if (domain.stage == Stage::kS2) {
+    return make_s2_ste(domain.vmid.value(), table_base(domain), master.ats_supported);
+  }
+  // 6.12: the CD table belongs to the master; 6.2: to the domain.
+  const std::uint64_t table = params_.version == DriverVersion::k6_2
+                                  ? table_base(domain) << 12U
+                                  : (master.stream_ids.front().value() + 1ULL) << 12U;
+  return make_cdtable_ste(table, master.ats_supported);
+}
+
+void CountedDriver::update_dark(Master& master, bool mended) {
+  const bool passes = ste_passes(master.ste) && (!ste_uses_cd(master.ste) || cd_valid(master.cd));
+  if (!passes && !master.dark) {
+    master.dark = true;
+    master.dark_since = machine_.now();
+  } else if (passes && master.dark && mended) {
+    master.dark = false;
+    const Ps window = machine_.now() - master.dark_since;
+    ++master.dark_time.windows;
+    master.dark_time.total += window;
+    master.dark_time.max = std::max(master.dark_time.max, window);
+  }
+}
+
+Task<void> CountedDriver::sync_cd(lnx::Thread& t, Master& master) {
+  CommandBatch batch;
+  for (std::size_t i = 0; i < master.stream_ids.size(); ++i) {
+    if (batch.full()) {
+      co_await master.smmu->queue.issue(t, batch, false);
+      batch.clear();
+    }
+    batch.add(Command::kCfgiCd);
+    t.charge(params_.cmd_build);
+  }
+  co_await master.smmu->queue.issue(t, batch, true);
+}
+
+Task<void> CountedDriver::write_cd(lnx::Thread& t, Master& master, const Entry& target) {
+  const EntryUpdate update = plan_entry_update(master.cd, target, cd_used_bits);
+  t.charge(params_.write_entry);
+  for (std::uint32_t i = 0; i < update.step_count; ++i) {
+    co_await t.run(params_.write_step);
+    master.cd = update.steps[i];
+    update_dark(master, false);
+    co_await sync_cd(t, master);
+    update_dark(master, true);
+  }
+}
+
+// One stream id's STE sync; the entries of a master's other stream ids follow one after another.
+Task<void> CountedDriver::sync_ste(lnx::Thread& t, Master& master) {
+  CommandBatch batch;
+  batch.add(Command::kCfgiSte);
+  t.charge(params_.cmd_build);
+  co_await master.smmu->queue.issue(t, batch, true);
+}
+
+Task<void> CountedDriver::write_ste(lnx::Thread& t, Master& master, const Entry& target) {
+  const EntryUpdate update = plan_entry_update(master.ste, target, ste_used_bits);
+  for (std::size_t sid = 0; sid < master.stream_ids.size(); ++sid) {
+    const bool first = sid == 0;
+    const bool last = sid + 1 == master.stream_ids.size();
+    t.charge(params_.write_entry);
+    for (std::uint32_t i = 0; i < update.step_count; ++i) {
+      co_await t.run(params_.write_step);
+      // The master counts as broken with its first entry, as mended with its last.
+      const bool passes = ste_passes(update.steps[i]);
+      if (passes ? last : first) {
+        master.ste = update.steps[i];
+        update_dark(master, false);
+      }
+      co_await sync_ste(t, master);
+      update_dark(master, true);
+    }
+    co_await prefetch(t, master);
+  }
+  master.ste = target;
+}
+
+Task<void> CountedDriver::prefetch(lnx::Thread& t, Master& master) {
+  if (params_.skip_prefetch) {
+    co_return;
+  }
+  CommandBatch batch;
+  batch.add(Command::kPrefetchConfig);
+  t.charge(params_.cmd_build);
+  co_await master.smmu->queue.issue(t, batch, false);
+}
+
+Task<void> CountedDriver::invalidate_atc(lnx::Thread& t, Master& master) {
+  CommandBatch batch;
+  for (std::size_t i = 0; i < master.stream_ids.size() && !batch.full(); ++i) {
+    batch.add(Command::kAtcInv);
+    t.charge(params_.cmd_build);
+  }
+  co_await master.smmu->queue.issue(t, batch, true);
+}
+
+Task<int> CountedDriver::map(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, Bytes run) {
+  if (domain.smmu == nullptr) {
+    co_return -ENODEV;  // 6.2: no pgtbl_ops before the first attach
+  }
+  const PageTable::Work work = domain.table.map(iova, size, run);
+  const std::uint64_t calls = (size.value() + run.value() - 1) / run.value();
+  t.charge(params_.map_call * static_cast<std::int64_t>(calls) +
+           params_.map_pte * static_cast<std::int64_t>(work.ptes) +
+           params_.table_page * static_cast<std::int64_t>(work.tables));
+  co_return 0;
+}
+
+Task<void> CountedDriver::unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, Bytes run) {
+  const PageTable::Work work = PageTable::unmap(iova, size, run);
+  t.charge(params_.unmap_call + params_.unmap_pte * static_cast<std::int64_t>(work.ptes) +
+           params_.iotlb_sync);
+  co_await invalidate_range(t, domain, size.value(), work.granule);
+  co_await invalidate_domain_atc(t, domain);
+}
+
+void CountedDriver::read_back(lnx::Thread& t, Pages pages) {
+  t.charge(params_.iova_to_phys * static_cast<std::int64_t>(pages.value()));
+}
+
+Task<void> CountedDriver::invalidate_range(lnx::Thread& t, Domain& domain, std::uint64_t size,
+                                           std::uint64_t granule) {
+  constexpr std::uint64_t kPage = 4096;
+  const std::uint64_t commands = tlbi_commands(size, granule, kPage, params_.range_inv);
+  const Command tlbi = domain.stage == Stage::kS1 ? Command::kTlbiNhVa : Command::kTlbiS2Ipa;
+  CommandQueue& queue = domain.smmu->queue;
+  CommandBatch batch;
+  for (std::uint64_t i = 0; i < commands; ++i) {
+    if (batch.full()) {
+      co_await queue.issue(t, batch, false);
+      batch.clear();
+    }
+    batch.add(tlbi);
+    t.charge(params_.cmd_build);
+  }
+  co_await queue.issue(t, batch, true);
+}
+
+// ATC_INV for every ATS master of the domain, the list walked under devices_lock.
+Task<void> CountedDriver::invalidate_domain_atc(lnx::Thread& t, Domain& domain) {
+  co_await t.run(machine_.params().lock.atomic);  // smp_mb(), nr_ats_masters
+  if (domain.nr_ats_masters == 0) {
+    co_return;
+  }
+  CommandQueue& queue = domain.smmu->queue;
+  CommandBatch batch;
+  co_await domain.devices_lock.lock(t);
+  for (Master* master : domain.masters) {
+    if (!master->ats_enabled) {
+      continue;
+    }
+    for (std::size_t i = 0; i < master->stream_ids.size(); ++i) {
+      if (batch.full()) {
+        co_await queue.issue(t, batch, false);
+        batch.clear();
+      }
+      batch.add(Command::kAtcInv);
+      t.charge(params_.cmd_build);
+    }
+  }
+  co_await domain.devices_lock.unlock(t);
+  co_await queue.issue(t, batch, true);
+}
+
+std::unique_ptr<CountedDriver> make_counted_driver(lnx::Machine& machine,
+                                                   const DriverParams& params) {
+  if (params.version == DriverVersion::k6_2) {
+    return std::make_unique<Driver62>(machine, params);
+  }
+  return std::make_unique<Driver612>(machine, params);
+}
+
+}  // namespace smmulab::smmu

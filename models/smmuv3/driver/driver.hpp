@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Driver: what the iommu core and iommufd ask of the SMMUv3 driver. Costs and hardware are behind
+// it; the locks it takes are part of what is compared. Results are 0 or a negative errno.
+// REQUIRES throughout: attach functions are called with the group's mutex held.
+#pragma once
+
+#include <cstdint>
+
+#include "models/linux/thread.hpp"
+#include "models/smmuv3/driver/smmu.hpp"
+
+namespace smmulab::smmu {
+
+class Driver {
+ public:
+  virtual ~Driver() = default;
+
+  // A paging domain for this master. 6.12 finalises it at once, 6.2 at its first attach.
+  virtual Task<Domain*> domain_alloc(lnx::Thread& t, const Master& master) = 0;
+  // REQUIRES: no master is attached.
+  virtual Task<void> domain_free(lnx::Thread& t, Domain& domain) = 0;
+  // -EINVAL if the domain belongs to another SMMU.
+  virtual Task<int> attach_dev(lnx::Thread& t, Master& master, Domain& domain) = 0;
+  // Attaches the blocked domain. REQUIRES: has_blocked_domain().
+  virtual Task<void> attach_blocked(lnx::Thread& t, Master& master) = 0;
+  // 6.2 has none: the core uses an empty paging domain instead.
+  [[nodiscard]] virtual bool has_blocked_domain() const = 0;
+  // True: a domain can be filled before its first attach.
+  [[nodiscard]] virtual bool finalises_at_alloc() const = 0;
+
+  // iommu_map() of `size` bytes in physically contiguous runs of `run` bytes: one call per run.
+  virtual Task<int> map(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, Bytes run) = 0;
+  // One iommu_unmap(): clears, gathers and ends with one iotlb_sync.
+  virtual Task<void> unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, Bytes run) = 0;
+  // Reading PFNs back by iova_to_phys, one call per 4 KiB page: charged, not waited for.
+  virtual void read_back(lnx::Thread& t, Pages pages) = 0;
+
+  // Without cost: the state before the run (a default DMA domain per group, as after boot).
+  virtual Domain& boot_domain(Smmu& smmu) = 0;
+  virtual void boot_attach(Master& master, Domain& domain) = 0;
+
+ protected:
+  Driver() = default;
+  Driver(const Driver&) = default;
+  Driver& operator=(const Driver&) = default;
+};
+
+}  // namespace smmulab::smmu

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cerrno>
+
+#include "models/smmuv3/driver/counted_driver.hpp"
+
+namespace smmulab::smmu {
+
+// arm_smmu_detach_dev(): under no mutex of the driver. The STE goes to abort with one sync.
+Task<void> Driver62::detach_dev(lnx::Thread& t, Master& master) {
+  Domain* old = master.domain;
+  if (old == nullptr) {
+    co_return;
+  }
+  if (master.ats_enabled) {
+    t.charge(params().pci_config);
+    co_await invalidate_atc(t, master);
+    --old->nr_ats_masters;
+    master.ats_enabled = false;
+  }
+  co_await old->devices_lock.lock(t);
+  std::erase(old->masters, &master);
+  co_await old->devices_lock.unlock(t);
+  master.domain = nullptr;
+  for (std::size_t sid = 0; sid < master.stream_ids.size(); ++sid) {
+    co_await t.run(params().write_entry + params().write_step);
+    master.ste = make_abort_ste();
+    update_dark(master, false);
+    co_await sync_ste(t, master);
+  }
+}
+
+// arm_smmu_attach_dev() of 6.2: never hitless. init_mutex is held to the end; a domain of another
+// SMMU is found out only after the detach.
+Task<int> Driver62::attach_dev(lnx::Thread& t, Master& master, Domain& domain) {
+  t.charge(params().attach_base);
+  co_await detach_dev(t, master);
+  co_await domain.init_mutex.lock(t);
+  if (domain.smmu == nullptr) {
+    co_await finalise(t, domain, *master.smmu);
+    if (domain.stage == Stage::kS1) {
+      // The domain's CD table is made and its CD written with no master in the list yet: two bare
+      // SYNCs, under the global lock.
+      co_await asid_lock().lock(t);
+      t.charge(params().cd_table_alloc);
+      for (int i = 0; i < 2; ++i) {
+        co_await t.run(params().write_step);
+        co_await master.smmu->queue.issue(t, CommandBatch{}, true);
+      }
+      co_await asid_lock().unlock(t);
+      domain.cd_table_written = true;
+    }
+  } else if (domain.smmu != master.smmu) {
+    co_await domain.init_mutex.unlock(t);
+    co_return -EINVAL;
+  }
+  const Entry target = ste_of(master, domain);
+  for (std::size_t sid = 0; sid < master.stream_ids.size(); ++sid) {
+    const bool last = sid + 1 == master.stream_ids.size();
+    co_await t.run(params().write_entry + params().write_step);
+    co_await sync_ste(t, master);
+    co_await t.run(params().write_step);
+    if (last) {
+      master.ste = target;
+      master.cd = domain.stage == Stage::kS1 ? cd_of(domain) : Entry{};
+    }
+    co_await sync_ste(t, master);
+    update_dark(master, true);
+    co_await prefetch(t, master);
+  }
+  t.charge(params().master_domain);
+  co_await domain.devices_lock.lock(t);
+  domain.masters.push_back(&master);
+  co_await domain.devices_lock.unlock(t);
+  master.domain = &domain;
+  if (master.ats_supported) {
+    ++domain.nr_ats_masters;
+    co_await invalidate_atc(t, master);
+    t.charge(params().pci_config);
+    master.ats_enabled = true;
+  }
+  co_await domain.init_mutex.unlock(t);
+  co_return 0;
+}
+
+Task<void> Driver62::attach_blocked(lnx::Thread& /*t*/, Master& master) {
+  throw ModelError("driver 6.2 has no blocked domain (master " + master.name + ")");
+  co_return;
+}
+
+}  // namespace smmulab::smmu

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/smmuv3/driver/params.hpp"
+
+namespace smmulab::smmu {
+namespace {
+
+constexpr Provenance kCpu{"assumed: typical of arm64 servers at 2.6-3 GHz"};
+constexpr Provenance kHw{"assumed: order of magnitude of published CMD_SYNC round trips"};
+
+void describe_settings(ParamTable& t, DriverParams& p) {
+  t.add_enum("driver.version", &p.version, {"6.2", "6.12"},
+             "kernel version whose attach, STE/CD and lock sequence the driver follows",
+             {"Linux 6.1/6.2 and 6.12 drivers/iommu/arm/arm-smmu-v3"});
+  t.add_enum("driver.stage", &p.stage, {"s1", "s2"}, "translation stage of paging domains",
+             {"Linux 6.12 arm-smmu-v3.c: stage 1 unless the SMMU has only stage 2"});
+  t.add("driver.global_asid_lock", &p.global_asid_lock,
+        "arm_smmu_asid_lock is one lock for the whole system (off: what if it were not there)",
+        {"Linux 6.12 arm-smmu-v3.c"});
+  t.add("driver.range_inv", &p.range_inv, "the SMMU has range invalidation (IDR3.RIL)",
+        {"Arm IHI 0070 section 6.3.4; MMU-700 and QEMU have it"});
+  t.add("driver.skip_prefetch", &p.skip_prefetch, "no PREFETCH_CONFIG after an STE install",
+        {"Linux 6.12 ARM_SMMU_OPT_SKIP_PREFETCH (HiSilicon hi161x)"});
+  t.add_enum("driver.sync_mode", &p.sync_mode, {"msi", "sev", "poll"},
+             "how a CPU waits for CMD_SYNC: MSI write, WFE/SEV, or polling CONS with back-off",
+             {"Linux 6.12 arm-smmu-v3.c arm_smmu_cmdq_poll_until_sync()"});
+  t.add("driver.queue_log2", &p.queue_log2, 7, 19, "log2 of the number of command queue entries",
+        {"Arm IHI 0070 IDR1.CMDQS (at most 19); 65536 on Kunpeng 920 (smmuv3.md 3.4)"});
+}
+
+void describe_cpu(ParamTable& t, DriverParams& p) {
+  const auto add = [&t](const char* key, Ps* value, const char* doc) {
+    t.add(std::string("driver.") + key, value, 0_ps, 10_ms, doc, kCpu);
+  };
+  add("attach_base", &p.attach_base, "attach_dev: look-ups and building the target entries");
+  add("finalise", &p.finalise, "alloc_io_pgtable_ops of a new domain");
+  add("domain_alloc", &p.domain_alloc, "allocating a domain object");
+  add("domain_free", &p.domain_free, "freeing a domain with an empty table");
+  add("table_page", &p.table_page, "allocating, zeroing and installing one page-table page");
+  add("table_free", &p.table_free, "freeing one page-table page");
+  add("cd_table_alloc", &p.cd_table_alloc, "a master's CD table, at its first use");
+  add("master_domain", &p.master_domain, "allocating or freeing a master's entry in a domain list");
+  add("write_entry", &p.write_entry, "arm_smmu_write_entry without its steps");
+  add("write_step", &p.write_step, "storing one step of an STE or CD update");
+  add("cmd_build", &p.cmd_build, "building one command");
+  add("cmdq_reserve", &p.cmdq_reserve, "arm_smmu_cmdq_issue_cmdlist: reserving, lines present");
+  add("cmdq_entry", &p.cmdq_entry, "writing one 16-byte command");
+  add("cmdq_owner", &p.cmdq_owner, "gathering and publishing as owner, lines present");
+  add("mmio_write", &p.mmio_write, "PROD write, until the CPU goes on");
+  add("mmio_read", &p.mmio_read, "CONS read");
+  add("sync_poll", &p.sync_poll, "one round of the polling loop of a SYNC wait");
+  add("pci_config", &p.pci_config, "enabling or disabling ATS in PCI config space");
+  add("map_call", &p.map_call, "iommu_map of one contiguous run, table walk included");
+  add("map_pte", &p.map_pte, "writing one leaf PTE");
+  add("unmap_call", &p.unmap_call, "iommu_unmap, table walk included");
+  add("unmap_pte", &p.unmap_pte, "clearing one leaf PTE");
+  add("iova_to_phys", &p.iova_to_phys, "one software walk (reading a PFN back)");
+  add("iotlb_sync", &p.iotlb_sync, "arm_smmu_iotlb_sync without its commands");
+}
+
+void describe_hw(ParamTable& t, DriverParams& p) {
+  const auto add = [&t](const char* key, Ps* value, const char* doc) {
+    t.add(std::string("hw.") + key, value, 0_ps, 10_ms, doc, kHw);
+  };
+  add("doorbell", &p.hw_doorbell, "from the PROD write to the first command fetch");
+  add("cfgi", &p.hw_cfgi, "CFGI_STE, CFGI_CD");
+  add("tlbi", &p.hw_tlbi, "any TLBI");
+  add("atc_inv", &p.hw_atc_inv, "ATC_INV, with the PCIe round trip");
+  add("prefetch", &p.hw_prefetch, "PREFETCH_CONFIG");
+  add("sync", &p.hw_sync, "CMD_SYNC: drain and completion signal");
+}
+
+}  // namespace
+
+void describe(ParamTable& table, DriverParams& params) {
+  describe_settings(table, params);
+  describe_cpu(table, params);
+  describe_hw(table, params);
+}
+
+}  // namespace smmulab::smmu

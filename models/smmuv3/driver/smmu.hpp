@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The driver's objects: an SMMU with its command queue, masters (devices behind it), domains.
+// Names follow Linux 6.12 arm-smmu-v3.h. Not modelled here: PASIDs, nested parents, SVA.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/linux/mutex.hpp"
+#include "models/linux/spinlock.hpp"
+#include "models/smmuv3/driver/command_queue.hpp"
+#include "models/smmuv3/driver/entry_writer.hpp"
+#include "models/smmuv3/driver/page_table.hpp"
+#include "sim/ids.hpp"
+#include "sim/time.hpp"
+
+namespace smmulab::smmu {
+
+struct Domain;
+
+struct Smmu {
+  SmmuIndex index;
+  CommandQueue queue;
+
+  Smmu(lnx::Machine& machine, const DriverParams& params, SmmuIndex i)
+      : index(i), queue(machine, params, i.value()) {}
+};
+
+// When a device's DMA had nowhere to go: its STE said abort or was invalid, or the CD it used was.
+// A window lasts from the store that breaks translation to the SYNC after the store that mends it
+// (an upper bound: hardware may go on with what it cached).
+struct DarkTime {
+  std::uint64_t windows = 0;
+  Ps total{0};
+  Ps max{0};
+};
+
+struct Master {
+  std::string name;
+  Smmu* smmu = nullptr;
+  std::vector<StreamId> stream_ids;  // unique
+  bool ats_supported = false;
+
+  bool ats_enabled = false;
+  bool cd_table_allocated = false;
+  Entry ste{};               // one value: the STEs of all stream ids are written alike
+  Entry cd{};                // SSID 0
+  Domain* domain = nullptr;  // null: blocked
+
+  bool dark = true;
+  SimTime dark_since{};
+  // Of the windows that began while the device was in use (it had a translation before).
+  DarkTime dark_time;
+};
+
+struct Domain {
+  Domain(lnx::Machine& machine, lnx::LockClass& init_class, lnx::LockClass& devices_class,
+         std::uint32_t number)
+      : init_mutex(machine, init_class), devices_lock(machine, devices_class), id(number) {}
+
+  lnx::Mutex init_mutex;
+  lnx::Spinlock devices_lock;
+  std::uint32_t id;      // also its symbolic table address
+  Smmu* smmu = nullptr;  // null: not finalised
+  Stage stage = Stage::kS1;
+  Asid asid{};
+  Vmid vmid{};
+  bool cd_table_written = false;  // 6.2: the domain's own CD table
+  std::vector<Master*> masters;
+  std::uint32_t nr_ats_masters = 0;
+  PageTable table;
+};
+
+}  // namespace smmulab::smmu
