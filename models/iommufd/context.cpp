@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/iommufd/context.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "models/iommufd/protocol.hpp"
+
+namespace smmulab::iommufd {
+
+Context::Context(lnx::Machine& machine, IommuCore& core, const IommufdParams& params)
+    : machine_(machine),
+      core_(core),
+      params_(params),
+      destroy_class_(machine.locks().get("destroy_rwsem", lnx::LockKind::kRwsem)) {}
+
+Context::~Context() = default;
+
+Task<void> Context::lock_table(lnx::Thread& t, Ps cost) {
+  co_await t.run();
+  co_await t.run(machine_.line_access(t, table_line_) + cost);
+}
+
+Task<bool> Context::try_get(lnx::Thread& t, Object& object) {
+  if (object.users <= 0) {
+    co_return false;
+  }
+  t.charge(machine_.params().lock.atomic);
+  if (protocol_->object_refs() == ObjectRefs::kDestroyRwsem) {
+    if (!object.destroy_rwsem) {
+      object.destroy_rwsem = std::make_unique<lnx::Rwsem>(machine_, destroy_class_);
+    }
+    if (!object.destroy_rwsem->try_read_lock(t)) {
+      co_return false;
+    }
+  } else {
+    ++object.shortterm_users;
+  }
+  ++object.users;
+  co_return true;
+}
+
+Task<Object*> Context::get(lnx::Thread& t, ObjectId id) {
+  co_await lock_table(t, params_.lookup);
+  const auto it = objects_.find(id.value());
+  if (it == objects_.end()) {
+    co_return nullptr;
+  }
+  Object* object = it->second.get();
+  co_return co_await try_get(t, *object) ? object : nullptr;
+}
+
+void Context::drop_reference(lnx::Thread& t, Object& object) {
+  --object.users;
+  if (protocol_->object_refs() == ObjectRefs::kShortTerm && --object.shortterm_users == 0 &&
+      object.destroyer != nullptr) {
+    t.charge(machine_.params().sched.wake_up);
+    machine_.wake(*object.destroyer);
+  }
+}
+
+Task<void> Context::put(lnx::Thread& t, Object& object) {
+  t.charge(params_.put);
+  if (protocol_->object_refs() == ObjectRefs::kDestroyRwsem) {
+    --object.users;
+    co_await object.destroy_rwsem->read_unlock(t);
+  } else {
+    co_await t.run();
+    drop_reference(t, object);
+  }
+}
+
+Task<void> Context::wait_shortterm(lnx::Thread& t, Object& object) {
+  if (--object.shortterm_users == 0) {
+    co_return;
+  }
+  object.destroyer = &t;
+  while (object.shortterm_users != 0) {
+    t.prepare_to_sleep();
+    co_await t.block(object);
+  }
+  object.destroyer = nullptr;
+}
+
+// `held`: the caller's own reference to the object is given up on the way.
+Task<int> Context::remove(lnx::Thread& t, Object* held, ObjectId id) {
+  const bool rwsem = protocol_->object_refs() == ObjectRefs::kDestroyRwsem;
+  if (rwsem && held == nullptr) {
+    // The DESTROY ioctl keeps the looked-up object by its users count only
+    // (iommufd_ref_to_users()).
+    held = co_await get(t, id);
+    if (held == nullptr) {
+      co_return -ENOENT;
+    }
+    co_await held->destroy_rwsem->read_unlock(t);
+  }
+  if (rwsem) {
+    if (!held->destroy_rwsem) {
+      held->destroy_rwsem = std::make_unique<lnx::Rwsem>(machine_, destroy_class_);
+    }
+    co_await held->destroy_rwsem->write_lock(t);
+  }
+  co_await lock_table(t, params_.lookup);
+  if (held != nullptr) {
+    --held->users;
+  }
+  const auto it = objects_.find(id.value());
+  int rc = 0;
+  if (it == objects_.end() || (held != nullptr && it->second.get() != held)) {
+    rc = -ENOENT;
+  } else if (it->second->users != 1) {
+    rc = -EBUSY;
+  }
+  if (rc != 0) {
+    if (rwsem) {
+      co_await held->destroy_rwsem->write_unlock(t);
+    }
+    co_return rc;
+  }
+  std::unique_ptr<Object> object = std::move(it.value());
+  objects_.erase(it);
+  object->users = 0;
+  if (!rwsem) {
+    co_await wait_shortterm(t, *object);
+  }
+  co_await destroy_object(t, *object);
+  if (rwsem) {
+    co_await object->destroy_rwsem->write_unlock(t);
+  }
+  t.charge(params_.object_free);
+  if (protocol_->racy()) {
+    graveyard_.push_back(std::move(object));
+  }
+  co_return 0;
+}
+
+Task<void> Context::destroy_object(lnx::Thread& t, Object& object) {
+  if (object.type == ObjectType::kHwpt) {
+    auto& hwpt = static_cast<Hwpt&>(object);
+    co_await protocol_->hwpt_destroy(t, hwpt);
+    --hwpt.ioas->users;
+  } else if (object.type == ObjectType::kIoas) {
+    co_await static_cast<Ioas&>(object).iopt.unmap_all(t);
+  }
+}
+
+Task<int> Context::destroy(lnx::Thread& t, ObjectId id, ObjectType type) {
+  const Object* object = peek(id);
+  if (object == nullptr || object->type != type) {
+    co_await lock_table(t, params_.lookup);
+    co_return -ENOENT;
+  }
+  co_return co_await remove(t, nullptr, id);
+}
+
+Task<void> Context::put_hwpt(lnx::Thread& t, Hwpt& hwpt) {
+  if (!hwpt.auto_domain) {
+    t.charge(machine_.params().lock.atomic);
+    --hwpt.users;
+    co_return;
+  }
+  co_await remove(t, &hwpt, hwpt.id);
+}
+
+Task<int> Context::add_ioas(lnx::Thread& t, ObjectId id) {
+  t.charge(params_.object_alloc);
+  co_await lock_table(t, params_.lookup);
+  if (id_in_use(id)) {
+    co_return -EEXIST;
+  }
+  objects_[id.value()] = std::make_unique<Ioas>(machine_, driver(), params_, id);
+  co_return 0;
+}
+
+Task<Hwpt*> Context::new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id) {
+  t.charge(params_.object_alloc);
+  co_await lock_table(t, params_.lookup);
+  if (id_in_use(id)) {
+    co_return nullptr;
+  }
+  auto hwpt = std::make_unique<Hwpt>(machine_, id, ioas);
+  Hwpt* raw = hwpt.get();
+  objects_[id.value()] = std::move(hwpt);
+  ++ioas.users;
+  co_return raw;
+}
+
+Task<void> Context::abort_hwpt(lnx::Thread& t, Hwpt& hwpt) {
+  co_await lock_table(t, params_.object_free);
+  --hwpt.ioas->users;
+  objects_.erase(hwpt.id.value());
+}
+
+std::unique_ptr<Object> Context::new_device_object(DeviceIndex index) {
+  return std::make_unique<Object>(ObjectType::kDevice, ObjectId{index.value()});
+}
+
+IommufdGroup& Context::group_of(IommuGroup& group) {
+  const auto it = std::find_if(groups_.begin(), groups_.end(),
+                               [&group](const auto& g) { return g->group == &group; });
+  if (it != groups_.end()) {
+    return **it;
+  }
+  return *groups_.emplace_back(std::make_unique<IommufdGroup>(machine_, group));
+}
+
+const Object* Context::peek(ObjectId id) const {
+  const auto it = objects_.find(id.value());
+  return it == objects_.end() ? nullptr : it->second.get();
+}
+
+std::vector<const Ioas*> Context::all_ioas() const {
+  std::vector<const Ioas*> all;
+  for (const auto& [id, object] : objects_) {
+    if (object->type == ObjectType::kIoas) {
+      all.push_back(static_cast<const Ioas*>(object.get()));
+    }
+  }
+  std::sort(all.begin(), all.end(), [](const Ioas* a, const Ioas* b) { return a->id < b->id; });
+  return all;
+}
+
+std::vector<const Hwpt*> Context::all_hwpts() const {
+  std::vector<const Hwpt*> all;
+  for (const auto& [id, object] : objects_) {
+    if (object->type == ObjectType::kHwpt) {
+      all.push_back(static_cast<const Hwpt*>(object.get()));
+    }
+  }
+  std::sort(all.begin(), all.end(), [](const Hwpt* a, const Hwpt* b) { return a->id < b->id; });
+  return all;
+}
+
+}  // namespace smmulab::iommufd

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Context: one /dev/iommu file: its table of objects and their references, and what protocols build
+// on. Rule: Linux 6.12 drivers/iommu/iommufd/main.c iommufd_get_object(), iommufd_object_remove();
+// up to 6.7 the same with destroy_rwsem (reference locking.md section 3).
+// xa_lock of the table is modelled as one contended cache line with a short critical section, not
+// as a lock class: it is never held across anything else. Not modelled: the 60 s limit of a
+// destroy's wait, id allocation (ids come from the trace).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <tsl/robin_map.h>
+
+#include "models/iommufd/objects.hpp"
+#include "models/linux/cache_line.hpp"
+
+namespace smmulab::iommufd {
+
+class Protocol;
+
+enum class ObjectRefs : std::uint8_t { kDestroyRwsem, kShortTerm };
+
+class Context {
+ public:
+  Context(lnx::Machine& machine, IommuCore& core, const IommufdParams& params);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  void set_protocol(Protocol& protocol) { protocol_ = &protocol; }
+
+  [[nodiscard]] lnx::Machine& machine() const { return machine_; }
+  [[nodiscard]] IommuCore& core() const { return core_; }
+  [[nodiscard]] smmu::Driver& driver() const { return core_.driver(); }
+  [[nodiscard]] const IommufdParams& params() const { return params_; }
+
+  // The object of that id with a reference for the running ioctl; null: -ENOENT.
+  Task<Object*> get(lnx::Thread& t, ObjectId id);
+  Task<void> put(lnx::Thread& t, Object& object);
+  // iommufd_lock_obj(): a reference to an object the caller found by itself. False: being
+  // destroyed.
+  Task<bool> try_get(lnx::Thread& t, Object& object);
+  // DESTROY: 0, -ENOENT, -EBUSY (in use).
+  Task<int> destroy(lnx::Thread& t, ObjectId id, ObjectType type);
+  // iommufd_hw_pagetable_put(): drops a device's reference; destroys an automatic domain with it.
+  // REQUIRES: no ioas->mutex is held.
+  Task<void> put_hwpt(lnx::Thread& t, Hwpt& hwpt);
+
+  // 0, or -EEXIST if the id is in use (ids are the trace's).
+  Task<int> add_ioas(lnx::Thread& t, ObjectId id);
+  // An hwpt without a domain yet; auto domains get an id of their own above 2^31.
+  Task<Hwpt*> new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id);
+  [[nodiscard]] ObjectId next_auto_id() { return ObjectId{next_auto_id_++}; }
+  // Undoes new_hwpt.
+  Task<void> abort_hwpt(lnx::Thread& t, Hwpt& hwpt);
+  [[nodiscard]] bool id_in_use(ObjectId id) const { return objects_.contains(id.value()); }
+  // The iommufd object of a bound device takes part in reference counting too.
+  [[nodiscard]] std::unique_ptr<Object> new_device_object(DeviceIndex index);
+  IommufdGroup& group_of(IommuGroup& group);
+
+  // Without simulated time, for end-state checks and reports.
+  [[nodiscard]] const Object* peek(ObjectId id) const;
+  [[nodiscard]] std::vector<const Ioas*> all_ioas() const;   // by id
+  [[nodiscard]] std::vector<const Hwpt*> all_hwpts() const;  // by id
+
+ private:
+  Task<void> lock_table(lnx::Thread& t, Ps cost);
+  Task<int> remove(lnx::Thread& t, Object* held, ObjectId id);
+  Task<void> wait_shortterm(lnx::Thread& t, Object& object);
+  void drop_reference(lnx::Thread& t, Object& object);
+  Task<void> destroy_object(lnx::Thread& t, Object& object);
+
+  lnx::Machine& machine_;
+  IommuCore& core_;
+  const IommufdParams& params_;
+  Protocol* protocol_ = nullptr;
+  lnx::CacheLine table_line_;
+  lnx::LockClass& destroy_class_;
+  tsl::robin_map<std::uint32_t, std::unique_ptr<Object>> objects_;
+  std::vector<std::unique_ptr<Object>>
+      graveyard_;  // protocols without locks may still look at them
+  std::vector<std::unique_ptr<IommufdGroup>> groups_;
+  std::uint32_t next_auto_id_ = 1U << 31U;
+};
+
+}  // namespace smmulab::iommufd

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/iommufd/core.hpp"
+
+#include <cerrno>
+
+namespace smmulab::iommufd {
+
+Task<int> IommuCore::attach_one(lnx::Thread& t, smmu::Master& master, smmu::Domain* domain) {
+  if (domain == nullptr) {
+    co_await driver_.attach_blocked(t, master);
+    co_return 0;
+  }
+  co_return co_await driver_.attach_dev(t, master, *domain);
+}
+
+Task<int> IommuCore::set_domain(lnx::Thread& t, IommuGroup& group, smmu::Domain* domain,
+                                bool must_succeed) {
+  t.charge(params_.group_base);
+  if (group.domain == domain) {
+    co_return 0;
+  }
+  int result = 0;
+  std::size_t tried = 0;
+  for (smmu::Master* master : group.devices) {
+    ++tried;
+    const int rc = co_await attach_one(t, *master, domain);
+    if (rc == 0) {
+      continue;
+    }
+    result = rc;
+    if (!must_succeed) {
+      break;
+    }
+  }
+  if (result != 0 && !must_succeed) {
+    for (std::size_t i = 0; i < tried; ++i) {
+      co_await attach_one(t, *group.devices[i], group.domain);
+    }
+    co_return result;
+  }
+  group.domain = domain;
+  co_return result;
+}
+
+Task<int> IommuCore::claim_dma_owner(lnx::Thread& t, IommuGroup& group, const void* owner) {
+  co_await group.mutex.lock(t);
+  int rc = 0;
+  if (group.owner_count != 0) {
+    if (group.owner != owner) {
+      rc = -EPERM;
+    } else {
+      ++group.owner_count;
+    }
+  } else {
+    if (!driver_.has_blocked_domain() && group.blocking_domain == nullptr) {
+      group.blocking_domain = co_await driver_.domain_alloc(t, *group.devices.front());
+    }
+    rc = co_await set_domain(t, group, blocking(group), false);
+    if (rc == 0) {
+      group.owner = owner;
+      group.owner_count = 1;
+    }
+  }
+  co_await group.mutex.unlock(t);
+  co_return rc;
+}
+
+Task<void> IommuCore::release_dma_owner(lnx::Thread& t, IommuGroup& group) {
+  co_await group.mutex.lock(t);
+  if (group.owner_count > 0 && --group.owner_count == 0) {
+    group.owner = nullptr;
+    co_await set_domain(t, group, group.default_domain, true);
+  }
+  co_await group.mutex.unlock(t);
+}
+
+Task<int> IommuCore::attach_group(lnx::Thread& t, IommuGroup& group, smmu::Domain& domain) {
+  co_await group.mutex.lock(t);
+  t.charge(params_.handle);
+  int rc = -EBUSY;
+  if (group.domain == &domain) {
+    rc = 0;
+  } else if (group.domain == group.default_domain || group.domain == blocking(group)) {
+    rc = co_await set_domain(t, group, &domain, false);
+  }
+  co_await group.mutex.unlock(t);
+  co_return rc;
+}
+
+Task<int> IommuCore::replace_group(lnx::Thread& t, IommuGroup& group, smmu::Domain& domain) {
+  co_await group.mutex.lock(t);
+  t.charge(params_.handle);
+  const int rc = co_await set_domain(t, group, &domain, false);
+  co_await group.mutex.unlock(t);
+  co_return rc;
+}
+
+Task<void> IommuCore::detach_group(lnx::Thread& t, IommuGroup& group) {
+  co_await group.mutex.lock(t);
+  t.charge(params_.handle);
+  co_await set_domain(t, group, group.owner_count != 0 ? blocking(group) : group.default_domain,
+                      true);
+  co_await group.mutex.unlock(t);
+}
+
+}  // namespace smmulab::iommufd

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The iommu core: groups, and the loops that attach a domain to every device of one under
+// group->mutex. Rule: Linux 6.12 drivers/iommu/iommu.c __iommu_group_set_domain_internal(),
+// iommu_device_claim_dma_owner(), iommu_attach_group_handle(), iommu_replace_group_handle(),
+// iommu_detach_group_handle(); with driver 6.2 the blocking domain is an empty paging domain.
+// Not modelled: hot plug of devices into groups, PASIDs, deferred attach.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "models/iommufd/params.hpp"
+#include "models/linux/mutex.hpp"
+#include "models/smmuv3/driver/driver.hpp"
+#include "sim/ids.hpp"
+
+namespace smmulab::iommufd {
+
+struct IommuGroup {
+  IommuGroup(lnx::Machine& machine, lnx::LockClass& cls, GroupId group_id)
+      : mutex(machine, cls), id(group_id) {}
+
+  lnx::Mutex mutex;
+  GroupId id;
+  std::vector<smmu::Master*> devices;
+  smmu::Domain* domain = nullptr;           // null: blocked
+  smmu::Domain* default_domain = nullptr;   // what the host's drivers use
+  smmu::Domain* blocking_domain = nullptr;  // driver 6.2: made at the first claim
+  const void* owner = nullptr;
+  std::uint32_t owner_count = 0;
+};
+
+class IommuCore {
+ public:
+  IommuCore(lnx::Machine& machine, smmu::Driver& driver, const IommufdParams& params)
+      : machine_(machine), driver_(driver), params_(params) {}
+
+  // Results: 0 or a negative errno.
+  Task<int> claim_dma_owner(lnx::Thread& t, IommuGroup& group, const void* owner);
+  Task<void> release_dma_owner(lnx::Thread& t, IommuGroup& group);
+  // -EBUSY unless the group is on its default or blocking domain.
+  Task<int> attach_group(lnx::Thread& t, IommuGroup& group, smmu::Domain& domain);
+  Task<int> replace_group(lnx::Thread& t, IommuGroup& group, smmu::Domain& domain);
+  Task<void> detach_group(lnx::Thread& t, IommuGroup& group);
+
+  [[nodiscard]] smmu::Driver& driver() const { return driver_; }
+
+ private:
+  [[nodiscard]] smmu::Domain* blocking(const IommuGroup& group) const {
+    return driver_.has_blocked_domain() ? nullptr : group.blocking_domain;
+  }
+  Task<int> attach_one(lnx::Thread& t, smmu::Master& master, smmu::Domain* domain);
+  // Attaches `domain` (null: the blocked one) to every device; on failure the devices tried so far,
+  // the failing one included, go back. Whoever must succeed goes on over all devices.
+  Task<int> set_domain(lnx::Thread& t, IommuGroup& group, smmu::Domain* domain, bool must_succeed);
+
+  lnx::Machine& machine_;
+  smmu::Driver& driver_;
+  const IommufdParams& params_;
+};
+
+}  // namespace smmulab::iommufd

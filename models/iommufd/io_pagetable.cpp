@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/iommufd/io_pagetable.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+
+namespace smmulab::iommufd {
+namespace {
+
+constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kApertureEnd = (1ULL << 48U) - 1;
+constexpr std::uint64_t kMsiBase = 0x8000000;  // MSI_IOVA_BASE, MSI_IOVA_LENGTH
+constexpr std::uint64_t kMsiLast = kMsiBase + 0x100000 - 1;
+// Limits of pages.c: one pin call covers a 64 KiB array of page pointers, one batch 64 KiB of
+// 12-byte runs.
+constexpr std::uint64_t kPinPages = 8192;
+constexpr std::uint64_t kBatchRuns = 5461;
+
+std::uint64_t pages_in(std::uint64_t start, std::uint64_t last) {
+  return (last - start + 1) / kPage;
+}
+
+}  // namespace
+
+IoPagetable::IoPagetable(lnx::Machine& machine, smmu::Driver& driver, const IommufdParams& params)
+    : machine_(machine),
+      driver_(driver),
+      params_(params),
+      pages_class_(machine.locks().get("pages->mutex", lnx::LockKind::kMutex)),
+      domains_rwsem_(machine, machine.locks().get("domains_rwsem", lnx::LockKind::kRwsem)),
+      iova_rwsem_(machine, machine.locks().get("iova_rwsem", lnx::LockKind::kRwsem)) {}
+
+bool IoPagetable::has_domain(const smmu::Domain& domain) const {
+  return std::find(domains_.begin(), domains_.end(), &domain) != domains_.end();
+}
+
+IoPagetable::AreaTree::iterator IoPagetable::first_area_in(std::uint64_t start,
+                                                           std::uint64_t last) {
+  auto it = areas_.upper_bound(start);
+  if (it != areas_.begin()) {
+    const auto before = std::prev(it);
+    if (before->second.last >= start) {
+      return before;
+    }
+  }
+  return it != areas_.end() && it->first <= last ? it : areas_.end();
+}
+
+// iopt_check_iova(); the length test comes first, as in iopt_alloc_area_pages().
+int IoPagetable::check_range(std::uint64_t start, std::uint64_t length) const {
+  const std::uint64_t alignment = domains_.empty() ? 1 : kPage;
+  if (length == 0 || length % alignment != 0 || start % alignment != 0) {
+    return -EINVAL;
+  }
+  if (length - 1 > std::numeric_limits<std::uint64_t>::max() - start) {
+    return -EOVERFLOW;
+  }
+  const std::uint64_t last = start + length - 1;
+  if (!domains_.empty() && last > kApertureEnd) {
+    return -EINVAL;  // reserved: above the aperture
+  }
+  if (std::any_of(reserved_.begin(), reserved_.end(),
+                  [=](const Reserved& r) { return r.start <= last && start <= r.last; })) {
+    return -EINVAL;
+  }
+  return 0;
+}
+
+void IoPagetable::charge_pin(lnx::Thread& t, std::uint64_t pages) const {
+  const auto calls = static_cast<std::int64_t>((pages + kPinPages - 1) / kPinPages);
+  t.charge(params_.pin_call * calls +
+           (params_.pin_page + params_.batch_page) * static_cast<std::int64_t>(pages));
+}
+
+void IoPagetable::charge_read_back(lnx::Thread& t, std::uint64_t pages) {
+  driver_.read_back(t, Pages{pages});
+  t.charge(params_.batch_page * static_cast<std::int64_t>(pages));
+}
+
+Task<int> IoPagetable::map(lnx::Thread& t, Iova iova, Bytes length) {
+  t.charge(params_.map_base);
+  const std::uint64_t start = iova.value();
+  const std::uint64_t last = start + length.value() - 1;
+  co_await iova_rwsem_.write_lock(t);
+  t.charge(params_.area_insert);
+  int rc = check_range(start, length.value());
+  if (rc == 0 && first_area_in(start, last) != areas_.end()) {
+    rc = -EEXIST;
+  }
+  if (rc == 0) {
+    Area& area = areas_[start];
+    area.last = last;
+    area.memory = std::make_unique<IoptPages>(machine_, pages_class_);
+  }
+  co_await iova_rwsem_.write_unlock(t);
+  if (rc != 0) {
+    t.charge(params_.pages_free);
+    co_return rc;
+  }
+  co_await domains_rwsem_.read_lock(t);
+  co_await fill_domains(t, start);
+  co_await iova_rwsem_.write_lock(t);
+  t.charge(params_.area_publish);
+  areas_[start].published = true;
+  co_await iova_rwsem_.write_unlock(t);
+  co_await domains_rwsem_.read_unlock(t);
+  co_return 0;
+}
+
+// Pins and maps into every domain; without a domain nothing is done now.
+Task<void> IoPagetable::fill_domains(lnx::Thread& t, std::uint64_t start) {
+  if (domains_.empty()) {
+    co_return;
+  }
+  Area& area = areas_[start];
+  const std::uint64_t pages = pages_in(start, area.last);
+  const Bytes size{pages * kPage};
+  const Bytes run{params_.run_pages * kPage};
+  co_await area.memory->mutex.lock(t);
+  t.charge(params_.fill_base);
+  charge_pin(t, pages);
+  for (std::size_t i = 0; i < domains_.size(); ++i) {
+    co_await driver_.map(t, *domains_[i], Iova{start}, size, run);
+  }
+  t.charge(params_.account);
+  area.storage_domain = domains_.front();
+  co_await area.memory->mutex.unlock(t);
+}
+
+Task<int> IoPagetable::unmap(lnx::Thread& t, Iova iova, Bytes length) {
+  if (length.value() == 0) {
+    co_return -EINVAL;
+  }
+  const std::uint64_t start = iova.value();
+  if (length.value() - 1 > std::numeric_limits<std::uint64_t>::max() - start) {
+    co_return -EOVERFLOW;
+  }
+  co_return co_await unmap_range(t, start, start + length.value() - 1);
+}
+
+Task<int> IoPagetable::unmap_all(lnx::Thread& t) {
+  co_return co_await unmap_range(t, 0, std::numeric_limits<std::uint64_t>::max());
+}
+
+Task<int> IoPagetable::unmap_range(lnx::Thread& t, std::uint64_t start, std::uint64_t last) {
+  int rc = 0;
+  co_await domains_rwsem_.read_lock(t);
+  co_await iova_rwsem_.write_lock(t);
+  for (;;) {
+    t.charge(params_.unmap_base);
+    const auto it = first_area_in(start, last);
+    if (it == areas_.end()) {
+      break;
+    }
+    const std::uint64_t first = it->first;
+    const std::uint64_t area_last = it->second.last;
+    if (!it->second.published) {
+      rc = -EBUSY;
+      break;
+    }
+    if (first < start || area_last > last) {
+      rc = -ENOENT;
+      break;
+    }
+    it->second.published = false;
+    co_await iova_rwsem_.write_unlock(t);
+    co_await unfill_domains(t, first);
+    co_await iova_rwsem_.write_lock(t);
+    t.charge(params_.area_remove);
+    areas_.erase(first);
+    co_await iova_rwsem_.write_unlock(t);
+    t.charge(params_.pages_free);
+    co_await iova_rwsem_.write_lock(t);
+    if (area_last >= last) {
+      break;
+    }
+    start = area_last + 1;
+  }
+  co_await iova_rwsem_.write_unlock(t);
+  co_await domains_rwsem_.read_unlock(t);
+  co_return rc;
+}
+
+Task<void> IoPagetable::unfill_domains(lnx::Thread& t, std::uint64_t start) {
+  Area& area = areas_[start];
+  if (area.storage_domain == nullptr) {
+    co_return;
+  }
+  const Bytes size{area.last - start + 1};
+  const Bytes run{params_.run_pages * kPage};
+  co_await area.memory->mutex.lock(t);
+  t.charge(params_.fill_base);
+  smmu::Domain* storage = area.storage_domain;
+  for (std::size_t i = 0; i < domains_.size(); ++i) {
+    if (domains_[i] != storage) {
+      co_await driver_.unmap(t, *domains_[i], Iova{start}, size, run);
+    }
+  }
+  co_await unfill_storage(t, start, area.last, *storage);
+  t.charge(params_.account);
+  area.storage_domain = nullptr;
+  co_await area.memory->mutex.unlock(t);
+}
+
+// B4: batch by batch, read PFNs back, clear the batch's span with one invalidation, unpin.
+Task<void> IoPagetable::unfill_storage(lnx::Thread& t, std::uint64_t start, std::uint64_t last,
+                                       smmu::Domain& domain) {
+  const std::uint64_t batch_pages = kBatchRuns * params_.run_pages;
+  const Bytes run{params_.run_pages * kPage};
+  std::uint64_t left = pages_in(start, last);
+  while (left != 0) {
+    const std::uint64_t pages = std::min(left, batch_pages);
+    charge_read_back(t, pages);
+    co_await driver_.unmap(t, domain, Iova{start}, Bytes{pages * kPage}, run);
+    t.charge(params_.unpin_page * static_cast<std::int64_t>(pages));
+    start += pages * kPage;
+    left -= pages;
+  }
+}
+
+// One area into one more domain: read back from the storage domain, or pin if there is none.
+Task<void> IoPagetable::fill_domain(lnx::Thread& t, std::uint64_t start, smmu::Domain& domain) {
+  Area& area = areas_[start];
+  const std::uint64_t pages = pages_in(start, area.last);
+  co_await area.memory->mutex.lock(t);
+  t.charge(params_.fill_base);
+  if (area.storage_domain != nullptr) {
+    charge_read_back(t, pages);
+  } else {
+    charge_pin(t, pages);
+    t.charge(params_.account);
+    area.storage_domain = &domain;
+  }
+  co_await driver_.map(t, domain, Iova{start}, Bytes{pages * kPage},
+                       Bytes{params_.run_pages * kPage});
+  co_await area.memory->mutex.unlock(t);
+}
+
+// B5. Areas are looked up anew after each wait: a protocol without locks may change the tree.
+Task<int> IoPagetable::add_domain(lnx::Thread& t, smmu::Domain& domain) {
+  co_await domains_rwsem_.write_lock(t);
+  co_await iova_rwsem_.write_lock(t);
+  t.charge(params_.domain_link + params_.list_step * static_cast<std::int64_t>(domains_.size()));
+  int rc = has_domain(domain) ? -EEXIST : 0;
+  for (const auto& [start, area] : areas_) {
+    if (rc == 0 &&
+        (start % kPage != 0 || (area.last + 1) % kPage != 0 || area.last > kApertureEnd)) {
+      rc = -EADDRINUSE;
+    }
+  }
+  if (rc == 0) {
+    for (auto it = areas_.begin(); it != areas_.end();) {
+      const std::uint64_t start = it->first;
+      if (it->second.published) {
+        co_await fill_domain(t, start, domain);
+      }
+      it = areas_.upper_bound(start);
+    }
+    domains_.push_back(&domain);
+  }
+  co_await iova_rwsem_.write_unlock(t);
+  co_await domains_rwsem_.write_unlock(t);
+  co_return rc;
+}
+
+// B6. The last entry takes the place of the removed one, as the kernel keeps its array linear.
+Task<void> IoPagetable::remove_domain(lnx::Thread& t, smmu::Domain& domain) {
+  co_await domains_rwsem_.write_lock(t);
+  co_await iova_rwsem_.write_lock(t);
+  t.charge(params_.domain_link);
+  const auto place = std::find(domains_.begin(), domains_.end(), &domain);
+  if (place != domains_.end()) {
+    *place = domains_.back();
+    domains_.pop_back();
+    for (auto it = areas_.begin(); it != areas_.end();) {
+      const std::uint64_t start = it->first;
+      Area& area = it->second;
+      const std::uint64_t last = area.last;
+      if (area.published) {
+        co_await area.memory->mutex.lock(t);
+        if (!domains_.empty()) {
+          if (area.storage_domain == &domain) {
+            area.storage_domain = domains_.front();
+          }
+          co_await area.memory->mutex.unlock(t);
+          co_await driver_.unmap(t, domain, Iova{start}, Bytes{last - start + 1},
+                                 Bytes{params_.run_pages * kPage});
+        } else {
+          t.charge(params_.fill_base);
+          co_await unfill_storage(t, start, last, domain);
+          t.charge(params_.account);
+          area.storage_domain = nullptr;
+          co_await area.memory->mutex.unlock(t);
+        }
+      }
+      it = areas_.upper_bound(start);
+    }
+  }
+  co_await iova_rwsem_.write_unlock(t);
+  co_await domains_rwsem_.write_unlock(t);
+}
+
+int IoPagetable::insert_reserved(lnx::Thread& t, const smmu::Master& device) {
+  t.charge(params_.resv_insert * static_cast<std::int64_t>(params_.resv_regions));
+  if (first_area_in(kMsiBase, kMsiLast) != areas_.end()) {
+    return -EADDRINUSE;
+  }
+  reserved_.push_back({kMsiBase, kMsiLast, &device});
+  return 0;
+}
+
+Task<int> IoPagetable::enforce_reserved(lnx::Thread& t, const smmu::Master& device) {
+  co_await iova_rwsem_.write_lock(t);
+  t.charge(params_.resv_query);
+  const int rc = insert_reserved(t, device);
+  co_await iova_rwsem_.write_unlock(t);
+  co_return rc;
+}
+
+Task<int> IoPagetable::enforce_reserved_of_group(lnx::Thread& t, const smmu::Master& device,
+                                                 lnx::Mutex& group_mutex,
+                                                 std::size_t group_devices) {
+  co_await iova_rwsem_.write_lock(t);
+  co_await group_mutex.lock(t);
+  t.charge(params_.resv_query * static_cast<std::int64_t>(group_devices));
+  co_await group_mutex.unlock(t);
+  const int rc = insert_reserved(t, device);
+  co_await iova_rwsem_.write_unlock(t);
+  co_return rc;
+}
+
+Task<void> IoPagetable::remove_reserved(lnx::Thread& t, const smmu::Master& device) {
+  co_await iova_rwsem_.write_lock(t);
+  t.charge(params_.unresv + params_.list_step * static_cast<std::int64_t>(reserved_.size()));
+  std::erase_if(reserved_, [&device](const Reserved& r) { return r.owner == &device; });
+  co_await iova_rwsem_.write_unlock(t);
+}
+
+}  // namespace smmulab::iommufd

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/iommufd/iommufd.hpp"
+
+#include <cerrno>
+
+namespace smmulab::iommufd {
+
+Iommufd::Iommufd(Context& context, Protocol& protocol, std::deque<Device>& devices)
+    : context_(context), protocol_(protocol), devices_(devices) {
+  context_.set_protocol(protocol);
+}
+
+Task<void> Iommufd::enter(lnx::Thread& t) {
+  t.charge(context_.params().ioctl);
+  co_await protocol_.enter(t);
+}
+
+Task<void> Iommufd::leave(lnx::Thread& t) {
+  co_await protocol_.leave(t);
+  co_await t.run();
+}
+
+Task<void> Iommufd::lock_dev_set(lnx::Thread& t, Device& device) {
+  if (context_.params().vfio) {
+    t.charge(context_.params().vfio_ioctl);
+    co_await device.dev_set->lock.lock(t);
+  }
+}
+
+Task<void> Iommufd::unlock_dev_set(lnx::Thread& t, Device& device) {
+  if (context_.params().vfio) {
+    co_await device.dev_set->lock.unlock(t);
+  }
+}
+
+Task<int> Iommufd::bind(lnx::Thread& t, DeviceIndex index) {
+  Device& device = devices_[index.value()];
+  co_await enter(t);
+  co_await lock_dev_set(t, device);
+  int rc = -EINVAL;
+  if (device.object == nullptr) {
+    t.charge(context_.params().bind);
+    rc = co_await context_.core().claim_dma_owner(t, *device.group, &context_);
+    if (rc == 0) {
+      t.charge(context_.params().object_alloc);
+      device.object = context_.new_device_object(index);
+      device.igroup = &context_.group_of(*device.group);
+    }
+  }
+  co_await unlock_dev_set(t, device);
+  co_await leave(t);
+  co_return rc;
+}
+
+Task<int> Iommufd::unbind(lnx::Thread& t, DeviceIndex index) {
+  Device& device = devices_[index.value()];
+  co_await enter(t);
+  co_await lock_dev_set(t, device);
+  int rc = -EINVAL;
+  if (device.object != nullptr) {
+    if (device.attached) {  // VFIO detaches before it unbinds
+      co_await protocol_.detach(t, device);
+      device.attached = false;
+    }
+    t.charge(context_.params().unbind + context_.params().object_free);
+    device.object.reset();
+    co_await context_.core().release_dma_owner(t, *device.group);
+    rc = 0;
+  }
+  co_await unlock_dev_set(t, device);
+  co_await leave(t);
+  co_return rc;
+}
+
+Task<int> Iommufd::ioas_alloc(lnx::Thread& t, ObjectId id) {
+  co_await enter(t);
+  const int rc = co_await context_.add_ioas(t, id);
+  co_await leave(t);
+  co_return rc;
+}
+
+Task<int> Iommufd::ioas_destroy(lnx::Thread& t, ObjectId id) {
+  co_await enter(t);
+  const int rc = co_await context_.destroy(t, id, ObjectType::kIoas);
+  co_await leave(t);
+  co_return rc;
+}
+
+Task<int> Iommufd::hwpt_destroy(lnx::Thread& t, ObjectId id) {
+  co_await enter(t);
+  const int rc = co_await context_.destroy(t, id, ObjectType::kHwpt);
+  co_await leave(t);
+  co_return rc;
+}
+
+Task<int> Iommufd::hwpt_alloc(lnx::Thread& t, ObjectId id, DeviceIndex index, ObjectId pt) {
+  Device& device = devices_[index.value()];
+  co_await enter(t);
+  int rc = -ENOENT;
+  if (device.object != nullptr) {
+    t.charge(context_.params().lookup);  // the device's own object
+    Object* parent = co_await context_.get(t, pt);
+    if (parent != nullptr) {
+      rc = -EINVAL;  // nested parents are not modelled
+      if (parent->type == ObjectType::kIoas) {
+        rc = co_await protocol_.hwpt_alloc(t, device, static_cast<Ioas&>(*parent), id);
+      }
+      co_await context_.put(t, *parent);
+    }
+    t.charge(context_.params().put);
+  }
+  co_await leave(t);
+  co_return rc;
+}
+
+// iommufd_device_change_pt()
+Task<int> Iommufd::change_pt(lnx::Thread& t, Device& device, ObjectId pt, Change change) {
+  t.charge(context_.params().attach_base);
+  Object* object = co_await context_.get(t, pt);
+  if (object == nullptr) {
+    co_return -ENOENT;
+  }
+  int rc = -EINVAL;
+  if (object->type == ObjectType::kHwpt) {
+    auto& hwpt = static_cast<Hwpt&>(*object);
+    rc = change == Change::kAttach ? co_await protocol_.attach(t, device, hwpt)
+                                   : co_await protocol_.replace(t, device, hwpt);
+  } else if (object->type == ObjectType::kIoas) {
+    auto& ioas = static_cast<Ioas&>(*object);
+    rc = change == Change::kAttach ? co_await protocol_.attach_ioas(t, device, ioas)
+                                   : co_await protocol_.replace_ioas(t, device, ioas);
+  }
+  co_await context_.put(t, *object);
+  co_return rc;
+}
+
+Task<int> Iommufd::attach_pt(lnx::Thread& t, DeviceIndex index, ObjectId pt, Change change) {
+  Device& device = devices_[index.value()];
+  co_await enter(t);
+  co_await lock_dev_set(t, device);
+  int rc = -EINVAL;  // not bound
+  if (device.object != nullptr) {
+    if (context_.params().vfio) {
+      change = device.attached ? Change::kReplace : Change::kAttach;
+    }
+    if (change == Change::kAttach && device.attached) {
+      rc = -EBUSY;
+    } else if (change == Change::kReplace && !device.attached) {
+      rc = -EINVAL;
+    } else {
+      rc = co_await change_pt(t, device, pt, change);
+      if (change == Change::kAttach) {
+        device.attached = rc == 0;
+      } else if (rc != 0) {
+        device.attached = protocol_.still_attached(device);
+      }
+    }
+  }
+  co_await unlock_dev_set(t, device);
+  co_await leave(t);
+  co_return rc;
+}
+
+Task<int> Iommufd::attach(lnx::Thread& t, DeviceIndex device, ObjectId pt) {
+  return attach_pt(t, device, pt, Change::kAttach);
+}
+
+Task<int> Iommufd::replace(lnx::Thread& t, DeviceIndex device, ObjectId pt) {
+  return attach_pt(t, device, pt, Change::kReplace);
+}
+
+Task<int> Iommufd::detach(lnx::Thread& t, DeviceIndex index) {
+  Device& device = devices_[index.value()];
+  co_await enter(t);
+  co_await lock_dev_set(t, device);
+  if (device.attached) {  // else the kernel returns 0 and does nothing
+    t.charge(context_.params().attach_base);
+    co_await protocol_.detach(t, device);
+    device.attached = false;
+  }
+  co_await unlock_dev_set(t, device);
+  co_await leave(t);
+  co_return device.object != nullptr ? 0 : -EINVAL;
+}
+
+Task<Ioas*> Iommufd::get_ioas(lnx::Thread& t, ObjectId id) {
+  Object* object = co_await context_.get(t, id);
+  if (object != nullptr && object->type != ObjectType::kIoas) {
+    co_await context_.put(t, *object);
+    object = nullptr;
+  }
+  co_return static_cast<Ioas*>(object);
+}
+
+Task<int> Iommufd::map(lnx::Thread& t, ObjectId id, Iova iova, Bytes length) {
+  co_await enter(t);
+  int rc = -ENOENT;
+  if (Ioas* ioas = co_await get_ioas(t, id)) {
+    rc = co_await ioas->iopt.map(t, iova, length);
+    co_await context_.put(t, *ioas);
+  }
+  co_await leave(t);
+  co_return rc;
+}
+
+Task<int> Iommufd::unmap(lnx::Thread& t, ObjectId id, Iova iova, Bytes length) {
+  co_await enter(t);
+  int rc = -ENOENT;
+  if (Ioas* ioas = co_await get_ioas(t, id)) {
+    rc = co_await ioas->iopt.unmap(t, iova, length);
+    co_await context_.put(t, *ioas);
+  }
+  co_await leave(t);
+  co_return rc;
+}
+
+Task<int> Iommufd::unmap_all(lnx::Thread& t, ObjectId id) {
+  co_await enter(t);
+  int rc = -ENOENT;
+  if (Ioas* ioas = co_await get_ioas(t, id)) {
+    rc = co_await ioas->iopt.unmap_all(t);
+    co_await context_.put(t, *ioas);
+  }
+  co_await leave(t);
+  co_return rc;
+}
+
+}  // namespace smmulab::iommufd

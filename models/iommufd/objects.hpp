@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// iommufd's objects. Rule: Linux 6.12 drivers/iommu/iommufd/iommufd_private.h; fields that only
+// some protocols use say so. Object references follow the protocol's kernel version (context.hpp).
+// Not modelled: nested hwpts, faults, vIOMMUs, accesses.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/iommufd/core.hpp"
+#include "models/iommufd/io_pagetable.hpp"
+#include "models/linux/mutex.hpp"
+#include "models/linux/rwsem.hpp"
+#include "sim/ids.hpp"
+
+namespace smmulab::iommufd {
+
+enum class ObjectType : std::uint8_t { kDevice, kIoas, kHwpt };
+
+// users counts the id table's own reference; so does shortterm_users (Linux 6.8 and later).
+// A destroy waits for the short-term ones; up to 6.7 destroy_rwsem does that.
+struct Object : Waitable {
+  Object(ObjectType object_type, ObjectId object_id) : type(object_type), id(object_id) {}
+
+  ObjectType type;
+  ObjectId id;
+  std::int64_t users = 1;
+  std::int64_t shortterm_users = 1;
+  lnx::Thread* destroyer = nullptr;           // waits for shortterm_users == 0
+  std::unique_ptr<lnx::Rwsem> destroy_rwsem;  // protocols of 6.7 and before
+
+  [[nodiscard]] std::string wait_name() const override {
+    return "users of object " + std::to_string(id.value());
+  }
+  void wait_holders(std::vector<const Process*>& /*out*/) const override {}
+};
+
+struct Hwpt;
+
+struct Ioas final : Object {
+  Ioas(lnx::Machine& machine, smmu::Driver& driver, const IommufdParams& params, ObjectId object_id)
+      : Object(ObjectType::kIoas, object_id),
+        mutex(machine, machine.locks().get("ioas->mutex", lnx::LockKind::kMutex)),
+        iopt(machine, driver, params) {}
+
+  lnx::Mutex mutex;
+  IoPagetable iopt;
+  std::vector<Hwpt*> hwpt_list;
+};
+
+struct Device;
+
+struct Hwpt final : Object {
+  Hwpt(lnx::Machine& machine, ObjectId object_id, Ioas& parent)
+      : Object(ObjectType::kHwpt, object_id),
+        ioas(&parent),
+        devices_lock(machine, machine.locks().get("hwpt->devices_lock", lnx::LockKind::kMutex)) {}
+
+  Ioas* ioas;
+  smmu::Domain* domain = nullptr;
+  bool auto_domain = false;
+  bool msi_cookie = false;
+  bool listed = false;  // in ioas->hwpt_list
+  // Protocols before the group lock (locking.md 7.A, 7.B):
+  lnx::Mutex devices_lock;
+  std::vector<Device*> devices;
+};
+
+// iommufd_group: one per context and iommu_group (protocols of 6.6 and later).
+struct IommufdGroup {
+  IommufdGroup(lnx::Machine& machine, IommuGroup& iommu_group)
+      : lock(machine, machine.locks().get("igroup->lock", lnx::LockKind::kMutex)),
+        group(&iommu_group) {}
+
+  lnx::Mutex lock;
+  IommuGroup* group;
+  Hwpt* hwpt = nullptr;
+  std::vector<Device*> device_list;
+};
+
+// VFIO's device set: devices that are reset together share its lock.
+struct DevSet {
+  DevSet(lnx::Machine& machine, DevSetId set_id)
+      : lock(machine, machine.locks().get("dev_set->lock", lnx::LockKind::kMutex)), id(set_id) {}
+  lnx::Mutex lock;
+  DevSetId id;
+};
+
+// A device: the hardware's master, VFIO's view, and iommufd_device once bound.
+struct Device {
+  smmu::Master* master = nullptr;
+  IommuGroup* group = nullptr;
+  DevSet* dev_set = nullptr;
+
+  std::unique_ptr<Object> object;  // bound: its iommufd object
+  IommufdGroup* igroup = nullptr;  // bound
+  Hwpt* hwpt = nullptr;            // idev->hwpt of protocols before the group lock
+  bool attached = false;           // VFIO: iommufd_attached
+};
+
+}  // namespace smmulab::iommufd

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Linux 6.6 to 6.12 (variant E): igroup->lock, one per iommu group and context, protects the
+// group's hwpt and device list; a replace moves every device of the group; the domain is filled
+// when the hwpt is made, under ioas->mutex, never under igroup->lock. Rule: Linux 6.12
+// drivers/iommu/iommufd/device.c, hw_pagetable.c; reference locking.md section 7.E. Not modelled:
+// fault-capable hwpts, nested hwpts, PASIDs.
+#pragma once
+
+#include "models/iommufd/protocol.hpp"
+
+namespace smmulab::iommufd {
+
+class IgroupProtocol : public Protocol {
+ public:
+  explicit IgroupProtocol(Context& context) : Protocol(context) {}
+
+  [[nodiscard]] ObjectRefs object_refs() const override { return ObjectRefs::kShortTerm; }
+
+  Task<int> hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id) override;
+  Task<void> hwpt_destroy(lnx::Thread& t, Hwpt& hwpt) override;
+  Task<int> attach(lnx::Thread& t, Device& device, Hwpt& hwpt) override;
+  Task<int> attach_ioas(lnx::Thread& t, Device& device, Ioas& ioas) override;
+  Task<int> replace(lnx::Thread& t, Device& device, Hwpt& hwpt) override;
+  Task<int> replace_ioas(lnx::Thread& t, Device& device, Ioas& ioas) override;
+  Task<void> detach(lnx::Thread& t, Device& device) override;
+
+ private:
+  // What a replace leaves to be put once every lock is dropped.
+  struct Replaced {
+    int rc;
+    Hwpt* old;
+  };
+
+  // iommufd_hwpt_paging_alloc(). REQUIRES: ioas.mutex is held. Null with *rc set: failed, undone.
+  Task<Hwpt*> alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id, bool immediate_attach,
+                    int* rc);
+  Task<Replaced> do_replace(lnx::Thread& t, Device& device, Hwpt& hwpt);
+  Task<int> replace_reserved(lnx::Thread& t, IommufdGroup& igroup, Hwpt& hwpt);
+  Task<void> remove_reserved(lnx::Thread& t, IommufdGroup& igroup, const Hwpt& hwpt);
+  Task<Hwpt*> detach_locked(lnx::Thread& t, Device& device);
+  // iommufd_device_auto_get_domain() for attach and for replace.
+  Task<Replaced> auto_domain(lnx::Thread& t, Device& device, Ioas& ioas, bool replacing);
+  Task<Replaced> try_auto(lnx::Thread& t, Device& device, Hwpt& hwpt, bool replacing);
+};
+
+}  // namespace smmulab::iommufd
