@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "workloads/line_reader.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace smmulab::workloads {
+namespace {
+
+// Length of the UTF-8 sequence that starts with `lead`, or 0; its second byte lies in [low, high].
+std::size_t sequence(unsigned char lead, unsigned char& low, unsigned char& high) {
+  low = 0x80;
+  high = 0xbf;
+  if (lead >= 0xc2 && lead <= 0xdf) {
+    return 2;
+  }
+  if (lead >= 0xe0 && lead <= 0xef) {
+    low = lead == 0xe0 ? 0xa0 : low;    // no overlong forms
+    high = lead == 0xed ? 0x9f : high;  // no surrogates
+    return 3;
+  }
+  if (lead >= 0xf0 && lead <= 0xf4) {
+    low = lead == 0xf0 ? 0x90 : low;
+    high = lead == 0xf4 ? 0x8f : high;  // at most U+10FFFF
+    return 4;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::size_t valid_utf8_prefix(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  for (std::size_t i = 0; i < text.size();) {
+    if (byte(i) < 0x80) {
+      ++i;
+      continue;
+    }
+    unsigned char low = 0;
+    unsigned char high = 0;
+    const std::size_t length = sequence(byte(i), low, high);
+    if (length == 0 || i + length > text.size() || byte(i + 1) < low || byte(i + 1) > high) {
+      return i;
+    }
+    for (std::size_t k = 2; k < length; ++k) {
+      if ((byte(i + k) & 0xc0U) != 0x80U) {
+        return i;
+      }
+    }
+    i += length;
+  }
+  return text.size();
+}
+
+LineReader::LineReader(std::string path)
+    : path_(std::move(path)), source_(open_source(path_)), buffer_(2 * kMaxLine) {}
+
+bool LineReader::next(std::string_view& line) {
+  std::size_t searched = begin_;
+  for (;;) {
+    const auto* hit =
+        static_cast<const char*>(std::memchr(buffer_.data() + searched, '\n', end_ - searched));
+    if (hit != nullptr || at_end_) {
+      const bool last = hit == nullptr;
+      if (last && begin_ == end_) {
+        ++line_;
+        return false;
+      }
+      const std::size_t stop = last ? end_ : static_cast<std::size_t>(hit - buffer_.data());
+      line = {buffer_.data() + begin_, stop - begin_};
+      begin_ = last ? end_ : stop + 1;
+      ++line_;
+      check(line);
+      return true;
+    }
+    const std::size_t unread = end_ - begin_;
+    at_end_ = !fill();
+    searched = begin_ + unread;
+  }
+}
+
+// Moves the unread bytes to the front and reads more behind them.
+bool LineReader::fill() {
+  if (end_ - begin_ > kMaxLine) {
+    throw TraceError(path_, line_ + 1, kMaxLine,
+                     fmt::format("the line is longer than {} bytes", kMaxLine));
+  }
+  std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_),
+            buffer_.begin() + static_cast<std::ptrdiff_t>(end_), buffer_.begin());
+  end_ -= begin_;
+  begin_ = 0;
+  try {
+    const std::size_t n = source_->read(buffer_.data() + end_, buffer_.size() - end_);
+    end_ += n;
+    return n > 0;
+  } catch (const CorruptData& damage) {
+    throw TraceError(path_, line_ + 1, 1, damage.what());
+  }
+}
+
+void LineReader::check(std::string_view line) const {
+  if (line.size() > kMaxLine) {
+    place().fail(kMaxLine, fmt::format("the line is longer than {} bytes", kMaxLine));
+  }
+  bool ascii = true;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(line[i]);
+    if (byte < 0x20 || byte == 0x7f) {
+      place().fail(i + 1, fmt::format("unexpected control byte 0x{:02x}", byte));
+    }
+    ascii = ascii && byte < 0x80;
+  }
+  if (!ascii) {
+    const std::size_t good = valid_utf8_prefix(line);
+    if (good < line.size()) {
+      place().fail(good + 1, "the text is not UTF-8");
+    }
+  }
+}
+
+}  // namespace smmulab::workloads

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "workloads/op_checker.hpp"
+
+#include <limits>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "workloads/lexer.hpp"
+
+namespace smmulab::workloads {
+namespace {
+
+constexpr std::uint64_t kPage = 4096;
+constexpr KeyMask kNamed = bit(Key::kHwpt) | bit(Key::kIoas) | bit(Key::kPt);
+
+bool takes(const Op& op, Key key) {
+  const OpSpec& spec = op_spec(op.kind);
+  return ((spec.required | spec.optional) & bit(key)) != 0;
+}
+
+std::string nanoseconds(SimTime time) {
+  std::string text;
+  append_nanoseconds(text, time.time_since_epoch());
+  return text + " ns";
+}
+
+}  // namespace
+
+OpChecker::OpChecker(const TraceHeader& header)
+    : devices_(header.devices.size()), last_of_thread_(header.threads.size()) {}
+
+MaybeProblem OpChecker::check(const Op& op) {
+  if (MaybeProblem bad = check_values(op)) {
+    return bad;
+  }
+  if (MaybeProblem bad = check_time(op)) {
+    return bad;
+  }
+  if (MaybeProblem bad = check_objects(op)) {
+    return bad;
+  }
+  return check_areas(op);
+}
+
+MaybeProblem OpChecker::settle() {
+  if (MaybeProblem bad = objects_.settle()) {
+    return bad;
+  }
+  MaybeProblem first;
+  for (auto& [id, ioas] : ioases_) {
+    if (MaybeProblem bad = ioas.areas.settle(); bad && (!first || bad->line < first->line)) {
+      first = std::move(bad);
+    }
+  }
+  return first;
+}
+
+MaybeProblem OpChecker::check_values(const Op& op) const {
+  if (op.thread.value() >= last_of_thread_.size()) {
+    return OpProblem{op.line, fmt::format("thread {} is not declared", op.thread.value()),
+                     OpProblem::At::kThread};
+  }
+  if (takes(op, Key::kDev) && op.device.value() >= devices_) {
+    return problem_at(op.line, Key::kDev,
+                      fmt::format("device {} is not declared", op.device.value()));
+  }
+  if (!takes(op, Key::kLen)) {
+    return std::nullopt;
+  }
+  const std::uint64_t length = op.length.value();
+  if (length == 0) {
+    return problem_at(op.line, Key::kLen, "len: 0 is out of range (at least one byte)");
+  }
+  if (op.kind != OpKind::kDma && length % kPage != 0) {
+    return problem_at(op.line, Key::kLen,
+                      fmt::format("len: {} is not a multiple of the page size {}", length, kPage));
+  }
+  if (op.kind != OpKind::kDma && op.iova.value() % kPage != 0) {
+    return problem_at(
+        op.line, Key::kIova,
+        fmt::format("iova: {:#x} is not a multiple of the page size {}", op.iova.value(), kPage));
+  }
+  if (op.iova.value() > std::numeric_limits<std::uint64_t>::max() - (length - 1)) {
+    return problem_at(op.line, Key::kIova, "iova + len is beyond 2^64");
+  }
+  return std::nullopt;
+}
+
+MaybeProblem OpChecker::check_time(const Op& op) {
+  const auto max = Ps{kMaxTracePs};
+  if (op.issue < kTimeZero || op.issue.time_since_epoch() > max || op.duration > max) {
+    return OpProblem{op.line, "time is negative or out of range", OpProblem::At::kIssue};
+  }
+  if (op.issue < last_issue_) {
+    return OpProblem{op.line,
+                     fmt::format("issue time {} is before that of line {} ({}): operations are "
+                                 "ordered by issue time",
+                                 nanoseconds(op.issue), last_line_, nanoseconds(last_issue_)),
+                     OpProblem::At::kIssue};
+  }
+  PastOp& previous = last_of_thread_[op.thread.value()];
+  if (previous.timed && op.issue < previous.end) {
+    return OpProblem{op.line,
+                     fmt::format("thread {} begins this operation before its last one (line {}) "
+                                 "ended at {}",
+                                 op.thread.value(), previous.line, nanoseconds(previous.end)),
+                     OpProblem::At::kIssue};
+  }
+  previous = PastOp(op);
+  last_issue_ = op.issue;
+  last_line_ = op.line;
+  return std::nullopt;
+}
+
+// Ids that must not be 0: iommufd ids start at 1, and 0 stands for "absent".
+MaybeProblem OpChecker::check_names(const Op& op) const {
+  const KeyMask required = op_spec(op.kind).required & kNamed;
+  if ((required & bit(Key::kPt)) != 0 && op.pt == kNoObject) {
+    return problem_at(op.line, Key::kPt, "pt: object ids start at 1");
+  }
+  if ((required & bit(Key::kHwpt)) != 0 && op.object == kNoObject) {
+    return problem_at(op.line, Key::kHwpt, "hwpt: object ids start at 1");
+  }
+  if ((required & bit(Key::kIoas)) != 0 && op.object == kNoObject) {
+    return problem_at(op.line, Key::kIoas, "ioas: object ids start at 1");
+  }
+  return std::nullopt;
+}
+
+MaybeProblem OpChecker::check_objects(const Op& op) {
+  if (MaybeProblem bad = check_names(op)) {
+    return bad;
+  }
+  if (MaybeProblem bad = objects_.advance(op)) {
+    return bad;
+  }
+  if (op.failed()) {
+    return std::nullopt;
+  }
+  switch (op.kind) {
+    case OpKind::kBind:
+      return objects_.make(op, Key::kDev, object_key(op.device), ObjectKind::kDevice);
+    case OpKind::kIoasAlloc:
+      return check_ioas_alloc(op);
+    case OpKind::kUnbind:
+    case OpKind::kIoasDestroy:
+    case OpKind::kHwptDestroy:
+      return check_destroy(op);
+    default:
+      break;
+  }
+  if (takes(op, Key::kDev)) {
+    if (MaybeProblem bad = objects_.use(op, Key::kDev, object_key(op.device), false, false)) {
+      return bad;
+    }
+  }
+  if (takes(op, Key::kPt)) {
+    if (MaybeProblem bad = objects_.use(op, Key::kPt, object_key(op.pt), true, true)) {
+      return bad;
+    }
+  }
+  if (op.kind == OpKind::kHwptAlloc) {
+    return objects_.make(op, Key::kHwpt, object_key(op.object), ObjectKind::kHwpt);
+  }
+  if (takes(op, Key::kIoas)) {
+    return objects_.use(op, Key::kIoas, object_key(op.object), true, false);
+  }
+  return std::nullopt;
+}
+
+MaybeProblem OpChecker::check_ioas_alloc(const Op& op) {
+  Ioas& ioas = ioases_[op.object];
+  Ioas fresh{PastOp(op), {}};
+  if (ioas.made.line != 0 && !ioas.made.done_before(op)) {
+    fresh.made.merge(ioas.made);
+  }
+  ioas = std::move(fresh);
+  return objects_.make(op, Key::kIoas, object_key(op.object), ObjectKind::kIoas);
+}
+
+MaybeProblem OpChecker::check_destroy(const Op& op) {
+  auto fate = ObjectChecker::Fate::kDestroyed;
+  if (op.kind == OpKind::kUnbind) {
+    return objects_.destroy(op, Key::kDev, object_key(op.device), ObjectKind::kDevice, fate);
+  }
+  if (op.kind == OpKind::kHwptDestroy) {
+    return objects_.destroy(op, Key::kHwpt, object_key(op.object), ObjectKind::kHwpt, fate);
+  }
+  MaybeProblem bad =
+      objects_.destroy(op, Key::kIoas, object_key(op.object), ObjectKind::kIoas, fate);
+  const auto it = ioases_.find(op.object);
+  if (bad || it == ioases_.end()) {
+    return bad;
+  }
+  if (fate == ObjectChecker::Fate::kReplaced) {
+    it->second.areas.doubt_all();       // some may have been mapped in the one that is gone,
+    it->second.made.merge(PastOp(op));  // and others may yet, while it goes
+    return std::nullopt;
+  }
+  bad = it->second.areas.advance(op);
+  ioases_.erase(it);  // suspects that are still running raced with the destruction
+  return bad;
+}
+
+MaybeProblem OpChecker::check_areas(const Op& op) {
+  if (op.kind != OpKind::kMap && op.kind != OpKind::kUnmap && op.kind != OpKind::kUnmapAll) {
+    return std::nullopt;
+  }
+  const auto it = ioases_.find(op.object);
+  if (it == ioases_.end()) {
+    return std::nullopt;
+  }
+  AreaChecker& areas = it->second.areas;
+  if (!it->second.made.done_before(op)) {
+    areas.doubt(op);
+    return std::nullopt;
+  }
+  switch (op.kind) {
+    case OpKind::kMap:
+      return areas.map(op);
+    case OpKind::kUnmap:
+      return areas.unmap(op);
+    default:
+      return areas.unmap_all(op);
+  }
+}
+
+}  // namespace smmulab::workloads

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "workloads/op_feed.hpp"
+
+#include <fmt/format.h>
+
+namespace smmulab::workloads {
+
+OpFeed::OpFeed(const std::string& path, std::size_t memory_bytes)
+    : reader_(path),
+      tracker_(reader_.header().threads.size()),
+      progress_(reader_.header().threads.size()),
+      pool_(memory_bytes) {
+  queues_.reserve(reader_.header().threads.size());
+  for (std::size_t i = 0; i < reader_.header().threads.size(); ++i) {
+    queues_.emplace_back(pool_);
+  }
+}
+
+bool OpFeed::next(ThreadIndex thread, Item& item) {
+  SpillQueue<Item>& mine = queues_[thread.value()];
+  while (mine.empty() && !at_end_) {
+    Item read;
+    if (!reader_.next(read.op)) {
+      at_end_ = true;
+      break;
+    }
+    if (read.op.kind == OpKind::kPhase) {
+      phases_.push_back(reader_.phase_name(read.op));
+      barrier_ = read.op.seq;
+      continue;
+    }
+    read.deps = tracker_.next(read.op);
+    read.barrier = barrier_;
+    read.phase = static_cast<std::uint32_t>(phases_.size() - 1);
+    queues_[read.op.thread.value()].push(read);
+  }
+  if (mine.empty()) {
+    return false;
+  }
+  item = mine.front();
+  mine.pop();
+  return true;
+}
+
+std::string OpFeed::why_not(const Item& item) const {
+  if (ended_ < item.barrier) {
+    return fmt::format("phase {} ({} of {} operations before it have ended)", phases_[item.phase],
+                       ended_, item.barrier);
+  }
+  const Wait* wait = progress_.unmet(item.deps);
+  if (wait == nullptr) {
+    return "nothing";
+  }
+  if (wait->counter < queues_.size()) {
+    return fmt::format("operation {} of thread {}", wait->needed - 1,
+                       reader_.header().threads[wait->counter].name);
+  }
+  return fmt::format("{} operations on its object", wait->needed);
+}
+
+}  // namespace smmulab::workloads

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "workloads/replay.hpp"
+
+#include <algorithm>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "workloads/op_feed.hpp"
+#include "workloads/system.hpp"
+
+namespace smmulab::workloads {
+namespace {
+
+constexpr std::size_t kMiB = 1U << 20U;
+
+// A thread that waits for operations of others.
+class DependencyWait final : public Waitable {
+ public:
+  DependencyWait(const OpFeed& feed, const OpFeed::Item& item) : feed_(feed), item_(item) {}
+  [[nodiscard]] std::string wait_name() const override { return feed_.why_not(item_); }
+  void wait_holders(std::vector<const Process*>& /*out*/) const override {}
+
+ private:
+  const OpFeed& feed_;
+  const OpFeed::Item& item_;
+};
+
+struct PhaseSpan {
+  std::uint64_t operations = 0;
+  SimTime first = kTimeMax;
+  SimTime last{};
+};
+
+class Replayer {
+ public:
+  Replayer(const std::string& path, const Settings& settings, const ReplayOptions& options)
+      : options_(options),
+        settings_(settings),
+        feed_(path, std::size_t{settings.replay.memory_mib} * kMiB),
+        engine_(make_engine(options.engine)),
+        system_(*engine_, feed_.header(), settings, iommufd::find_protocol(options.protocol),
+                options.record) {
+    result_.devices.resize(feed_.header().devices.size());
+  }
+
+  ReplayResult run();
+
+ private:
+  Task<void> thread_main(lnx::Thread& t, ThreadIndex index);
+  Task<void> wait_until_ready(lnx::Thread& t, const OpFeed::Item& item);
+  Task<void> think(lnx::Thread& t, const Op& op, SimTime recorded_end);
+  Task<int> perform(lnx::Thread& t, const Op& op);
+  void finish(lnx::Thread& t, const OpFeed::Item& item, SimTime start, int rc);
+  void note_replace_dark(const Op& op, Ps dark_before, bool was_attached);
+  void wake_ready();
+  void collect();
+
+  const ReplayOptions& options_;
+  const Settings& settings_;
+  OpFeed feed_;
+  std::unique_ptr<Engine> engine_;
+  System system_;
+  ReplayResult result_;
+  std::vector<PhaseSpan> phases_;
+  struct Waiting {
+    lnx::Thread* thread;
+    const OpFeed::Item* item;
+  };
+  std::vector<Waiting> waiting_;
+};
+
+Task<void> Replayer::wait_until_ready(lnx::Thread& t, const OpFeed::Item& item) {
+  const DependencyWait why(feed_, item);
+  while (!feed_.ready(item)) {
+    t.prepare_to_sleep();
+    waiting_.push_back({&t, &item});
+    co_await t.block(why);
+  }
+}
+
+void Replayer::wake_ready() {
+  // In order of arrival; a woken thread checks again.
+  const auto ready = std::stable_partition(
+      waiting_.begin(), waiting_.end(), [this](const Waiting& w) { return !feed_.ready(*w.item); });
+  const std::vector<Waiting> woken(ready, waiting_.end());
+  waiting_.erase(ready, waiting_.end());
+  for (const Waiting& w : woken) {
+    system_.machine().wake(*w.thread);
+  }
+}
+
+Task<void> Replayer::think(lnx::Thread& t, const Op& op, SimTime recorded_end) {
+  const ReplayParams& p = settings_.replay;
+  Ps user = p.user_time;
+  if (p.mode == ReplayMode::kTimed) {
+    const SimTime at{op.issue.time_since_epoch() * 100 / p.speed_percent};
+    if (at > engine_->now()) {
+      co_await t.sleep_for(at - engine_->now());
+    }
+  } else if (p.think == Think::kRecorded && recorded_end != SimTime{} && op.issue > recorded_end) {
+    user += op.issue - recorded_end;
+  }
+  if (user > Ps{0} || t.need_resched()) {
+    co_await t.user(user);
+  }
+}
+
+Task<int> Replayer::perform(lnx::Thread& t, const Op& op) {
+  iommufd::Iommufd& io = system_.iommufd();
+  switch (op.kind) {
+    case OpKind::kBind:
+      return io.bind(t, op.device);
+    case OpKind::kUnbind:
+      return io.unbind(t, op.device);
+    case OpKind::kIoasAlloc:
+      return io.ioas_alloc(t, op.object);
+    case OpKind::kIoasDestroy:
+      return io.ioas_destroy(t, op.object);
+    case OpKind::kHwptAlloc:
+      return io.hwpt_alloc(t, op.object, op.device, op.pt);
+    case OpKind::kHwptDestroy:
+      return io.hwpt_destroy(t, op.object);
+    case OpKind::kAttach:
+      return io.attach(t, op.device, op.pt);
+    case OpKind::kReplace:
+      return io.replace(t, op.device, op.pt);
+    case OpKind::kDetach:
+      return io.detach(t, op.device);
+    case OpKind::kMap:
+      return io.map(t, op.object, op.iova, op.length);
+    case OpKind::kUnmap:
+      return io.unmap(t, op.object, op.iova, op.length);
+    case OpKind::kUnmapAll:
+      return io.unmap_all(t, op.object);
+    case OpKind::kDma:
+    case OpKind::kPhase:
+      break;
+  }
+  return [](lnx::Thread& thread, Ps duration) -> Task<int> {
+    co_await thread.user(duration);
+    co_return 0;
+  }(t, op.has_duration() ? op.duration : Ps{0});
+}
+
+Task<void> Replayer::thread_main(lnx::Thread& t, ThreadIndex index) {
+  OpFeed::Item item;
+  SimTime recorded_end{};
+  while (feed_.next(index, item)) {
+    if (!feed_.ready(item)) {
+      co_await wait_until_ready(t, item);
+    }
+    co_await think(t, item.op, recorded_end);
+    recorded_end = item.op.has_duration() ? item.op.issue + item.op.duration : SimTime{};
+    const SimTime start = engine_->now();
+    const bool moves = item.op.kind == OpKind::kAttach || item.op.kind == OpKind::kReplace;
+    const bool attached = moves && system_.devices()[item.op.device.value()].attached;
+    const Ps dark = moves ? system_.masters()[item.op.device.value()].dark_time.total : Ps{0};
+    if (options_.record != nullptr) {
+      options_.record->append(record_event::op_begin(
+          start, t.record_id(), options_.record->intern_op(op_name(item.op.kind)), item.op.seq));
+    }
+    const int rc = co_await perform(t, item.op);
+    if (moves) {
+      note_replace_dark(item.op, dark, attached);
+    }
+    finish(t, item, start, rc);
+  }
+}
+
+void Replayer::note_replace_dark(const Op& op, Ps dark_before, bool was_attached) {
+  if (!was_attached) {
+    return;
+  }
+  DeviceResult& device = result_.devices[op.device.value()];
+  const Ps dark = system_.masters()[op.device.value()].dark_time.total - dark_before;
+  ++device.replaces;
+  device.replace_dark += dark;
+  device.replace_dark_max = std::max(device.replace_dark_max, dark);
+}
+
+void Replayer::finish(lnx::Thread& t, const OpFeed::Item& item, SimTime start, int rc) {
+  const SimTime end = engine_->now();
+  const Op& op = item.op;
+  KindResult& kind = result_.kinds[static_cast<std::size_t>(op.kind)];
+  const bool as_recorded = !op.has_ret() || op.ret == rc;
+  ++kind.count;
+  kind.errors += rc != 0 ? 1U : 0U;
+  kind.different += as_recorded ? 0U : 1U;
+  kind.latency.record(end - start);
+  ++result_.operations;
+  if (item.phase >= phases_.size()) {
+    phases_.resize(item.phase + 1);
+  }
+  PhaseSpan& phase = phases_[item.phase];
+  ++phase.operations;
+  phase.first = std::min(phase.first, start);
+  phase.last = std::max(phase.last, end);
+  if (options_.record != nullptr) {
+    options_.record->append(record_event::op_end(end, t.record_id(),
+                                                 options_.record->intern_op(op_name(op.kind)),
+                                                 static_cast<std::uint32_t>(-rc)));
+  }
+  feed_.ended(item);
+  if (options_.sink) {
+    options_.sink({op.seq, op.thread, op.kind, start, end, rc, as_recorded});
+  }
+  if (!waiting_.empty()) {
+    wake_ready();
+  }
+}
+
+ReplayResult Replayer::run() {
+  const auto& threads = feed_.header().threads;
+  for (std::uint32_t i = 0; i < threads.size(); ++i) {
+    system_.machine().spawn_thread(
+        threads[i].name, system_.affinity(feed_.header(), i),
+        [this, i](lnx::Thread& t) { return thread_main(t, ThreadIndex{i}); });
+  }
+  if (options_.progress) {
+    constexpr std::uint32_t kEvery = 1U << 16U;
+    engine_->set_interrupt_check([this] { return !options_.progress(feed_.operations_ended()); },
+                                 kEvery);
+  }
+  result_.protocol = options_.protocol;
+  try {
+    engine_->run();
+  } catch (const DeadlockError& e) {
+    result_.status = "deadlock";
+    result_.message = e.what();
+    result_.deadlock_cycle = e.cycle();
+  }
+  collect();
+  return std::move(result_);
+}
+
+void Replayer::collect() {
+  result_.end = engine_->now();
+  result_.events = engine_->events();
+  for (std::size_t i = 0; i < phases_.size(); ++i) {
+    if (phases_[i].operations > result_.main_operations) {
+      result_.main_phase = feed_.phases()[i];
+      result_.main_operations = phases_[i].operations;
+      result_.main_span = phases_[i].last - phases_[i].first;
+    }
+  }
+  for (const lnx::LockClass& cls : system_.machine().locks().classes()) {
+    constexpr std::array<const char*, 3> kKinds = {"mutex", "rwsem", "spinlock"};
+    result_.locks.push_back(
+        {cls.name, kKinds[static_cast<std::size_t>(cls.kind)], cls.instances, cls.stat});
+  }
+  for (std::size_t i = 0; i < result_.devices.size(); ++i) {
+    const smmu::Master& master = system_.masters()[i];
+    DeviceResult& device = result_.devices[i];
+    device.name = master.name;
+    device.dark_windows = master.dark_time.windows;
+    device.dark_total = master.dark_time.total;
+    device.dark_max = master.dark_time.max;
+  }
+  for (const lnx::Thread& t : system_.machine().threads()) {
+    result_.threads.push_back({t.name(), t.run_time(), t.spin_time(), t.ready_time()});
+  }
+  for (const smmu::Smmu& smmu : system_.smmus()) {
+    result_.queues.push_back(smmu.queue.stat());
+    for (std::size_t c = 0; c < smmu::kCommandKinds; ++c) {
+      result_.commands[c] += smmu.queue.hardware().count(static_cast<smmu::Command>(c));
+    }
+  }
+  result_.final_state = system_.final_state();
+}
+
+}  // namespace
+
+ReplayResult replay(const std::string& trace_path, const Settings& settings,
+                    const ReplayOptions& options) {
+  return Replayer(trace_path, settings, options).run();
+}
+
+}  // namespace smmulab::workloads

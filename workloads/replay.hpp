@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Replay: runs a trace's operations through a System and measures them. Closed: each thread issues
+// its next operation after the last; timed: at the recorded time. Cross-thread dependencies are
+// kept (dependency_tracker.hpp), phases too. Streaming: operations are read when a thread needs its
+// next one; what other threads have not taken yet is queued and spills to a file beyond a budget.
+// A dma operation occupies its thread in user mode for the recorded duration (the recording program
+// polled for completion); the DMA itself is not simulated here.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "models/smmuv3/driver/command_queue.hpp"
+#include "sim/engine_factory.hpp"
+#include "sim/histogram.hpp"
+#include "sim/lock_stat.hpp"
+#include "sim/record.hpp"
+#include "workloads/op.hpp"
+#include "workloads/settings.hpp"
+
+namespace smmulab::workloads {
+
+// One operation as it went in the simulation.
+struct OpOutcome {
+  std::uint64_t seq;  // number in the trace, from 0
+  ThreadIndex thread;
+  OpKind kind;
+  SimTime start;
+  SimTime end;
+  int rc;            // 0 or -errno
+  bool as_recorded;  // rc equals the recorded result (or none was recorded)
+};
+using OpSink = std::function<void(const OpOutcome&)>;
+
+struct ReplayOptions {
+  std::string protocol = "igroup";
+  EngineKind engine = EngineKind::kNative;
+  OpSink sink;                                        // optional
+  Record* record = nullptr;                           // optional
+  std::function<bool(std::uint64_t ended)> progress;  // optional; false ends the run (Interrupted)
+};
+
+struct KindResult {
+  std::uint64_t count = 0;
+  std::uint64_t errors = 0;     // rc != 0
+  std::uint64_t different = 0;  // rc is not the recorded one
+  Histogram latency;            // ps, entry to exit of the operation
+};
+
+struct LockResult {
+  std::string name;
+  std::string kind;  // "mutex", "rwsem", "spinlock"
+  std::uint32_t instances = 0;
+  LockStat stat;
+};
+
+struct DeviceResult {
+  std::string name;
+  std::uint64_t dark_windows = 0;
+  Ps dark_total{0};
+  Ps dark_max{0};
+  // The part within operations that were to keep the device attached (attach_pt of an attached
+  // one).
+  std::uint64_t replaces = 0;
+  Ps replace_dark{0};
+  Ps replace_dark_max{0};
+};
+
+struct ThreadResult {
+  std::string name;
+  Ps run{0};  // on a CPU, spinning included
+  Ps spin{0};
+  Ps ready{0};  // runnable without a CPU
+};
+
+struct ReplayResult {
+  std::string protocol;
+  std::string status = "ok";  // or "deadlock"
+  std::string message;        // the deadlock's text
+  std::vector<std::string> deadlock_cycle;
+  SimTime end{};
+  std::uint64_t operations = 0;
+  // The phase with most operations (the whole trace if it has none): what throughput is taken from.
+  std::string main_phase;
+  std::uint64_t main_operations = 0;
+  Ps main_span{0};  // from the first start to the last end of its operations
+  std::uint64_t events = 0;
+  std::array<KindResult, kOpKinds> kinds;
+  std::vector<LockResult> locks;
+  std::vector<DeviceResult> devices;
+  std::vector<ThreadResult> threads;
+  std::vector<smmu::CommandQueueStat> queues;
+  std::array<std::uint64_t, smmu::kCommandKinds> commands{};
+  std::vector<std::string> final_state;
+};
+
+// Throws ConfigError, TraceError, ModelError, Interrupted. A deadlock is a result.
+[[nodiscard]] ReplayResult replay(const std::string& trace_path, const Settings& settings,
+                                  const ReplayOptions& options);
+
+}  // namespace smmulab::workloads

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "workloads/report_json.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "sim/engine_factory.hpp"
+
+#include "build_info.hpp"
+
+namespace smmulab::workloads {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json histogram_json(const Histogram& h) {
+  Json rows = Json::array();
+  for (const Histogram::Bucket b : h) {
+    rows.push_back({b.lower, b.upper, b.count});
+  }
+  return {{"count", h.count()},
+          {"mean_ps", h.mean()},
+          {"min_ps", h.min()},
+          {"p50_ps", h.value_at_quantile(0.5)},
+          {"p99_ps", h.value_at_quantile(0.99)},
+          {"p999_ps", h.value_at_quantile(0.999)},
+          {"max_ps", h.max()},
+          {"buckets", std::move(rows)}};
+}
+
+Json mode_json(const LockModeStat& s) {
+  return {{"con_bounces", s.con_bounces},
+          {"contentions", s.contentions},
+          {"waits", s.waittime.nr},
+          {"waittime_min_ps", s.waittime.min.count()},
+          {"waittime_max_ps", s.waittime.max.count()},
+          {"waittime_total_ps", s.waittime.total.count()},
+          {"waittime_avg_ps", s.waittime.avg().count()},
+          {"wait_spin_ps", s.wait_spin.count()},
+          {"acq_bounces", s.acq_bounces},
+          {"acquisitions", s.acquisitions},
+          {"holdtime_min_ps", s.holdtime.min.count()},
+          {"holdtime_max_ps", s.holdtime.max.count()},
+          {"holdtime_total_ps", s.holdtime.total.count()},
+          {"holdtime_avg_ps", s.holdtime.avg().count()}};
+}
+
+Json kinds_json(const ReplayResult& r) {
+  Json kinds = Json::array();
+  for (std::size_t i = 0; i < kOpKinds; ++i) {
+    const KindResult& k = r.kinds[i];
+    if (k.count != 0) {
+      kinds.push_back({{"kind", op_name(static_cast<OpKind>(i))},
+                       {"errors", k.errors},
+                       {"different_result", k.different},
+                       {"latency", histogram_json(k.latency)}});
+    }
+  }
+  return kinds;
+}
+
+Json locks_json(const ReplayResult& r) {
+  Json locks = Json::array();
+  for (const LockResult& l : r.locks) {
+    locks.push_back({{"class", l.name},
+                     {"type", l.kind},
+                     {"instances", l.instances},
+                     {"write", mode_json(l.stat.write())},
+                     {"read", mode_json(l.stat.read())}});
+  }
+  return locks;
+}
+
+Json devices_json(const ReplayResult& r) {
+  Json devices = Json::array();
+  for (const DeviceResult& d : r.devices) {
+    devices.push_back({{"device", d.name},
+                       {"dark_windows", d.dark_windows},
+                       {"dark_total_ps", d.dark_total.count()},
+                       {"dark_max_ps", d.dark_max.count()},
+                       {"replaces", d.replaces},
+                       {"replace_dark_total_ps", d.replace_dark.count()},
+                       {"replace_dark_max_ps", d.replace_dark_max.count()}});
+  }
+  return devices;
+}
+
+Json queues_json(const ReplayResult& r) {
+  Json queues = Json::array();
+  for (const smmu::CommandQueueStat& q : r.queues) {
+    queues.push_back({{"submissions", q.submissions},
+                      {"commands", q.commands},
+                      {"syncs", q.syncs},
+                      {"cmpxchg_failures", q.cmpxchg_failures},
+                      {"doorbells", q.doorbells},
+                      {"full_waits", q.full_waits},
+                      {"sync_wait_ps", q.sync_wait.count()}});
+  }
+  return queues;
+}
+
+}  // namespace
+
+std::string to_json(const ReplayResult& r) {
+  Json threads = Json::array();
+  for (const ThreadResult& t : r.threads) {
+    threads.push_back({{"thread", t.name},
+                       {"run_ps", t.run.count()},
+                       {"spin_ps", t.spin.count()},
+                       {"ready_ps", t.ready.count()}});
+  }
+  Json commands = Json::object();
+  for (std::size_t i = 0; i < smmu::kCommandKinds; ++i) {
+    commands[std::string(command_name(static_cast<smmu::Command>(i)))] = r.commands[i];
+  }
+  const Json document = {{"protocol", r.protocol},
+                         {"status", r.status},
+                         {"message", r.message},
+                         {"deadlock_cycle", r.deadlock_cycle},
+                         {"end_ps", to_ps(r.end)},
+                         {"events", r.events},
+                         {"operations", r.operations},
+                         {"main_phase", r.main_phase},
+                         {"main_operations", r.main_operations},
+                         {"main_span_ps", r.main_span.count()},
+                         {"kinds", kinds_json(r)},
+                         {"locks", locks_json(r)},
+                         {"devices", devices_json(r)},
+                         {"threads", std::move(threads)},
+                         {"queues", queues_json(r)},
+                         {"commands", std::move(commands)},
+                         {"final_state", r.final_state}};
+  return document.dump();
+}
+
+std::string settings_json(const Settings& settings) {
+  Settings copy = settings;
+  ParamTable table;
+  describe(table, copy);
+  return table.to_json();
+}
+
+std::string json_string(std::string_view text) {
+  return Json(text).dump();
+}
+
+std::string version_text() {
+  return fmt::format("smmulab {} (compiler {}; engines: native{})", build_info::kVersion,
+                     build_info::kCompiler,
+                     simgrid_available() ? ", simgrid (SimGrid " + simgrid_version() + ")"
+                                         : "; built without SimGrid");
+}
+
+}  // namespace smmulab::workloads

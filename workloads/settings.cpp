@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "workloads/settings.hpp"
+
+#include <fmt/format.h>
+
+#include "sim/error.hpp"
+
+namespace smmulab::workloads {
+namespace {
+
+void describe_machine(ParamTable& t, MachineShape& p) {
+  t.add("machine.cpus", &p.cpus, 0, 4096, "number of CPUs; 0: as the trace says",
+        {"user's choice"});
+  t.add("machine.sockets", &p.sockets, 1, 64, "sockets the CPUs are shared by (with machine.cpus)",
+        {"user's choice"});
+  t.add("machine.nodes_per_socket", &p.nodes_per_socket, 1, 64,
+        "NUMA nodes of a socket (with machine.cpus)", {"user's choice"});
+  t.add_enum("machine.pinning", &p.pinning, {"trace", "spread", "none"},
+             "threads: pinned as in the trace, thread i to CPU i modulo CPUs, or free to move",
+             {"user's choice"});
+}
+
+void describe_replay(ParamTable& t, ReplayParams& p) {
+  t.add_enum("replay.mode", &p.mode, {"closed", "timed"},
+             "each thread's next operation after its last, or at its recorded time",
+             {"user's choice"});
+  t.add_enum("replay.think", &p.think, {"zero", "recorded"},
+             "closed: user time between operations: none, or the recorded gap", {"user's choice"});
+  t.add("replay.user_time", &p.user_time, 0_ps, 1'000_ms,
+        "user-mode CPU time before each operation, in addition", {"user's choice"});
+  t.add("replay.speed_percent", &p.speed_percent, 1, 100'000,
+        "timed: 200 issues operations twice as fast as recorded", {"user's choice"});
+  t.add("replay.memory_mib", &p.memory_mib, 1, 65'536,
+        "memory for operations read ahead (MiB); more spills to a temporary file",
+        {"user's choice"});
+}
+
+}  // namespace
+
+void describe(ParamTable& table, Settings& settings) {
+  describe_machine(table, settings.machine);
+  lnx::describe(table, settings.linux_kernel);
+  smmu::describe(table, settings.driver);
+  iommufd::describe(table, settings.iommufd);
+  iommufd::describe(table, settings.protocol);
+  describe_replay(table, settings.replay);
+}
+
+void apply_preset(std::string_view name, Settings& settings) {
+  std::vector<std::string> names;
+  for (const PresetInfo& preset : presets()) {
+    if (preset.name == name) {
+      preset.apply(settings);
+      return;
+    }
+    names.emplace_back(preset.name);
+  }
+  const std::string near = nearest_name(name, names);
+  throw ConfigError(fmt::format("unknown preset '{}'{}; known: {}", name,
+                                near.empty() ? "" : fmt::format(", did you mean '{}'?", near),
+                                fmt::join(names, ", ")));
+}
+
+void load_machine_file(const std::string& path, Settings& settings) {
+  // The preset comes first, whatever its place in the file: it sets what other keys then change.
+  enum class Chosen : std::uint8_t { kFirst };
+  Chosen chosen = Chosen::kFirst;
+  std::vector<std::string> names;
+  for (const PresetInfo& preset : presets()) {
+    names.emplace_back(preset.name);
+  }
+  ParamTable first;
+  first.add_enum("preset", &chosen, names, "preset to start from", {"user's choice"});
+  first.load_toml_file(
+      path, {"machine", "sched", "line", "lock", "driver", "hw", "iommufd", "protocol", "replay"});
+  Settings changed = settings;
+  if (chosen != Chosen::kFirst) {
+    presets()[static_cast<std::size_t>(chosen)].apply(changed);
+  }
+  ParamTable table;
+  describe(table, changed);
+  table.load_toml_file(path, {"preset"});
+  settings = changed;
+}
+
+void apply_assignment(std::string_view assignment, Settings& settings) {
+  const std::size_t equals = assignment.find('=');
+  if (equals == std::string_view::npos || equals == 0) {
+    throw ConfigError(fmt::format("'{}' is not KEY=VALUE", assignment));
+  }
+  const std::string_view key = assignment.substr(0, equals);
+  const std::string_view value = assignment.substr(equals + 1);
+  if (key == "preset") {
+    apply_preset(value, settings);
+    return;
+  }
+  ParamTable table;
+  describe(table, settings);
+  table.set(key, value);
+}
+
+}  // namespace smmulab::workloads

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "workloads/system.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace smmulab::workloads {
+namespace {
+
+lnx::Topology topology_of(const TraceHeader& header, const MachineShape& shape) {
+  if (shape.cpus != 0) {
+    return lnx::uniform_topology(shape.cpus, shape.sockets, shape.nodes_per_socket);
+  }
+  lnx::Topology topology;
+  for (const CpuRecord& cpu : header.cpus) {
+    topology.push_back({cpu.socket, cpu.node});
+  }
+  if (topology.empty()) {
+    throw ConfigError("the trace declares no CPU and machine.cpus is not set");
+  }
+  return topology;
+}
+
+std::string attached_to(const iommufd::Device& device) {
+  const iommufd::Hwpt* hwpt = device.hwpt;
+  if (device.igroup != nullptr && device.igroup->hwpt != nullptr && device.attached) {
+    hwpt = device.igroup->hwpt;
+  }
+  if (!device.attached || hwpt == nullptr) {
+    return "nothing";
+  }
+  return hwpt->auto_domain ? fmt::format("automatic domain of ioas {}", hwpt->ioas->id.value())
+                           : fmt::format("hwpt {}", hwpt->id.value());
+}
+
+}  // namespace
+
+System::System(Engine& engine, const TraceHeader& header, const Settings& settings,
+               const iommufd::ProtocolInfo& protocol, Record* record)
+    : settings_(settings),
+      machine_(engine, settings.linux_kernel, topology_of(header, settings.machine)),
+      driver_(smmu::make_counted_driver(machine_, settings.driver)),
+      core_(machine_, *driver_, settings.iommufd),
+      context_(machine_, core_, settings.iommufd),
+      protocol_(protocol.make(context_, settings.protocol)),
+      iommufd_(context_, *protocol_, devices_) {
+  if (settings.protocol.fill_before && !driver_->finalises_at_alloc()) {
+    throw ConfigError(
+        "protocol.fill_before needs a driver that finalises domains at allocation "
+        "(driver.version 6.12)");
+  }
+  machine_.set_record(record);
+  build_devices(header);
+}
+
+void System::build_devices(const TraceHeader& header) {
+  for (std::uint32_t i = 0; i < std::max(header.smmu_count, 1U); ++i) {
+    smmus_.emplace_back(machine_, settings_.driver, SmmuIndex{i});
+  }
+  lnx::LockClass& group_class = machine_.locks().get("group->mutex", lnx::LockKind::kMutex);
+  std::map<GroupId, iommufd::IommuGroup*> groups;
+  for (const GroupId id : header.groups) {
+    groups[id] = &groups_.emplace_back(machine_, group_class, id);
+  }
+  std::map<DevSetId, iommufd::DevSet*> dev_sets;
+  for (const DevSetId id : header.devsets) {
+    dev_sets[id] = &dev_sets_.emplace_back(machine_, id);
+  }
+  for (const DeviceRecord& record : header.devices) {
+    smmu::Master& master = masters_.emplace_back();
+    master.name = record.name;
+    master.smmu = &smmus_[record.smmu.value()];
+    master.stream_ids = record.stream_ids;
+    master.ats_supported = record.ats;
+    iommufd::IommuGroup& group = *groups.at(record.group);
+    if (group.default_domain == nullptr) {
+      group.default_domain = &driver_->boot_domain(*master.smmu);
+      group.domain = group.default_domain;
+    }
+    driver_->boot_attach(master, *group.default_domain);
+    group.devices.push_back(&master);
+    iommufd::Device& device = devices_.emplace_back();
+    device.master = &master;
+    device.group = &group;
+    device.dev_set = dev_sets.at(record.devset);
+  }
+}
+
+std::uint32_t System::affinity(const TraceHeader& header, std::uint32_t thread) const {
+  const auto cpus = static_cast<std::uint32_t>(machine_.cpu_count());
+  switch (settings_.machine.pinning) {
+    case Pinning::kNone:
+      return lnx::kAnyCpu;
+    case Pinning::kSpread:
+      return thread % cpus;
+    case Pinning::kTrace:
+      break;
+  }
+  const auto& cpu = header.threads[thread].cpu;
+  return cpu ? cpu->value() % cpus : lnx::kAnyCpu;
+}
+
+std::vector<std::string> System::final_state() const {
+  std::vector<std::string> lines;
+  for (const iommufd::Ioas* ioas : context_.all_ioas()) {
+    for (const auto& [start, area] : ioas->iopt.areas()) {
+      lines.push_back(fmt::format("ioas {} area {:#x}-{:#x}{}", ioas->id.value(), start, area.last,
+                                  area.published ? "" : " (unfinished)"));
+    }
+  }
+  for (const iommufd::Hwpt* hwpt : context_.all_hwpts()) {
+    if (!hwpt->auto_domain) {
+      lines.push_back(fmt::format("hwpt {} of ioas {}", hwpt->id.value(), hwpt->ioas->id.value()));
+    }
+  }
+  for (const iommufd::Device& device : devices_) {
+    lines.push_back(fmt::format("device {} {} to {}", device.master->name,
+                                device.object != nullptr ? "bound," : "unbound,",
+                                attached_to(device)));
+  }
+  return lines;
+}
+
+}  // namespace smmulab::workloads

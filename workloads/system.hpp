@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// System: one simulated machine with its kernel and devices, built from a trace's header and the
+// settings, with one protocol. The state is that after boot: every group on its default domain.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/iommufd/iommufd.hpp"
+#include "models/linux/machine.hpp"
+#include "models/smmuv3/driver/counted_driver.hpp"
+#include "sim/engine.hpp"
+#include "workloads/settings.hpp"
+#include "workloads/trace_header.hpp"
+
+namespace smmulab::workloads {
+
+class System {
+ public:
+  // `settings` must outlive the system. Throws ConfigError for what does not fit together.
+  System(Engine& engine, const TraceHeader& header, const Settings& settings,
+         const iommufd::ProtocolInfo& protocol, Record* record);
+
+  [[nodiscard]] lnx::Machine& machine() { return machine_; }
+  [[nodiscard]] iommufd::Iommufd& iommufd() { return iommufd_; }
+  [[nodiscard]] const iommufd::Context& context() const { return context_; }
+  [[nodiscard]] const std::deque<smmu::Smmu>& smmus() const { return smmus_; }
+  [[nodiscard]] const std::deque<smmu::Master>& masters() const { return masters_; }
+  [[nodiscard]] const std::deque<iommufd::Device>& devices() const { return devices_; }
+  // The CPU for a thread of the trace: a number, or lnx::kAnyCpu.
+  [[nodiscard]] std::uint32_t affinity(const TraceHeader& header, std::uint32_t thread) const;
+  // The mapping and attachment state as sorted lines, one per area, domain and device: equal for
+  // two protocols that did the same. Automatic domains appear as their IOAS.
+  [[nodiscard]] std::vector<std::string> final_state() const;
+
+ private:
+  void build_devices(const TraceHeader& header);
+
+  const Settings& settings_;
+  lnx::Machine machine_;
+  std::unique_ptr<smmu::CountedDriver> driver_;
+  iommufd::IommuCore core_;
+  iommufd::Context context_;
+  std::unique_ptr<iommufd::Protocol> protocol_;
+  std::deque<smmu::Smmu> smmus_;
+  std::deque<smmu::Master> masters_;
+  std::deque<iommufd::IommuGroup> groups_;
+  std::deque<iommufd::DevSet> dev_sets_;
+  std::deque<iommufd::Device> devices_;
+  iommufd::Iommufd iommufd_;
+};
+
+}  // namespace smmulab::workloads
