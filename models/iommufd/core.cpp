@@ -42,6 +42,12 @@ Task<int> IommuCore::set_domain(lnx::Thread& t, IommuGroup& group, smmu::Domain*
   co_return result;
 }
 
+Task<void> IommuCore::check_isolated_msi(lnx::Thread& t, IommuGroup& group) {
+  co_await group.mutex.lock(t);
+  t.charge(params_.list_step * static_cast<std::int64_t>(group.devices.size()));
+  co_await group.mutex.unlock(t);
+}
+
 Task<int> IommuCore::claim_dma_owner(lnx::Thread& t, IommuGroup& group, const void* owner) {
   co_await group.mutex.lock(t);
   int rc = 0;

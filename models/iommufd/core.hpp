@@ -35,6 +35,8 @@ class IommuCore {
   IommuCore(lnx::Machine& machine, smmu::Driver& driver, const IommufdParams& params)
       : machine_(machine), driver_(driver), params_(params) {}
 
+  // iommu_group_has_isolated_msi(): looks at every device of the group, under its mutex.
+  Task<void> check_isolated_msi(lnx::Thread& t, IommuGroup& group);
   // Results: 0 or a negative errno.
   Task<int> claim_dma_owner(lnx::Thread& t, IommuGroup& group, const void* owner);
   Task<void> release_dma_owner(lnx::Thread& t, IommuGroup& group);

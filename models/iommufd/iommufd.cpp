@@ -40,6 +40,9 @@ Task<int> Iommufd::bind(lnx::Thread& t, DeviceIndex index) {
   int rc = -EINVAL;
   if (device.object == nullptr) {
     t.charge(context_.params().bind);
+    if (protocol_.checks_isolated_msi_at_bind()) {
+      co_await context_.core().check_isolated_msi(t, *device.group);
+    }
     rc = co_await context_.core().claim_dma_owner(t, *device.group, &context_);
     if (rc == 0) {
       t.charge(context_.params().object_alloc);

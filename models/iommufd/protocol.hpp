@@ -17,6 +17,7 @@ namespace smmulab::iommufd {
 // Settings of protocols, key "protocol.*".
 struct ProtocolParams {
   bool fill_before = false;  // seed-lock-both: the domain is filled before it replaces the old one
+  bool detach_race = false;  // igroup: detach reads igroup->hwpt before igroup->lock, as 6.12 does
 };
 void describe(ParamTable& table, ProtocolParams& params);
 
@@ -29,6 +30,9 @@ class Protocol {
   [[nodiscard]] virtual ObjectRefs object_refs() const = 0;
   // True: state may be inconsistent at times (bounds without locks).
   [[nodiscard]] virtual bool racy() const { return false; }
+
+  // From 6.3 on, binding asks iommu_group_has_isolated_msi(), which takes group->mutex for itself.
+  [[nodiscard]] virtual bool checks_isolated_msi_at_bind() const { return false; }
 
   // Around every operation (a protocol with one lock for everything takes it here).
   virtual Task<void> enter(lnx::Thread& t);

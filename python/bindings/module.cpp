@@ -6,4 +6,5 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "C++ half of smmulab; use the package smmulab instead.";
   smmulab::bindings::register_errors(m);
   smmulab::bindings::register_build_info(m);
+  smmulab::bindings::register_workloads(m);
 }

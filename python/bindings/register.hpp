@@ -9,5 +9,6 @@ namespace smmulab::bindings {
 
 void register_build_info(pybind11::module_& m);
 void register_errors(pybind11::module_& m);
+void register_workloads(pybind11::module_& m);
 
 }  // namespace smmulab::bindings

@@ -15,8 +15,12 @@ from smmulab._core import (
 )
 from smmulab._version import __version__
 
+# Below the errors, which these modules use.
+from smmulab.comparison import Comparison, compare  # isort: skip
+
 __all__ = [
     "BuildInfo",
+    "Comparison",
     "ConfigError",
     "DeadlockError",
     "Error",
@@ -25,4 +29,5 @@ __all__ = [
     "TraceError",
     "__version__",
     "build_info",
+    "compare",
 ]

@@ -205,8 +205,10 @@ Task<int> IgroupProtocol::replace_ioas(lnx::Thread& t, Device& device, Ioas& ioa
 // iommufd_hw_pagetable_detach()
 Task<Hwpt*> IgroupProtocol::detach_locked(lnx::Thread& t, Device& device) {
   IommufdGroup& igroup = *device.igroup;
-  Hwpt* hwpt = igroup.hwpt;
+  // 6.12 reads igroup->hwpt before it has the lock: see protocol.detach_race.
+  Hwpt* read_unlocked = igroup.hwpt;
   co_await igroup.lock.lock(t);
+  Hwpt* hwpt = detach_race_ ? read_unlocked : igroup.hwpt;
   t.charge(costs().list_step);
   std::erase(igroup.device_list, &device);
   if (igroup.device_list.empty()) {
@@ -227,8 +229,8 @@ Task<void> IgroupProtocol::detach(lnx::Thread& t, Device& device) {
   }
 }
 
-std::unique_ptr<Protocol> make_igroup(Context& context, const ProtocolParams& /*params*/) {
-  return std::make_unique<IgroupProtocol>(context);
+std::unique_ptr<Protocol> make_igroup(Context& context, const ProtocolParams& params) {
+  return std::make_unique<IgroupProtocol>(context, params.detach_race);
 }
 
 }  // namespace smmulab::iommufd

@@ -12,7 +12,8 @@ namespace smmulab::iommufd {
 
 class IgroupProtocol : public Protocol {
  public:
-  explicit IgroupProtocol(Context& context) : Protocol(context) {}
+  explicit IgroupProtocol(Context& context, bool detach_race = false)
+      : Protocol(context), detach_race_(detach_race) {}
 
   [[nodiscard]] ObjectRefs object_refs() const override { return ObjectRefs::kShortTerm; }
 
@@ -23,6 +24,7 @@ class IgroupProtocol : public Protocol {
   Task<int> replace(lnx::Thread& t, Device& device, Hwpt& hwpt) override;
   Task<int> replace_ioas(lnx::Thread& t, Device& device, Ioas& ioas) override;
   Task<void> detach(lnx::Thread& t, Device& device) override;
+  [[nodiscard]] bool checks_isolated_msi_at_bind() const override { return true; }
 
  private:
   // What a replace leaves to be put once every lock is dropped.
@@ -41,6 +43,8 @@ class IgroupProtocol : public Protocol {
   // iommufd_device_auto_get_domain() for attach and for replace.
   Task<Replaced> auto_domain(lnx::Thread& t, Device& device, Ioas& ioas, bool replacing);
   Task<Replaced> try_auto(lnx::Thread& t, Device& device, Hwpt& hwpt, bool replacing);
+
+  bool detach_race_;
 };
 
 }  // namespace smmulab::iommufd

@@ -38,4 +38,22 @@ class Command:
 
 
 # In the order of --help.
-COMMANDS: tuple[Command, ...] = ()
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "compare",
+        "Replay a trace under several protocols; print the comparison, write tables and a figure.",
+        "smmulab.commands.compare",
+    ),
+    Command("import", "Turn a recorded log into a trace.", "smmulab.commands.import_log"),
+    Command(
+        "validate",
+        "Hold the models to their oracles; print model beside recording.",
+        "smmulab.commands.validate",
+    ),
+    Command("protocols", "List the locking protocols.", "smmulab.commands.protocols"),
+    Command(
+        "describe",
+        "List every parameter with unit, default, range and provenance.",
+        "smmulab.commands.describe",
+    ),
+)

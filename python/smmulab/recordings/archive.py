@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from smmulab._core import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ARCHIVE_SUFFIXES = (".tar.xz", ".txz", ".tar")
 
 
-class RecordingError(ValueError):
+class RecordingError(ConfigError, ValueError):
     """A recording that is absent, damaged or not what its name says."""
 
     def __init__(self, message: str, file: str, line: int | None = None) -> None:

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// Replays, settings and importers. Results cross as JSON text, so that the Python half needs no
+// binding for each field. The GIL is released while a replay runs; signals are looked at from time
+// to time, so that Ctrl-C works, in Jupyter too.
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <pybind11/functional.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "analysis/lock_sequences.hpp"
+#include "models/iommufd/protocol.hpp"
+#include "python/bindings/register.hpp"
+#include "workloads/import_ops_log.hpp"
+#include "workloads/ops_file.hpp"
+#include "workloads/replay.hpp"
+#include "workloads/report_json.hpp"
+#include "workloads/trace_format.hpp"
+
+namespace smmulab::bindings {
+namespace {
+
+namespace py = pybind11;
+using workloads::Settings;
+using Assignments = std::vector<std::string>;
+using Progress = std::optional<std::function<bool(std::uint64_t)>>;
+
+Settings settings_of(const std::optional<std::string>& machine, const Assignments& assignments) {
+  Settings settings;
+  if (machine) {
+    workloads::load_machine_file(*machine, settings);
+  }
+  for (const std::string& assignment : assignments) {
+    workloads::apply_assignment(assignment, settings);
+  }
+  return settings;
+}
+
+// False ends the run: a signal handler raised, or the caller's function said so or raised.
+std::function<bool(std::uint64_t)> watch(const Progress& progress,
+                                         std::optional<py::error_already_set>& raised) {
+  return [&progress, &raised](std::uint64_t ended) {
+    const py::gil_scoped_acquire gil;
+    try {
+      if (PyErr_CheckSignals() != 0) {
+        throw py::error_already_set();
+      }
+      return !progress || (*progress)(ended);
+    } catch (py::error_already_set& error) {
+      raised = std::move(error);
+      return false;
+    }
+  };
+}
+
+std::string replay_json(const std::string& trace, const std::string& protocol,
+                        const Assignments& assignments, const std::optional<std::string>& machine,
+                        const std::string& engine, const std::optional<std::string>& ops,
+                        const Progress& progress) {
+  const Settings settings = settings_of(machine, assignments);
+  workloads::ReplayOptions options;
+  options.protocol = protocol;
+  options.engine = parse_engine_kind(engine);
+  std::optional<py::error_already_set> raised;
+  options.progress = watch(progress, raised);
+  std::unique_ptr<workloads::OpsFile> file;
+  if (ops) {
+    file = std::make_unique<workloads::OpsFile>(*ops);
+    options.sink = [&file](const workloads::OpOutcome& outcome) { file->write(outcome); };
+  }
+  try {
+    const py::gil_scoped_release release;
+    const workloads::ReplayResult result = workloads::replay(trace, settings, options);
+    if (file) {
+      file->finish();
+    }
+    return workloads::to_json(result);
+  } catch (const Interrupted&) {
+    if (raised) {
+      throw std::move(*raised);
+    }
+    throw;
+  }
+}
+
+using SequenceRow = std::tuple<std::string, std::string, std::uint64_t>;
+
+std::vector<SequenceRow> lock_sequences(const std::string& trace, const std::string& protocol,
+                                        const Assignments& assignments,
+                                        const std::optional<std::string>& machine) {
+  const py::gil_scoped_release release;
+  const Settings settings = settings_of(machine, assignments);
+  Record record;
+  workloads::ReplayOptions options;
+  options.protocol = protocol;
+  options.record = &record;
+  const workloads::ReplayResult result = workloads::replay(trace, settings, options);
+  std::map<std::string, char, std::less<>> letters;
+  for (const workloads::LockResult& lock : result.locks) {
+    letters[lock.name] = lock.kind == "mutex" ? 'M' : lock.kind == "rwsem" ? 'R' : 'S';
+  }
+  std::vector<SequenceRow> rows;
+  const auto found = analysis::lock_sequences(
+      record, [&letters](std::string_view name) { return letters.find(name)->second; });
+  rows.reserve(found.size());
+  for (const auto& [key, count] : found) {
+    rows.emplace_back(key.first, key.second, count);
+  }
+  return rows;
+}
+
+void register_lists(py::module_& m) {
+  py::class_<ParamInfo>(m, "Parameter", "One parameter: what it is, its range, where it is from.")
+      .def_readonly("key", &ParamInfo::key)
+      .def_readonly("unit", &ParamInfo::unit)
+      .def_readonly("doc", &ParamInfo::doc)
+      .def_readonly("provenance", &ParamInfo::provenance)
+      .def_readonly("default", &ParamInfo::default_value)
+      .def_readonly("minimum", &ParamInfo::minimum)
+      .def_readonly("maximum", &ParamInfo::maximum);
+  m.def(
+      "parameters",
+      [] {
+        Settings settings;
+        ParamTable table;
+        workloads::describe(table, settings);
+        return table.describe();
+      },
+      "Every parameter, in the order of its component.");
+  m.def(
+      "presets",
+      [] {
+        std::vector<std::pair<std::string, std::string>> rows;
+        for (const workloads::PresetInfo& p : workloads::presets()) {
+          rows.emplace_back(p.name, p.description);
+        }
+        return rows;
+      },
+      "(name, description) of each machine preset.");
+  m.def(
+      "protocols",
+      [] {
+        std::vector<std::tuple<std::string, std::string, std::string>> rows;
+        for (const iommufd::ProtocolInfo& p : iommufd::protocols()) {
+          rows.emplace_back(p.name, p.kernel, p.description);
+        }
+        return rows;
+      },
+      "(name, kernel version or series, description) of each protocol.");
+  m.def(
+      "check_protocol", [](const std::string& name) { (void)iommufd::find_protocol(name); },
+      py::arg("name"), "Raises ConfigError, with the nearest name, if there is no such protocol.");
+}
+
+void register_import(py::module_& m) {
+  using workloads::ImportSummary;
+  py::class_<ImportSummary>(m, "ImportSummary", "What an import read and wrote.")
+      .def_readonly("kind", &ImportSummary::kind)
+      .def_readonly("source_hash", &ImportSummary::source_hash)
+      .def_readonly("operations", &ImportSummary::operations)
+      .def_readonly("failed", &ImportSummary::failed)
+      .def_readonly("devices", &ImportSummary::devices)
+      .def_readonly("threads", &ImportSummary::threads)
+      .def_readonly("cpus", &ImportSummary::cpus);
+  m.def("detect_log_kind", &workloads::detect_log_kind, py::arg("path"),
+        "The kind of a recorded log; raises TraceError if it is none that can be imported.");
+  m.def(
+      "import_ops_log",
+      [](const std::string& log, const std::string& trace, std::optional<std::uint32_t> cpus,
+         const std::string& source, const std::string& kernel) {
+        const py::gil_scoped_release release;
+        workloads::ImportOptions options;
+        options.cpus = cpus;
+        options.source = source;
+        options.kernel = kernel;
+        return workloads::import_ops_log(log, trace, options);
+      },
+      py::arg("log"), py::arg("trace"), py::arg("cpus") = py::none(), py::arg("source") = "",
+      py::arg("kernel") = "", "Converts an operation log of the recorder into a trace.");
+}
+
+}  // namespace
+
+void register_workloads(py::module_& m) {
+  register_lists(m);
+  register_import(m);
+  m.def("trace_hash", &workloads::trace_hash, py::arg("path"),
+        "XXH3-128 of the uncompressed bytes, 32 hexadecimal digits.");
+  m.def(
+      "resolve",
+      [](const Assignments& assignments, const std::optional<std::string>& machine) {
+        return workloads::settings_json(settings_of(machine, assignments));
+      },
+      py::arg("assignments"), py::arg("machine") = py::none(),
+      "The resolved configuration as canonical JSON.");
+  m.def("replay_json", &replay_json, py::arg("trace"), py::arg("protocol"), py::arg("assignments"),
+        py::arg("machine") = py::none(), py::arg("engine") = "native", py::arg("ops") = py::none(),
+        py::arg("progress") = py::none(), "One replay; its result as JSON text.");
+  m.def("lock_sequences", &lock_sequences, py::arg("trace"), py::arg("protocol"),
+        py::arg("assignments"), py::arg("machine") = py::none(),
+        "(operation, lock words joined by '; ', count) of a replay.");
+}
+
+}  // namespace smmulab::bindings

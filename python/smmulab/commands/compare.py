@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`smmulab compare TRACE`: the main job."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from smmulab import report, store
+from smmulab.commands.options import Progress, add_settings
+from smmulab.comparison import compare
+
+EXIT_DEADLOCK = 1
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument("trace", metavar="TRACE", help="trace (.iotrace or .iotrace.zst)")
+    parser.add_argument(
+        "-p",
+        "--protocol",
+        action="append",
+        metavar="NAME",
+        help="a protocol of `smmulab protocols`; may be repeated (default: all)",
+    )
+    add_settings(parser)
+    parser.add_argument("--engine", default="native", help="native (default) or simgrid")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("out/compare"),
+        metavar="FOLDER",
+        help="where configuration, Parquet, figure and manifest go (default: out/compare)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0, or 1 if a protocol deadlocked."""
+    store.prepare_folder(args.out)
+    with Progress() as progress:
+        comparison = compare(
+            args.trace,
+            args.protocol,
+            args.machine,
+            set=args.set,
+            engine=args.engine,
+            progress=progress,
+        )
+    made = store.save(comparison, args.out)
+    if args.json:
+        print(json.dumps({"manifest": made, "results": comparison.results}))
+    else:
+        print(report.text(comparison))
+        print(f"\nwritten to {args.out} (run {made['run_id'][:12]}); figure: comparison.png")
+    failed = any(result["status"] != "ok" for result in comparison.results)
+    return EXIT_DEADLOCK if failed else 0

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`smmulab import LOG -o TRACE`: turns a recorded log into a trace."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from smmulab import ConfigError, _core
+from smmulab.recordings import open_recording
+
+KINDS = ("iofd-ops",)
+_ARCHIVE = ".tar.xz"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument(
+        "log",
+        metavar="LOG",
+        help="a log, or ARCHIVE.tar.xz:SHAPE for the operation log of one shape of a recorded run",
+    )
+    parser.add_argument("-o", "--out", required=True, metavar="TRACE", help="FILE.iotrace[.zst]")
+    parser.add_argument("--kind", choices=KINDS, help="kind of log (default: recognized)")
+    parser.add_argument("--cpus", type=int, help="CPUs of the recorded machine (default: derived)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Imports; the kind is recognized by the log's first line unless it is named."""
+    if _ARCHIVE + ":" in args.log:
+        archive, _, shape = args.log.rpartition(":")
+        return _import_member(args, archive, shape)
+    return _import(args, args.log, Path(args.log).name)
+
+
+def _import_member(args: argparse.Namespace, archive: str, shape: str) -> int:
+    recording = open_recording(archive)
+    shapes = recording.shapes("ops.txt")
+    if shape not in shapes:
+        raise ConfigError(f"{archive} has no shape '{shape}'; it has: {', '.join(shapes)}")
+    with tempfile.TemporaryDirectory() as folder:
+        # The folder's name carries "smpN", which tells the number of CPUs.
+        path = Path(folder) / recording.name / f"{shape}.ops.txt"
+        path.parent.mkdir()
+        path.write_bytes(recording.members[path.name])
+        return _import(args, str(path), f"{recording.name}/{path.name}")
+
+
+def _import(args: argparse.Namespace, path: str, source: str) -> int:
+    if args.kind is None:
+        _core.detect_log_kind(path)
+    summary = _core.import_ops_log(path, args.out, args.cpus, source)
+    print(
+        f"{args.out}: {summary.operations} operations ({summary.failed} failed when recorded), "
+        f"{summary.devices} devices, {summary.threads} threads, {summary.cpus} CPUs; "
+        f"source {source} (XXH3-128 {summary.source_hash})"
+    )
+    return 0

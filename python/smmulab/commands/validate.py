@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`smmulab validate`: holds the models to their oracles; exits 1 on a miss."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from smmulab import ConfigError, _core
+from smmulab.oracles import ORACLES, Oracle
+from smmulab.recordings import open_recording
+
+RUNS = Path("../shared/traces/runs")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help=f"recorded run, NAME.tar.xz or a folder (default: the oracle's run in {RUNS})",
+    )
+    parser.add_argument(
+        "--oracle",
+        action="append",
+        metavar="NAME",
+        help=f"one of: {', '.join(ORACLES)}; may be repeated (default: all)",
+    )
+    parser.add_argument("--all", action="store_true", help="print rows that agree, too")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 if nothing missed, else 1."""
+    missed = 0
+    for name in args.oracle or list(ORACLES):
+        if name not in ORACLES:
+            near = difflib.get_close_matches(name, list(ORACLES), n=1)
+            hint = f", did you mean '{near[0]}'?" if near else ""
+            raise ConfigError(f"unknown oracle '{name}'{hint}; known: {', '.join(ORACLES)}")
+        oracle = ORACLES[name]
+        table = check(oracle, args.file or RUNS / f"{oracle.run}.tar.xz")
+        missed += _print(oracle, table, everything=args.all)
+    return 1 if missed else 0
+
+
+def check(oracle: Oracle, path: Path) -> pd.DataFrame:
+    """Import every shape of the recorded run and check the oracle on it."""
+    recording = open_recording(path)
+    shapes = recording.shapes("ops.txt")
+    if not shapes:
+        raise ConfigError(f"{path}: this recording has no operation log (SHAPE.ops.txt)")
+    with tempfile.TemporaryDirectory() as folder:
+        logs = Path(folder) / recording.name
+        logs.mkdir()
+        traces = {}
+        for shape in shapes:
+            log = logs / f"{shape}.ops.txt"
+            log.write_bytes(recording.members[log.name])
+            traces[shape] = logs / f"{shape}.iotrace"
+            _core.import_ops_log(str(log), str(traces[shape]))
+        return oracle.check(traces)
+
+
+def _print(oracle: Oracle, table: pd.DataFrame, *, everything: bool) -> int:
+    """Prints model beside recording; returns the number of misses."""
+    misses = int((table["verdict"] == "miss").sum())
+    agree = int(table["verdict"].str.startswith("ok").sum())
+    print(f"{oracle.name}: {oracle.holds}")
+    judged_apart = everything or "recorded" not in table.columns
+    shown = table if judged_apart else table[~table["verdict"].str.startswith("ok")]
+    if len(shown):
+        with pd.option_context("display.max_colwidth", 100):
+            print(shown.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
+    print(f"{agree} agree, {misses} miss, {len(table) - agree - misses} not judged\n")
+    return misses

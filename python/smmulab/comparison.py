@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`compare`: replays one trace under several protocols; `Comparison` holds what came out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from smmulab import _core, tables
+from smmulab._version import __version__
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Progress of a comparison: (protocol, operations ended) -> go on?
+ProgressFunction = Callable[[str, int], bool]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Results of one trace under several protocols, in the order asked for.
+
+    `results` has the raw document of each protocol as `smmulab-replay --json` prints it (times are
+    integers in ps); `config` every parameter as resolved; `trace_hash` the XXH3-128 of the trace's
+    uncompressed bytes.
+    """
+
+    trace: str
+    trace_hash: str
+    engine: str
+    config: dict[str, Any] = field(repr=False)
+    results: list[dict[str, Any]] = field(repr=False)
+    version: str = __version__
+
+    @property
+    def protocols(self) -> list[str]:
+        """The protocols' names, in order."""
+        return [str(result["protocol"]) for result in self.results]
+
+    def result(self, protocol: str) -> dict[str, Any]:
+        """The raw document of one protocol; KeyError if it was not run."""
+        for result in self.results:
+            if result["protocol"] == protocol:
+                return result
+        raise KeyError(f"'{protocol}' was not run; these were: {', '.join(self.protocols)}")
+
+    def frame(self) -> pd.DataFrame:
+        """Tidy: a row for each protocol and kind of operation.
+
+        Columns: protocol, status, kind, count, errors, different_result (errno is not the recorded
+        one), ops_per_s (of this kind, over the main phase's span; NaN after a deadlock), mean_ps,
+        p50_ps, p99_ps, p999_ps, max_ps.
+        """
+        return tables.operations(self.results)
+
+    def locks(self, *, by: str = "lockstat") -> pd.DataFrame:
+        """Lock classes with the columns of /proc/lock_stat (`by="lockstat"`) or of `perf lock
+        contention` (`by="perf"`), most wait first within each protocol. Times in ps.
+
+        Raises ValueError for another `by`.
+        """
+        if by == "lockstat":
+            return tables.lockstat(self.results)
+        if by == "perf":
+            return tables.perf_contention(self.results)
+        raise ValueError(f"by must be 'lockstat' or 'perf', not '{by}'")
+
+    def summary(self) -> pd.DataFrame:
+        """A row for each protocol: throughput, total lock wait, spin CPU time, dark time."""
+        return tables.summary(self.results)
+
+    def devices(self) -> pd.DataFrame:
+        """A row for each protocol and device: how long its DMA was dark (ps)."""
+        return tables.devices(self.results)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Latency percentiles of each kind of operation by protocol; see `smmulab.plot.latency`."""
+        from smmulab import plot  # noqa: PLC0415  matplotlib is slow to import
+
+        return plot.latency(self.frame(), ax=ax)
+
+
+def _one(job: tuple[str, str, list[str], str | None, str]) -> str:
+    """Runs in a process of its own: SimGrid allows one engine per process."""
+    trace, protocol, assignments, machine, engine = job
+    return _core.replay_json(trace, protocol, assignments, machine, engine)
+
+
+def _in_child(job: tuple[str, str, list[str], str | None, str]) -> str:
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_one, job).result()
+
+
+def compare(
+    trace: str | PathLike[str],
+    protocols: Sequence[str] | None = None,
+    machine: str | PathLike[str] | None = None,
+    *,
+    set: Sequence[str] = (),
+    engine: str = "native",
+    progress: ProgressFunction | None = None,
+) -> Comparison:
+    """Replay `trace` (.iotrace or .iotrace.zst) under each of `protocols` (default: all).
+
+    `machine`: a TOML file with parameters; `set`: "KEY=VALUE" assignments after it (see
+    `smmulab describe`), "preset=NAME" included. `engine`: "native" or "simgrid" (same results).
+    `progress(protocol, operations_ended)` is called now and then; False ends the run.
+
+    Raises ConfigError (unknown name, value out of range, unreadable file), TraceError
+    (file:line:column), Interrupted. A deadlock is a result with status "deadlock", not an error.
+    """
+    names = list(protocols) if protocols is not None else [row[0] for row in _core.protocols()]
+    for name in names:
+        _core.check_protocol(name)
+    path, assignments = fspath(trace), list(set)
+    machine_path = None if machine is None else fspath(machine)
+    config = json.loads(_core.resolve(assignments, machine_path))
+    trace_hash = _core.trace_hash(path)
+    results = []
+    for name in names:
+        if engine == "simgrid":
+            text = _in_child((path, name, assignments, machine_path, engine))
+        else:
+            tell = None if progress is None else _teller(progress, name)
+            text = _core.replay_json(path, name, assignments, machine_path, engine, None, tell)
+        results.append(json.loads(text))
+    return Comparison(path, trace_hash, engine, config, results)
+
+
+def _teller(progress: ProgressFunction, protocol: str) -> Callable[[int], bool]:
+    def tell(ended: int) -> bool:
+        return progress(protocol, ended)
+
+    return tell

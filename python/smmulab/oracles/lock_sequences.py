@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""O4: an operation of the model takes the lock classes that the recorded kernel took.
+
+Replays run B_lk_smp2 under igroup with driver 6.12 at the recorded issue times (so that threads
+meet as they did), and looks each operation's sequence of requests and releases up among those
+recorded for its kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from smmulab import _core
+from smmulab.recordings import load_reference
+
+# Lock classes that the model has as locks, and recorded ones that it has as contended cache lines
+# or costs instead: they are left out of both sides.
+COVERED = frozenset(
+    {
+        "dev_set->lock",
+        "ioas->mutex",
+        "igroup->lock",
+        "group->mutex",
+        "pages->mutex",
+        "init_mutex",
+        "asid_lock",
+        "devices_lock",
+        "domains_rwsem",
+        "iova_rwsem",
+    }
+)
+UNCOVERED = frozenset(
+    {
+        "objects.xa_lock",
+        "groups.xa_lock",
+        "pasid_array.xa_lock",
+        "domains.xa_lock",
+        "asid_xa.xa_lock",
+    }
+)
+# Operation of a trace -> kinds of the recording (a replace that finds the device detached is an
+# attach and the reverse, as VFIO has it).
+_MOVES = ("attach", "replace", "group_attach", "group_replace")
+KINDS = {
+    "bind": ("bind", "group_bind"),
+    "ioas_alloc": ("ioas_alloc",),
+    "ioas_destroy": ("destroy_ioas",),
+    "hwpt_alloc": ("hwpt_alloc",),
+    "hwpt_destroy": ("destroy_hwpt",),
+    "attach": _MOVES,
+    "replace": _MOVES,
+    "detach": ("detach", "group_detach"),
+    "map": ("map",),
+    "unmap": ("unmap",),
+}
+# A replace by ioas id that makes the new automatic hwpt, or destroys the old one: the recording has
+# such an attach and such a detach, but no such replace.
+_MAKES = "+M ioas->mutex; +M asid_lock; -M asid_lock; +W domains_rwsem"
+_DESTROYS = "-M ioas->mutex; +M ioas->mutex; -M ioas->mutex; +W domains_rwsem"
+
+
+def covered(words: Iterable[str]) -> tuple[str, ...]:
+    """The words of covered lock classes; marks of tracepoints are dropped too."""
+    return tuple(w for w in words if not w.startswith("{") and w.split()[1] in COVERED)
+
+
+def _recorded(operation: str) -> dict[tuple[str, ...], str]:
+    """Sequence -> kind, of all kinds that `operation` may be."""
+    reference = load_reference()
+    return {
+        covered(sequence.words): kind
+        for kind in reference.kinds()
+        if kind.startswith(KINDS.get(operation, ()))
+        for sequence in reference.sequences(kind)
+    }
+
+
+def _judge(operation: str, words: str) -> tuple[str, str]:
+    """(verdict, recorded kind or why it was not judged)."""
+    sequence = covered(words.split("; ") if words else ())
+    kind = _recorded(operation).get(sequence)
+    if kind is not None:
+        return "ok", kind
+    text = "; ".join(sequence)
+    if operation == "replace" and (_MAKES in text or _DESTROYS in text):
+        return "not judged", "a replace that makes or destroys an automatic hwpt was not recorded"
+    return "miss", ""
+
+
+def check(traces: Mapping[str, Path]) -> pd.DataFrame:
+    """Columns: shape, operation, count, verdict, recorded (kind or reason), model (the words)."""
+    rows = []
+    for shape, trace in traces.items():
+        found = _core.lock_sequences(
+            str(trace), "igroup", ["driver.version=6.12", "replay.mode=timed"]
+        )
+        for operation, words, count in found:
+            if operation == "dma":
+                continue
+            verdict, recorded = _judge(operation, words)
+            rows.append((shape, operation, count, verdict, recorded, words))
+    columns = ["shape", "operation", "count", "verdict", "recorded", "model"]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a comparison to a folder: configuration, tidy Parquet, one figure, and the manifest last,
+so that a folder with a manifest is whole. Every file appears under its name only when complete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from smmulab import ConfigError, plot
+from smmulab._core import build_info
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from smmulab.comparison import Comparison
+
+SCHEMA = 1
+
+
+def _publish(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside `path`, then give it that name."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        write(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make `folder`; raises ConfigError if it cannot be made or written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"{folder}: cannot write to this folder: {reason}") from None
+
+
+def canonical_json(value: Any) -> str:
+    """Keys sorted, no spaces: equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def run_id(comparison: Comparison) -> str:
+    """SHA-256 over resolved configuration, trace, protocols and build: what makes the numbers."""
+    info = build_info()
+    identity = [
+        comparison.config,
+        comparison.trace_hash,
+        comparison.protocols,
+        info.version,
+        info.compiler,
+    ]
+    return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+
+
+def manifest(comparison: Comparison) -> dict[str, Any]:
+    """What made the results; the same inputs give the same bytes. Replays draw no random numbers,
+    so the seed is null."""
+    info = build_info()
+    return {
+        "schema": SCHEMA,
+        "run_id": run_id(comparison),
+        "smmulab": info.version,
+        "compiler": info.compiler,
+        "build_type": info.build_type,
+        "engine": comparison.engine,
+        "simgrid": info.simgrid,
+        "trace": Path(comparison.trace).name,
+        "trace_xxh3_128": comparison.trace_hash,
+        "seed": None,
+        "protocols": comparison.protocols,
+        "config_sha256": hashlib.sha256(canonical_json(comparison.config).encode()).hexdigest(),
+    }
+
+
+def _write_table(folder: Path, name: str, frame: pd.DataFrame, made: dict[str, Any]) -> None:
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    metadata = {**(table.schema.metadata or {}), b"smmulab": canonical_json(made).encode()}
+    table = table.replace_schema_metadata(metadata)
+    _publish(folder / name, lambda path: pq.write_table(table, path, compression="zstd"))
+
+
+def save(comparison: Comparison, folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Write everything into `folder`; returns the manifest. Raises ConfigError if it cannot."""
+    to = Path(folder)
+    prepare_folder(to)
+    made = manifest(comparison)
+    (to / "manifest.json").unlink(missing_ok=True)
+    config = canonical_json(comparison.config) + "\n"
+    _publish(to / "config.json", lambda path: path.write_text(config, "utf-8"))
+    frame, locks = comparison.frame(), comparison.locks()
+    _write_table(to, "operations.parquet", frame, made)
+    _write_table(to, "locks.parquet", locks, made)
+    _write_table(to, "devices.parquet", comparison.devices(), made)
+    _write_table(to, "summary.parquet", comparison.summary(), made)
+    title = f"{made['trace']}  (run {made['run_id'][:12]}, smmulab {made['smmulab']})"
+    figure = plot.comparison(frame, comparison.summary(), locks, title)
+    metadata = {"Software": f"smmulab {made['smmulab']}"}
+    _publish(
+        to / "comparison.png",
+        lambda path: figure.savefig(path, format="png", dpi=120, metadata=metadata),
+    )
+    text = json.dumps(made, indent=1) + "\n"
+    _publish(to / "manifest.json", lambda path: path.write_text(text, "utf-8"))
+    return made
