@@ -104,11 +104,8 @@ Task<bool> Mutex::spin_on_owner(Thread& t, std::size_t slot) {
     slow_->owner_spinners[slot] = &t;
     const bool notified = co_await t.spin(*this);
     slow_->owner_spinners[slot] = nullptr;
-    if (!notified && !try_take(t)) {
+    if (!notified) {
       co_return false;
-    }
-    if (owner_ == &t) {
-      co_return true;
     }
   }
 }

@@ -149,6 +149,36 @@ TEST_F(MutexTest, ANewcomerStealsFromTheSlowPathWhatAWaiterWasWokenFor) {
   EXPECT_EQ(b.sleeps(), 1U);
 }
 
+TEST_F(MutexTest, TheNextWaiterTooGetsItsHandOver) {
+  // As in ANewcomerSteals.. until C hands over to B, which spins, at 14715; D sleeps behind B.
+  // B: 15715 unlocks, 15720 free, wakes D. E: 15860 steals from the slow path, until 25860.
+  // D: 17220 fails, sets HANDOFF, spins on E. F: 20130 spins on E as well.
+  // E: 25865 hands over to D. D: 25875 unlocks, 25880 free: F.
+  cpus = 6;
+  thread("A", 0, [&](Thread& t) { return sleeping_holder(t, 10_us); });
+  user("B", 1, 1000_ns, 1000_ns);
+  user("D", 3, 2000_ns, 10_ns);
+  user("C", 2, 11600_ns, 3000_ns);
+  user("E", 4, 15750_ns, 10_us);
+  user("F", 5, 20000_ns, 10_ns);
+  engine.run();
+  EXPECT_EQ(log, (Lines{"10ns A has", "11.71us C has", "11.765us A done", "14.715us B has",
+                        "15.86us E has", "25.865us D has", "25.88us F has"}));
+}
+
+TEST_F(MutexTest, AHandedOverLockIsHadWhenItsLineHasCome) {
+  // As in ANewcomerSteals.., a line costs 40, none before A has had it:
+  // A: 10 has; 11510 runs; 11515 free. B: 1050, 1150, 1200 queued; 13015 runs, fails, 13055 spins.
+  // C: 11650 fails, 11750 takes, 14750 unlocks, the line is B's since 13015: 14755 hands over;
+  // B: 14795.
+  params.line.same_node = 40_ns;
+  thread("A", 0, [&](Thread& t) { return sleeping_holder(t, 10_us); });
+  user("B", 1, 1000_ns, 10_ns);
+  user("C", 2, 11600_ns, 3000_ns);
+  engine.run();
+  EXPECT_EQ(log, (Lines{"10ns A has", "11.75us C has", "11.765us A done", "14.795us B has"}));
+}
+
 TEST_F(MutexTest, NoSpinnerTakesALockThatIsHandedOver) {
   // As above until 14715; D spins on C from 13630 on, then on B: B unlocks 10 + 5 later.
   thread("A", 0, [&](Thread& t) { return sleeping_holder(t, 10_us); });
