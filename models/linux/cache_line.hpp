@@ -19,6 +19,9 @@ class CacheLine {
     const Ps transfer = owner_ == kNobody ? p.same_cpu : transfer_cost(p, t, owner_, cpu);
     const SimTime start = free_at_ > now ? free_at_ : now;
     free_at_ = start + transfer;
+    if (owner_ == cpu) {
+      return transfer;  // what it waits for is its own access, which it pays for already
+    }
     owner_ = cpu;
     return free_at_ - now;
   }
