@@ -179,6 +179,25 @@ TEST_F(MutexTest, AHandedOverLockIsHadWhenItsLineHasCome) {
   EXPECT_EQ(log, (Lines{"10ns A has", "11.75us C has", "11.765us A done", "14.795us B has"}));
 }
 
+TEST_F(MutexTest, ASpinnerStealsWhatAWaiterWasWokenFor) {
+  // A: 10 has, sleeps, 11510 runs, 16510 unlocks, 16515 free. B: 1160 queued; woken at 16515, runs
+  // at 18015, fails: its first failure sets HANDOFF. C: 12130 spins on A, has at 16515; 26515
+  // unlocks, 26520 hands over. D: 20130 spins behind the first waiter, in vain.
+  thread("A", 0, [&](Thread& t) -> Task<void> {
+    co_await until(t, 0_ns);
+    co_await m().lock(t);
+    co_await t.sleep_for(10_us);
+    co_await t.run(5_us);
+    co_await m().unlock(t);
+  });
+  Thread& b = user("B", 1, 1000_ns, 10_ns);
+  user("C", 2, 12_us, 10_us);
+  user("D", 3, 20_us, 10_ns);
+  engine.run();
+  EXPECT_EQ(log, (Lines{"16.515us C has", "26.52us B has", "26.535us D has"}));
+  EXPECT_EQ(b.sleeps(), 1U);
+}
+
 TEST_F(MutexTest, NoSpinnerTakesALockThatIsHandedOver) {
   // As above until 14715; D spins on C from 13630 on, then on B: B unlocks 10 + 5 later.
   thread("A", 0, [&](Thread& t) { return sleeping_holder(t, 10_us); });
