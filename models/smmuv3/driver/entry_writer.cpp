@@ -101,6 +101,7 @@ EntryUpdate plan_entry_update(const Entry& current, const Entry& target, UsedBit
   const auto step = [&update, &value](const Entry& next) {
     if (next != value) {
       update.steps[update.step_count++] = next;
+      update.hitless = update.hitless && next[0] != 0;
       value = next;
     }
   };
@@ -113,7 +114,6 @@ EntryUpdate plan_entry_update(const Entry& current, const Entry& target, UsedBit
     step(switched);
     step(target);
   } else if (differing != 0) {
-    update.hitless = false;
     Entry broken = value;
     broken[0] = 0;
     step(broken);

@@ -25,7 +25,7 @@ using UsedBits = Entry (*)(const Entry&);
 struct EntryUpdate {
   std::array<Entry, 3> steps{};  // each is followed by a sync
   std::uint32_t step_count = 0;
-  bool hitless = true;  // no step leaves V=0 between two valid configurations
+  bool hitless = true;  // no sync sees the entry invalid
 };
 
 // The steps from `current` to `target`.
