@@ -66,12 +66,17 @@ Task<void> CountedDriver::finalise(lnx::Thread& t, Domain& domain, Smmu& smmu) {
       domain.asid = free_asids_.back();
       free_asids_.pop_back();
     }
+    co_await write_first_cd(t, domain, smmu);
     co_await asid_lock_.unlock(t);
   } else {
     t.charge(machine_.params().lock.atomic);
     domain.vmid = Vmid{static_cast<std::uint16_t>(domain.id + 1)};
   }
   domain.smmu = &smmu;
+}
+
+Task<void> CountedDriver::write_first_cd(lnx::Thread& /*t*/, Domain& /*domain*/, Smmu& /*smmu*/) {
+  co_return;
 }
 
 Task<void> CountedDriver::domain_free(lnx::Thread& t, Domain& domain) {
@@ -105,6 +110,8 @@ void CountedDriver::boot_attach(Master& master, Domain& domain) {
   master.ste = ste_of(master, domain);
   master.domain = &domain;
   master.dark = false;
+  master.ats_enabled = master.ats_supported;
+  domain.nr_ats_masters += master.ats_enabled ? 1U : 0U;
   domain.masters.push_back(&master);
 }
 
@@ -130,23 +137,32 @@ void CountedDriver::update_dark(Master& master, bool mended) {
     master.dark_since = machine_.now();
   } else if (passes && master.dark && mended) {
     master.dark = false;
-    const Ps window = machine_.now() - master.dark_since;
+    if (!master.dark_since) {
+      return;  // its first translation
+    }
+    const Ps window = machine_.now() - *master.dark_since;
     ++master.dark_time.windows;
     master.dark_time.total += window;
     master.dark_time.max = std::max(master.dark_time.max, window);
   }
 }
 
-Task<void> CountedDriver::sync_cd(lnx::Thread& t, Master& master) {
-  CommandBatch batch;
-  for (std::size_t i = 0; i < master.stream_ids.size(); ++i) {
+// arm_smmu_cmdq_batch_add(), `count` times: a full batch goes without a SYNC.
+Task<void> CountedDriver::add(lnx::Thread& t, CommandQueue& queue, CommandBatch& batch,
+                              Command command, std::uint64_t count) {
+  for (std::uint64_t i = 0; i < count; ++i) {
     if (batch.full()) {
-      co_await master.smmu->queue.issue(t, batch, false);
+      co_await queue.issue(t, batch, false);
       batch.clear();
     }
-    batch.add(Command::kCfgiCd);
+    batch.add(command);
     t.charge(params_.cmd_build);
   }
+}
+
+Task<void> CountedDriver::sync_cd(lnx::Thread& t, Master& master) {
+  CommandBatch batch;
+  co_await add(t, master.smmu->queue, batch, Command::kCfgiCd, master.stream_ids.size());
   co_await master.smmu->queue.issue(t, batch, true);
 }
 
@@ -204,10 +220,7 @@ Task<void> CountedDriver::prefetch(lnx::Thread& t, Master& master) {
 
 Task<void> CountedDriver::invalidate_atc(lnx::Thread& t, Master& master) {
   CommandBatch batch;
-  for (std::size_t i = 0; i < master.stream_ids.size() && !batch.full(); ++i) {
-    batch.add(Command::kAtcInv);
-    t.charge(params_.cmd_build);
-  }
+  co_await add(t, master.smmu->queue, batch, Command::kAtcInv, master.stream_ids.size());
   co_await master.smmu->queue.issue(t, batch, true);
 }
 
@@ -242,18 +255,10 @@ Task<void> CountedDriver::invalidate_range(lnx::Thread& t, Domain& domain, std::
   const Command tlbi = domain.stage == Stage::kS1 ? Command::kTlbiNhVa : Command::kTlbiS2Ipa;
   CommandQueue& queue = domain.smmu->queue;
   CommandBatch batch;
-  for (std::uint64_t i = 0; i < commands; ++i) {
-    if (batch.full()) {
-      co_await queue.issue(t, batch, false);
-      batch.clear();
-    }
-    batch.add(tlbi);
-    t.charge(params_.cmd_build);
-  }
+  co_await add(t, queue, batch, tlbi, commands);
   co_await queue.issue(t, batch, true);
 }
 
-// ATC_INV for every ATS master of the domain, the list walked under devices_lock.
 Task<void> CountedDriver::invalidate_domain_atc(lnx::Thread& t, Domain& domain) {
   co_await t.run(machine_.params().lock.atomic);  // smp_mb(), nr_ats_masters
   if (domain.nr_ats_masters == 0) {
@@ -263,16 +268,8 @@ Task<void> CountedDriver::invalidate_domain_atc(lnx::Thread& t, Domain& domain) 
   CommandBatch batch;
   co_await domain.devices_lock.lock(t);
   for (Master* master : domain.masters) {
-    if (!master->ats_enabled) {
-      continue;
-    }
-    for (std::size_t i = 0; i < master->stream_ids.size(); ++i) {
-      if (batch.full()) {
-        co_await queue.issue(t, batch, false);
-        batch.clear();
-      }
-      batch.add(Command::kAtcInv);
-      t.charge(params_.cmd_build);
+    if (master->ats_enabled) {
+      co_await add(t, queue, batch, Command::kAtcInv, master->stream_ids.size());
     }
   }
   co_await domain.devices_lock.unlock(t);

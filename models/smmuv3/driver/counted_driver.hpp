@@ -34,6 +34,9 @@ class CountedDriver : public Driver {
   [[nodiscard]] lnx::Mutex& asid_lock() { return asid_lock_; }
   [[nodiscard]] bool serialised() const;
   Task<void> finalise(lnx::Thread& t, Domain& domain, Smmu& smmu);
+  // The part of a stage 1 finalise that comes after the ASID, under the same lock: none in 6.12,
+  // whose CD tables belong to masters.
+  virtual Task<void> write_first_cd(lnx::Thread& t, Domain& domain, Smmu& smmu);
   [[nodiscard]] Entry cd_of(const Domain& domain) const;
   [[nodiscard]] Entry ste_of(const Master& master, const Domain& domain) const;
 
@@ -45,6 +48,8 @@ class CountedDriver : public Driver {
   Task<void> sync_ste(lnx::Thread& t, Master& master);
   Task<void> sync_cd(lnx::Thread& t, Master& master);
   Task<void> invalidate_atc(lnx::Thread& t, Master& master);
+  // ATC_INV for every ATS master of the domain, the list walked under devices_lock.
+  Task<void> invalidate_domain_atc(lnx::Thread& t, Domain& domain);
   // Looks at the master's entries: opens or closes its dark window.
   void update_dark(Master& master, bool mended);
   Domain& new_domain();
@@ -52,7 +57,8 @@ class CountedDriver : public Driver {
  private:
   Task<void> invalidate_range(lnx::Thread& t, Domain& domain, std::uint64_t size,
                               std::uint64_t granule);
-  Task<void> invalidate_domain_atc(lnx::Thread& t, Domain& domain);
+  Task<void> add(lnx::Thread& t, CommandQueue& queue, CommandBatch& batch, Command command,
+                 std::uint64_t count);
 
   lnx::Machine& machine_;
   const DriverParams& params_;
@@ -89,6 +95,7 @@ class Driver62 final : public CountedDriver {
   [[nodiscard]] bool finalises_at_alloc() const override { return false; }
 
  private:
+  Task<void> write_first_cd(lnx::Thread& t, Domain& domain, Smmu& smmu) override;
   Task<void> detach_dev(lnx::Thread& t, Master& master);
 };
 

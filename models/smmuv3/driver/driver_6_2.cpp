@@ -30,6 +30,16 @@ Task<void> Driver62::detach_dev(lnx::Thread& t, Master& master) {
   }
 }
 
+// The domain's CD table is made and its CD written with no master in the list yet: two bare SYNCs.
+Task<void> Driver62::write_first_cd(lnx::Thread& t, Domain& domain, Smmu& smmu) {
+  t.charge(params().cd_table_alloc);
+  for (int i = 0; i < 2; ++i) {
+    co_await t.run(params().write_step);
+    co_await smmu.queue.issue(t, CommandBatch{}, true);
+  }
+  domain.cd_table_written = true;
+}
+
 // arm_smmu_attach_dev() of 6.2: never hitless. init_mutex is held to the end; a domain of another
 // SMMU is found out only after the detach.
 Task<int> Driver62::attach_dev(lnx::Thread& t, Master& master, Domain& domain) {
@@ -38,18 +48,6 @@ Task<int> Driver62::attach_dev(lnx::Thread& t, Master& master, Domain& domain) {
   co_await domain.init_mutex.lock(t);
   if (domain.smmu == nullptr) {
     co_await finalise(t, domain, *master.smmu);
-    if (domain.stage == Stage::kS1) {
-      // The domain's CD table is made and its CD written with no master in the list yet: two bare
-      // SYNCs, under the global lock.
-      co_await asid_lock().lock(t);
-      t.charge(params().cd_table_alloc);
-      for (int i = 0; i < 2; ++i) {
-        co_await t.run(params().write_step);
-        co_await master.smmu->queue.issue(t, CommandBatch{}, true);
-      }
-      co_await asid_lock().unlock(t);
-      domain.cd_table_written = true;
-    }
   } else if (domain.smmu != master.smmu) {
     co_await domain.init_mutex.unlock(t);
     co_return -EINVAL;
@@ -74,10 +72,11 @@ Task<int> Driver62::attach_dev(lnx::Thread& t, Master& master, Domain& domain) {
   co_await domain.devices_lock.unlock(t);
   master.domain = &domain;
   if (master.ats_supported) {
-    ++domain.nr_ats_masters;
-    co_await invalidate_atc(t, master);
-    t.charge(params().pci_config);
+    // arm_smmu_enable_ats() empties the ATCs of the whole domain.
     master.ats_enabled = true;
+    ++domain.nr_ats_masters;
+    co_await invalidate_domain_atc(t, domain);
+    t.charge(params().pci_config);
   }
   co_await domain.init_mutex.unlock(t);
   co_return 0;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,7 +51,7 @@ struct Master {
   Domain* domain = nullptr;  // null: blocked
 
   bool dark = true;
-  SimTime dark_since{};
+  std::optional<SimTime> dark_since;  // none before its first translation
   // Of the windows that began while the device was in use (it had a translation before).
   DarkTime dark_time;
 };
