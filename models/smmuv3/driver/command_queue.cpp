@@ -161,13 +161,13 @@ Task<void> CommandQueue::publish(lnx::Thread& t, Slot begin) {
   }
 }
 
-// queue_poll(): a relax hint per round, then a CONS read; from the tenth round on udelay(1, 2, 4,
-// ..).
+// queue_poll(): a relax hint per round, then a CONS read; every tenth round is udelay(1, 2, 4, ..)
+// instead.
 Task<void> CommandQueue::poll_cons(lnx::Thread& t, SimTime done) {
-  constexpr std::uint32_t kSpinRounds = 9;
+  constexpr std::uint32_t kRounds = 10;  // ARM_SMMU_POLL_SPIN_COUNT
   Ps pause{1'000'000};
-  for (std::uint32_t round = 0;; ++round) {
-    if (round < kSpinRounds) {
+  for (std::uint32_t round = 1;; ++round) {
+    if (round % kRounds != 0) {
       co_await t.run(params_.sync_poll);
       co_await t.poll_until(machine_.now());
     } else {

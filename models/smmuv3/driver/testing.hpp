@@ -4,9 +4,12 @@
 // With only hw_sync priced at 1 us, a time in microseconds is a number of SYNCs waited for.
 #pragma once
 
+#include <array>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/linux/testing.hpp"
