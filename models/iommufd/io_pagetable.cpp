@@ -188,13 +188,12 @@ Task<void> IoPagetable::unfill_domains(lnx::Thread& t, std::uint64_t start) {
     co_return;
   }
   const Bytes size{area.last - start + 1};
-  const Bytes run{params_.run_pages * kPage};
   co_await area.memory->mutex.lock(t);
   t.charge(params_.fill_base);
   smmu::Domain* storage = area.storage_domain;
   for (std::size_t i = 0; i < domains_.size(); ++i) {
     if (domains_[i] != storage) {
-      co_await driver_.unmap(t, *domains_[i], Iova{start}, size, run);
+      co_await driver_.unmap(t, *domains_[i], Iova{start}, size);
     }
   }
   co_await unfill_storage(t, start, area.last, *storage);
@@ -207,12 +206,11 @@ Task<void> IoPagetable::unfill_domains(lnx::Thread& t, std::uint64_t start) {
 Task<void> IoPagetable::unfill_storage(lnx::Thread& t, std::uint64_t start, std::uint64_t last,
                                        smmu::Domain& domain) {
   const std::uint64_t batch_pages = kBatchRuns * params_.run_pages;
-  const Bytes run{params_.run_pages * kPage};
   std::uint64_t left = pages_in(start, last);
   while (left != 0) {
     const std::uint64_t pages = std::min(left, batch_pages);
     charge_read_back(t, pages);
-    co_await driver_.unmap(t, domain, Iova{start}, Bytes{pages * kPage}, run);
+    co_await driver_.unmap(t, domain, Iova{start}, Bytes{pages * kPage});
     t.charge(params_.unpin_page * static_cast<std::int64_t>(pages));
     start += pages * kPage;
     left -= pages;
@@ -284,8 +282,7 @@ Task<void> IoPagetable::remove_domain(lnx::Thread& t, smmu::Domain& domain) {
             area.storage_domain = domains_.front();
           }
           co_await area.memory->mutex.unlock(t);
-          co_await driver_.unmap(t, domain, Iova{start}, Bytes{last - start + 1},
-                                 Bytes{params_.run_pages * kPage});
+          co_await driver_.unmap(t, domain, Iova{start}, Bytes{last - start + 1});
         } else {
           t.charge(params_.fill_base);
           co_await unfill_storage(t, start, last, domain);

@@ -236,22 +236,26 @@ Task<int> CountedDriver::map(lnx::Thread& t, Domain& domain, Iova iova, Bytes si
   co_return 0;
 }
 
-Task<void> CountedDriver::unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, Bytes run) {
-  const PageTable::Work work = PageTable::unmap(iova, size, run);
+Task<void> CountedDriver::unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes size) {
+  const PageTable::UnmapWork work = domain.table.unmap(iova, size);
   t.charge(params_.unmap_call + params_.unmap_pte * static_cast<std::int64_t>(work.ptes) +
-           params_.iotlb_sync);
-  co_await invalidate_range(t, domain, size.value(), work.granule);
-  co_await invalidate_domain_atc(t, domain);
+           params_.table_free * static_cast<std::int64_t>(work.tables));
+  for (const PageTable::Flush& flush : work.flushes) {
+    t.charge(params_.iotlb_sync);
+    co_await invalidate_range(t, domain, flush);
+    co_await invalidate_domain_atc(t, domain);
+  }
 }
 
 void CountedDriver::read_back(lnx::Thread& t, Pages pages) {
   t.charge(params_.iova_to_phys * static_cast<std::int64_t>(pages.value()));
 }
 
-Task<void> CountedDriver::invalidate_range(lnx::Thread& t, Domain& domain, std::uint64_t size,
-                                           std::uint64_t granule) {
+Task<void> CountedDriver::invalidate_range(lnx::Thread& t, Domain& domain,
+                                           const PageTable::Flush& flush) {
   constexpr std::uint64_t kPage = 4096;
-  const std::uint64_t commands = tlbi_commands(size, granule, kPage, params_.range_inv);
+  const std::uint64_t commands =
+      tlbi_commands(flush.size, flush.granule, kPage, params_.range_inv, flush.leaf);
   const Command tlbi = domain.stage == Stage::kS1 ? Command::kTlbiNhVa : Command::kTlbiS2Ipa;
   CommandQueue& queue = domain.smmu->queue;
   CommandBatch batch;

@@ -20,7 +20,7 @@ class CountedDriver : public Driver {
   Task<Domain*> domain_alloc(lnx::Thread& t, const Master& master) override;
   Task<void> domain_free(lnx::Thread& t, Domain& domain) override;
   Task<int> map(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, Bytes run) override;
-  Task<void> unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, Bytes run) override;
+  Task<void> unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes size) override;
   void read_back(lnx::Thread& t, Pages pages) override;
   Domain& boot_domain(Smmu& smmu) override;
   void boot_attach(Master& master, Domain& domain) override;
@@ -55,8 +55,7 @@ class CountedDriver : public Driver {
   Domain& new_domain();
 
  private:
-  Task<void> invalidate_range(lnx::Thread& t, Domain& domain, std::uint64_t size,
-                              std::uint64_t granule);
+  Task<void> invalidate_range(lnx::Thread& t, Domain& domain, const PageTable::Flush& flush);
   Task<void> add(lnx::Thread& t, CommandQueue& queue, CommandBatch& batch, Command command,
                  std::uint64_t count);
 

@@ -30,8 +30,9 @@ class Driver {
 
   // iommu_map() of `size` bytes in physically contiguous runs of `run` bytes: one call per run.
   virtual Task<int> map(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, Bytes run) = 0;
-  // One iommu_unmap(): clears, gathers and ends with one iotlb_sync.
-  virtual Task<void> unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, Bytes run) = 0;
+  // One iommu_unmap(): clears and gathers; ends with an iotlb_sync, has more of them where the
+  // size of entries changes, and one for each table it drops.
+  virtual Task<void> unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes size) = 0;
   // Reading PFNs back by iova_to_phys, one call per 4 KiB page: charged, not waited for.
   virtual void read_back(lnx::Thread& t, Pages pages) = 0;
 

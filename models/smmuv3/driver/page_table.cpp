@@ -11,6 +11,12 @@ constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kBlock2M = 1ULL << 21U;
 constexpr std::uint64_t kBlock1G = 1ULL << 30U;
 constexpr std::uint64_t kLevel0 = 1ULL << 39U;
+// What one table page spans, from below the PGD to the last level.
+constexpr std::array<std::uint64_t, 3> kSpans = {kLevel0, kBlock1G, kBlock2M};
+
+std::uint64_t table_key(std::uint64_t at, std::size_t level) {
+  return (at / kSpans[level] << 2U) | level;
+}
 
 // The largest leaf that fits here.
 std::uint64_t leaf_size(std::uint64_t at, std::uint64_t left, std::uint64_t contiguous) {
@@ -51,27 +57,54 @@ PageTable::Work PageTable::map(Iova iova, Bytes size, Bytes contiguous) {
   for_leaves(iova.value(), size.value(), contiguous.value(),
              [this, &work](std::uint64_t at, std::uint64_t leaf, std::uint64_t count) {
                work.ptes += count;
-               work.granule = work.granule == 0 ? leaf : std::min(work.granule, leaf);
-               const std::uint64_t last = at + leaf * count - 1;
-               // Tables above the leaf: one per 512 GiB, per 1 GiB (unless a 1 GiB block), per 2
-               // MiB.
-               constexpr std::array<std::uint64_t, 3> kSpans = {kLevel0, kBlock1G, kBlock2M};
+               const std::uint64_t end = at + leaf * count;
                for (std::size_t level = 0; level < kSpans.size() && kSpans[level] > leaf; ++level) {
-                 for (std::uint64_t t = at / kSpans[level]; t <= last / kSpans[level]; ++t) {
-                   work.tables += tables_.insert((t << 2U) | level).second ? 1U : 0U;
+                 for (std::uint64_t t = at - at % kSpans[level]; t < end; t += kSpans[level]) {
+                   work.tables += tables_.insert(table_key(t, level)).second ? 1U : 0U;
                  }
+               }
+               for (std::uint64_t t = at; leaf != kPage && t != end; t += leaf) {
+                 drop_tables(t, leaf);
                }
              });
   return work;
 }
 
-PageTable::Work PageTable::unmap(Iova iova, Bytes size, Bytes contiguous) {
-  Work work;
-  for_leaves(iova.value(), size.value(), contiguous.value(),
-             [&work](std::uint64_t /*at*/, std::uint64_t leaf, std::uint64_t count) {
+// Removes the table that spans exactly [at, at + span) and those below it; gives how many.
+std::uint64_t PageTable::drop_tables(std::uint64_t at, std::uint64_t span) {
+  const std::size_t level = span == kBlock1G ? 1 : 2;
+  std::uint64_t dropped = tables_.erase(table_key(at, level));
+  if (level == 1 && dropped != 0) {
+    for (std::uint64_t t = at; t != at + span; t += kBlock2M) {
+      dropped += tables_.erase(table_key(t, 2));
+    }
+  }
+  return dropped;
+}
+
+PageTable::UnmapWork PageTable::unmap(Iova iova, Bytes size) {
+  UnmapWork work;
+  Flush gathered{0, 0, true};
+  for_leaves(iova.value(), size.value(), size.value(),
+             [&](std::uint64_t at, std::uint64_t leaf, std::uint64_t count) {
                work.ptes += count;
-               work.granule = work.granule == 0 ? leaf : std::min(work.granule, leaf);
+               const std::uint64_t end = at + leaf * count;
+               for (std::uint64_t t = at; leaf != kPage && t != end; t += leaf) {
+                 if (const std::uint64_t dropped = drop_tables(t, leaf); dropped != 0) {
+                   work.tables += dropped;
+                   work.flushes.push_back({leaf, kPage, false});
+                 }
+               }
+               if (gathered.granule != 0 && gathered.granule != leaf) {
+                 work.flushes.push_back(gathered);
+                 gathered.size = 0;
+               }
+               gathered.granule = leaf;
+               gathered.size += leaf * count;
              });
+  if (gathered.size != 0) {
+    work.flushes.push_back(gathered);
+  }
   return work;
 }
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // What io-pgtable-arm does, counted: which table pages exist, how many leaf entries a run of
 // contiguous pages needs (4 KiB granule, blocks of 2 MiB and 1 GiB where alignment allows).
-// Rule: Linux 6.12 drivers/iommu/io-pgtable-arm.c and iommu_pgsize() in iommu.c. Table pages that
-// become empty stay until the domain is freed, as there.
-// Not modelled: cmpxchg races between two installers of one table, other granules, bits of entries.
+// Rule: Linux 6.12 drivers/iommu/io-pgtable-arm.c, iommu_pgsize() in iommu.c and
+// iommu_iotlb_gather_add_page(). Unmapping goes by the largest size that fits, however the range
+// was mapped: a table below such an entry is dropped, which flushes walks at once; tables that
+// become empty otherwise stay until the domain is freed. Not modelled: cmpxchg races between two
+// installers of one table, splitting a block, the flush when a block replaces an empty table, other
+// granules, bits of entries.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include <tsl/robin_set.h>
 
@@ -17,18 +21,30 @@ namespace smmulab::smmu {
 class PageTable {
  public:
   struct Work {
-    std::uint64_t ptes = 0;     // leaf entries written or cleared
-    std::uint64_t tables = 0;   // table pages allocated
-    std::uint64_t granule = 0;  // smallest leaf size touched, bytes
+    std::uint64_t ptes = 0;    // leaf entries written
+    std::uint64_t tables = 0;  // table pages allocated
+  };
+  struct Flush {
+    std::uint64_t size;     // bytes
+    std::uint64_t granule;  // bytes
+    bool leaf;              // false: a dropped table
+    friend bool operator==(const Flush&, const Flush&) = default;
+  };
+  struct UnmapWork {
+    std::uint64_t ptes = 0;      // entries cleared
+    std::uint64_t tables = 0;    // table pages dropped
+    std::vector<Flush> flushes;  // in order; each is waited for
   };
 
   // Maps [iova, iova + size), physically contiguous and aligned as the IOVA is up to `contiguous`.
   Work map(Iova iova, Bytes size, Bytes contiguous);
-  // Clears [iova, iova + size), which was mapped with that contiguity.
-  [[nodiscard]] static Work unmap(Iova iova, Bytes size, Bytes contiguous);
+  // Clears [iova, iova + size).
+  UnmapWork unmap(Iova iova, Bytes size);
   [[nodiscard]] std::uint64_t table_pages() const { return tables_.size() + 1; }  // with the PGD
 
  private:
+  std::uint64_t drop_tables(std::uint64_t at, std::uint64_t span);
+
   tsl::robin_set<std::uint64_t> tables_;  // level and address of each table below the PGD
 };
 
