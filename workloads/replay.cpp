@@ -2,6 +2,7 @@
 #include "workloads/replay.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <memory>
 
 #include <fmt/format.h>
@@ -25,6 +26,19 @@ class DependencyWait final : public Waitable {
   const OpFeed& feed_;
   const OpFeed::Item& item_;
 };
+
+// A thread that comes upon bad input while it runs is no error of the model.
+void throw_input_error(const ModelError& error) {
+  try {
+    std::rethrow_if_nested(error);
+  } catch (const TraceError&) {
+    throw;
+  } catch (const ConfigError&) {
+    throw;
+  } catch (const std::exception&) {
+    return;  // the model error says it
+  }
+}
 
 struct PhaseSpan {
   std::uint64_t operations = 0;
@@ -229,6 +243,9 @@ ReplayResult Replayer::run() {
     result_.status = "deadlock";
     result_.message = e.what();
     result_.deadlock_cycle = e.cycle();
+  } catch (const ModelError& e) {
+    throw_input_error(e);
+    throw;
   }
   collect();
   return std::move(result_);
