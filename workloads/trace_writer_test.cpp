@@ -83,6 +83,29 @@ TEST_F(TraceWriterTest, CanonicalTextComesBackByteForByte) {
   EXPECT_EQ(read_bytes(dir_.file("b.iotrace")), kCanonical);
 }
 
+TEST_F(TraceWriterTest, TheExampleInTheDocumentationIsCanonical) {
+  const std::string page = read_bytes(SMMULAB_SOURCE_DIR "/docs/trace-format.md");
+  const std::size_t begin = page.find("smmulab-trace 1\n");
+  const std::string example = page.substr(begin, page.find("```", begin) - begin);
+  write_bytes(dir_.file("a.iotrace"), example);
+  testing::rewrite(dir_.file("a.iotrace"), dir_.file("b.iotrace"));
+  EXPECT_EQ(read_bytes(dir_.file("b.iotrace")), example);
+}
+
+TEST_F(TraceWriterTest, RecordedTracesComeBackByteForByte) {
+  std::size_t traces = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(SMMULAB_SOURCE_DIR "/workloads/traces")) {
+    if (entry.path().extension() == ".zst") {
+      testing::rewrite(entry.path().string(), dir_.file("b.iotrace"));
+      EXPECT_EQ(trace_hash(dir_.file("b.iotrace")), trace_hash(entry.path().string()))
+          << entry.path();
+      ++traces;
+    }
+  }
+  EXPECT_GT(traces, 0U);
+}
+
 TEST_F(TraceWriterTest, CompressedBytesAreIdenticalToo) {
   write_bytes(dir_.file("a.iotrace"), kCanonical);
   testing::rewrite(dir_.file("a.iotrace"), dir_.file("b.iotrace.zst"), 19);
