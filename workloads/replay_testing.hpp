@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// For tests of the replay: the recorded traces of this repository and of ../shared/traces, the
+// built command line program, and operation results in a form that compares.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "workloads/op.hpp"
+#include "workloads/replay.hpp"
+#include "workloads/trace_testing.hpp"
+
+namespace smmulab::workloads::testing {
+
+// workloads/traces/*.iotrace.zst, sorted.
+[[nodiscard]] std::vector<std::string> recorded_traces();
+// For the name of a parameterised test: the file's name without suffix, letters and digits only.
+[[nodiscard]] std::string test_name(const std::string& path);
+[[nodiscard]] std::vector<std::string> protocol_names();
+
+// ../shared/traces/runs beside the source folder, or "" if it is absent.
+[[nodiscard]] std::string shared_runs();
+// Unpacks an archive with tar. False: tar failed.
+[[nodiscard]] bool unpack(const std::string& archive, const std::string& folder);
+
+struct CommandResult {
+  int exit_code = -1;  // -1: ended by a signal
+  std::string out;
+  std::string err;
+  long max_rss_kib = 0;
+};
+// Runs smmulab-replay, found where the build put it.
+[[nodiscard]] CommandResult run_replay_program(const std::vector<std::string>& arguments);
+
+struct Outcomes {
+  ReplayResult result;
+  std::vector<OpOutcome> ops;  // by seq
+};
+// Replays natively and keeps every operation's times.
+[[nodiscard]] Outcomes replay_all(const std::string& path, const Settings& settings,
+                                  const std::string& protocol = "igroup");
+// As `setting` on the command line: "replay.mode=timed".
+[[nodiscard]] Settings settings_with(const std::vector<std::string>& assignments);
+
+}  // namespace smmulab::workloads::testing
