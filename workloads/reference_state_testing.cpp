@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "workloads/reference_state_testing.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "workloads/random_trace_testing.hpp"
+#include "workloads/trace_format.hpp"
+
+namespace smmulab::workloads::testing {
+
+void ReferenceState::apply(const Op& op) {
+  if (op.failed()) {
+    return;
+  }
+  switch (op.kind) {
+    case OpKind::kBind:
+      bound_.insert(op.device);
+      break;
+    case OpKind::kUnbind:
+      bound_.erase(op.device);
+      attached_.erase(op.device);
+      break;
+    case OpKind::kIoasAlloc:
+      ioases_[op.object] = {};
+      break;
+    case OpKind::kIoasDestroy:
+      ioases_.erase(op.object);
+      break;
+    case OpKind::kHwptAlloc:
+      hwpts_[op.object] = op.pt;
+      break;
+    case OpKind::kHwptDestroy:
+      hwpts_.erase(op.object);
+      break;
+    case OpKind::kAttach:
+    case OpKind::kReplace:
+      attached_[op.device] = op.pt;
+      break;
+    case OpKind::kDetach:
+      attached_.erase(op.device);
+      break;
+    case OpKind::kMap:
+      ioases_.at(op.object)[op.first()] = op.last();
+      break;
+    case OpKind::kUnmap:
+      std::erase_if(ioases_.at(op.object), [&op](const auto& area) {
+        return area.first >= op.first() && area.second <= op.last();
+      });
+      break;
+    case OpKind::kUnmapAll:
+      ioases_.at(op.object).clear();
+      break;
+    case OpKind::kDma:
+    case OpKind::kPhase:
+      break;
+  }
+}
+
+std::string ReferenceState::describe(const DeviceRecord& record, DeviceIndex device) const {
+  std::string to = "nothing";
+  if (const auto it = attached_.find(device); it != attached_.end()) {
+    const bool automatic = ioases_.contains(it->second);
+    to = fmt::format("{} {}", automatic ? "automatic domain of ioas" : "hwpt", it->second.value());
+  }
+  return fmt::format("device {} {} to {}", record.name,
+                     bound_.contains(device) ? "bound," : "unbound,", to);
+}
+
+std::vector<std::string> ReferenceState::lines(const TraceHeader& header) const {
+  std::vector<std::string> lines;
+  for (const auto& [ioas, areas] : ioases_) {
+    for (const auto& [first, last] : areas) {
+      lines.push_back(fmt::format("ioas {} area {:#x}-{:#x}", ioas.value(), first, last));
+    }
+  }
+  for (const auto& [hwpt, ioas] : hwpts_) {
+    lines.push_back(fmt::format("hwpt {} of ioas {}", hwpt.value(), ioas.value()));
+  }
+  for (std::uint32_t d = 0; d < header.devices.size(); ++d) {
+    lines.push_back(describe(header.devices[d], DeviceIndex{d}));
+  }
+  std::ranges::sort(lines);
+  return lines;
+}
+
+namespace {
+
+constexpr std::uint64_t kPage = 4096;
+constexpr std::uint32_t kSlots = 16;  // areas of one thread in one ioas
+constexpr std::array<ObjectId, 2> kIoases{ObjectId{1}, ObjectId{2}};
+constexpr std::array<ObjectId, 6> kTargets{ObjectId{1}, ObjectId{2}, ObjectId{3},
+                                           ObjectId{4}, ObjectId{5}, ObjectId{6}};
+
+TraceHeader independent_header(std::uint32_t threads) {
+  TraceHeader h;
+  h.cpus = {{0, 0}, {0, 0}, {1, 1}, {1, 1}};
+  h.smmu_count = 1;
+  for (std::uint32_t i = 0; i < threads; ++i) {
+    h.groups.emplace_back(i);
+    h.devsets.emplace_back(i);
+    h.devices.push_back({fmt::format("d{}", i),
+                         SmmuIndex{0},
+                         {StreamId{i}},
+                         GroupId{i},
+                         DevSetId{i},
+                         false,
+                         std::nullopt});
+    h.threads.push_back({fmt::format("t{}", i), CpuId{i % 4}});
+  }
+  return h;
+}
+
+class IndependentTrace {
+ public:
+  IndependentTrace(const std::string& path, std::uint64_t seed, std::uint32_t threads)
+      : random_(seed),
+        writer_(path, independent_header(threads), {1, ""}),
+        attached_(threads),
+        mapped_(threads) {}
+
+  void set_up() {
+    for (std::uint32_t t = 0; t < attached_.size(); ++t) {
+      Op op = begin(OpKind::kBind, 0);
+      op.device = DeviceIndex{t};
+      add(op);
+    }
+    for (const ObjectId id : kIoases) {
+      Op op = begin(OpKind::kIoasAlloc, 0);
+      op.object = id;
+      add(op);
+    }
+    for (std::size_t i = kIoases.size(); i < kTargets.size(); ++i) {
+      Op op = begin(OpKind::kHwptAlloc, 0);
+      op.object = kTargets[i];
+      op.pt = kIoases[i % 2];
+      add(op);
+    }
+    writer_.phase("run");
+  }
+
+  void step(std::uint32_t thread) {
+    if (random_.chance(40)) {
+      map_or_unmap(thread);
+    } else {
+      move(thread);
+    }
+  }
+
+  std::vector<std::string> finish() {
+    writer_.finish();
+    return state_.lines(writer_.header());
+  }
+  std::uint64_t below(std::uint64_t n) { return random_.below(n); }
+
+ private:
+  Op begin(OpKind kind, std::uint32_t thread) {
+    Op op;
+    op.kind = kind;
+    op.thread = ThreadIndex{thread};
+    op.issue = SimTime{Ps{1000 * now_++}};
+    op.ret = 0;
+    return op;
+  }
+  void add(const Op& op) {
+    writer_.write(op);
+    state_.apply(op);
+  }
+
+  void move(std::uint32_t thread) {
+    const bool attached = attached_[thread];
+    const OpKind kind = !attached            ? OpKind::kAttach
+                        : random_.chance(25) ? OpKind::kDetach
+                                             : OpKind::kReplace;
+    Op op = begin(kind, thread);
+    op.device = DeviceIndex{thread};
+    if (kind != OpKind::kDetach) {
+      op.pt = kTargets[random_.below(kTargets.size())];
+    }
+    attached_[thread] = kind != OpKind::kDetach;
+    add(op);
+  }
+
+  void map_or_unmap(std::uint32_t thread) {
+    const std::uint64_t slot = random_.below(kSlots);
+    const std::uint64_t ioas = random_.below(kIoases.size());
+    bool& mapped = mapped_[thread][ioas * kSlots + slot];
+    Op op = begin(mapped ? OpKind::kUnmap : OpKind::kMap, thread);
+    op.object = kIoases[ioas];
+    op.iova = Iova{(thread * kSlots + slot) * 4 * kPage};
+    op.length = Bytes{(1 + slot % 4) * kPage};
+    mapped = !mapped;
+    add(op);
+  }
+
+  TestRandom random_;
+  TraceWriter writer_;
+  ReferenceState state_;
+  std::int64_t now_ = 0;
+  std::vector<bool> attached_;
+  std::vector<std::array<bool, kIoases.size() * kSlots>> mapped_;
+};
+
+}  // namespace
+
+std::vector<std::string> write_independent_trace(const std::string& path, std::uint64_t seed,
+                                                 const IndependentTraceOptions& options) {
+  IndependentTrace trace(path, seed, options.threads);
+  trace.set_up();
+  for (std::uint64_t i = 0; i < options.operations; ++i) {
+    trace.step(options.one_after_another
+                   ? static_cast<std::uint32_t>(i * options.threads / options.operations)
+                   : static_cast<std::uint32_t>(trace.below(options.threads)));
+  }
+  return trace.finish();
+}
+
+}  // namespace smmulab::workloads::testing
