@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bad input to smmulab-replay: what it says, its exit code, and that it leaves nothing behind.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "workloads/replay_testing.hpp"
+
+namespace smmulab::workloads {
+namespace {
+
+constexpr int kUsageError = 2;
+
+// Lines 1 to 8.
+constexpr std::string_view kHeader = R"(smmulab-trace 1
+cpu 0 socket=0 node=0
+smmu 0
+group 0
+devset 0
+device 0 name=d0 smmu=0 sid=0x10 group=0 devset=0
+thread 0 name=a cpu=0
+begin
+)";
+
+class ReplayProgramTest : public ::testing::Test {
+ protected:
+  std::string file(std::string_view name, std::string_view bytes) const {
+    const std::string path = dir_.file(name);
+    testing::write_bytes(path, bytes);
+    return path;
+  }
+  std::string good() const {
+    return file("good.iotrace",
+                fmt::format("{}0 0 bind dev=0\n5 0 ioas_alloc ioas=5\nend 2\n", kHeader));
+  }
+  // Writes an --ops file too, which must not appear.
+  void expect_refused(std::vector<std::string> arguments, const std::string& message) const {
+    arguments.insert(arguments.end(), {"--ops", dir_.file("ops")});
+    const testing::CommandResult result = testing::run_replay_program(arguments);
+    EXPECT_EQ(result.exit_code, kUsageError);
+    EXPECT_EQ(result.out, "");
+    EXPECT_EQ(result.err, "smmulab-replay: " + message + "\n");
+    for (const std::string& name : dir_.names()) {
+      EXPECT_FALSE(name.starts_with("ops")) << name;
+    }
+  }
+  // The message is "FILE:" and `message`.
+  void expect_bad_trace(std::string_view text, const std::string& message) const {
+    const std::string path = file("bad.iotrace", text);
+    expect_refused({path}, path + ":" + message);
+    if (simgrid_available()) {
+      expect_refused({path, "--engine", "simgrid"}, path + ":" + message);
+    }
+  }
+  void expect_bad_operations(std::string_view operations, const std::string& message) const {
+    expect_bad_trace(fmt::format("{}{}", kHeader, operations), message);
+  }
+
+  testing::TempDir dir_;
+};
+
+TEST_F(ReplayProgramTest, GoodTrace) {
+  const testing::CommandResult result =
+      testing::run_replay_program({good(), "--ops", dir_.file("ops")});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.err, "");
+  EXPECT_NE(result.out.find("igroup"), std::string::npos) << result.out;
+  const std::string ops = testing::read_bytes(dir_.file("ops"));
+  EXPECT_TRUE(ops.starts_with("0 0 bind ")) << ops;
+  EXPECT_NE(ops.find("\n1 0 ioas_alloc "), std::string::npos) << ops;
+}
+
+TEST_F(ReplayProgramTest, TruncatedTrace) {
+  expect_bad_operations("0 0 bind dev=0\n",
+                        "10:1: the trace is truncated: no 'end' line after 1 operations");
+  expect_bad_trace("smmulab-trace 1\ncpu 0 socket=0 node=0\n",
+                   "3:1: the trace is truncated: no 'begin' line");
+  expect_bad_operations("0 0 bind dev=0\nend 2\n",
+                        "10:5: the end line says 2 operations, but 1 were read");
+}
+
+TEST_F(ReplayProgramTest, WrongVersionOrNoTrace) {
+  expect_bad_trace("smmulab-trace 2\nbegin\nend 0\n",
+                   "1:15: trace format version 2 is not supported; expected version 1");
+  expect_bad_trace("hello\n", "1:1: not a trace: the first line should read 'smmulab-trace 1'");
+}
+
+TEST_F(ReplayProgramTest, UnknownOperation) {
+  expect_bad_operations("0 0 bind dev=0\n5 0 atach dev=0 pt=5\nend 2\n",
+                        "10:5: unknown operation 'atach' (did you mean 'attach'?)");
+}
+
+TEST_F(ReplayProgramTest, ObjectUsedBeforeMade) {
+  expect_bad_operations("0 0 bind dev=0\n5 0 attach dev=0 pt=5\nend 2\n",
+                        "10:21: object 5 is used before it was made");
+  expect_bad_operations("0 0 detach dev=0\nend 1\n", "9:16: device 0 is used before it was bound");
+}
+
+TEST_F(ReplayProgramTest, OverlappingMap) {
+  expect_bad_operations(
+      "0 0 ioas_alloc ioas=5\n1 0 map ioas=5 iova=0x1000 len=8192\n"
+      "2 0 map ioas=5 iova=0x2000 len=4096\nend 3\n",
+      "11:21: map of 0x2000..0x2fff overlaps the area 0x1000..0x2fff of line 10, which was not "
+      "unmapped");
+}
+
+TEST_F(ReplayProgramTest, NegativeTime) {
+  expect_bad_operations("-5 0 bind dev=0\nend 1\n", "9:1: issue time: -5 is negative");
+  expect_bad_operations("0 0 bind dev=0 dur=-1\nend 1\n", "9:20: dur: -1 is negative");
+}
+
+TEST_F(ReplayProgramTest, DuplicateId) {
+  expect_bad_operations("0 0 ioas_alloc ioas=5\n1 0 ioas_alloc ioas=5\nend 2\n",
+                        "10:21: duplicate id: ioas 5 is alive, made at line 9");
+}
+
+TEST_F(ReplayProgramTest, CorruptZstd) {
+  std::string bytes = testing::read_bytes(testing::recorded_traces().front());
+  const std::string cut = file("cut.iotrace.zst", bytes.substr(0, bytes.size() / 2));
+  const testing::CommandResult truncated = testing::run_replay_program({cut});
+  EXPECT_EQ(truncated.exit_code, kUsageError);
+  EXPECT_TRUE(truncated.err.starts_with("smmulab-replay: " + cut + ":")) << truncated.err;
+  EXPECT_NE(truncated.err.find("corrupt zstd data: the file ends inside a frame (truncated?)"),
+            std::string::npos)
+      << truncated.err;
+
+  bytes.back() = static_cast<char>(~bytes.back());  // the checksum
+  const testing::CommandResult flipped =
+      testing::run_replay_program({file("flipped.iotrace.zst", bytes)});
+  EXPECT_EQ(flipped.exit_code, kUsageError);
+  EXPECT_NE(flipped.err.find("corrupt zstd data: Restored data doesn't match checksum"),
+            std::string::npos)
+      << flipped.err;
+
+  const std::string plain = file("plain.iotrace.zst", kHeader);
+  expect_refused({plain}, plain + ":1:1: corrupt zstd data: Unknown frame descriptor");
+}
+
+TEST_F(ReplayProgramTest, MissingTrace) {
+  const std::string path = dir_.file("none.iotrace");
+  expect_refused({path}, "cannot read " + path + ": No such file or directory");
+}
+
+TEST_F(ReplayProgramTest, UnknownProtocol) {
+  const testing::CommandResult result = testing::run_replay_program({good(), "-p", "igruop"});
+  EXPECT_EQ(result.exit_code, kUsageError);
+  EXPECT_TRUE(
+      result.err.starts_with("smmulab-replay: unknown protocol 'igruop', did you mean "
+                             "'igroup'?; known: "))
+      << result.err;
+  for (const std::string& known : testing::protocol_names()) {
+    EXPECT_NE(result.err.find(known), std::string::npos) << known;
+  }
+}
+
+TEST_F(ReplayProgramTest, UnknownNames) {
+  expect_refused({good(), "-s", "sched.contxt_switch=1ns"},
+                 "unknown parameter 'sched.contxt_switch'; did you mean 'sched.context_switch'?");
+  expect_refused({good(), "--engine", "simgird"},
+                 "unknown engine 'simgird' (known: native, simgrid)");
+  expect_refused({good(), "-s", "replay.mode=open"},
+                 "parameter 'replay.mode': 'open' is no value of it: expected one of closed|timed");
+  expect_refused({good(), "-s", "sched"}, "'sched' is not KEY=VALUE");
+  const testing::CommandResult preset = testing::run_replay_program({good(), "-s", "preset=servr"});
+  EXPECT_EQ(preset.exit_code, kUsageError);
+  EXPECT_TRUE(
+      preset.err.starts_with("smmulab-replay: unknown preset 'servr', did you mean "
+                             "'server'?; known: "))
+      << preset.err;
+}
+
+TEST_F(ReplayProgramTest, ValueOutOfRange) {
+  expect_refused({good(), "-s", "sched.context_switch=101us"},
+                 "parameter 'sched.context_switch': '101us' is out of range: expected a duration "
+                 "from 0ps to 100us");
+  expect_refused({good(), "-s", "sched.context_switch=5"},
+                 "parameter 'sched.context_switch': '5' has no unit: expected a number with ps, "
+                 "ns, us, ms or s, such as 15ns or 1.5us");
+  expect_refused({good(), "-s", "replay.speed_percent=0"},
+                 "parameter 'replay.speed_percent': '0' is out of range: expected a count (an "
+                 "integer) from 1 to 100000");
+}
+
+TEST_F(ReplayProgramTest, MachineFile) {
+  const std::string missing = dir_.file("none.toml");
+  expect_refused({good(), "-m", missing}, missing + ": cannot be read: No such file or directory");
+  const std::string machine =
+      file("m.toml", "preset = \"server\"\n[sched]\ncontext_swich = \"1us\"\n");
+  const testing::CommandResult result = testing::run_replay_program({good(), "-m", machine});
+  EXPECT_EQ(result.exit_code, kUsageError);
+  EXPECT_TRUE(result.err.starts_with("smmulab-replay: " + machine + ":3:")) << result.err;
+  EXPECT_NE(result.err.find("did you mean 'sched.context_switch'?"), std::string::npos)
+      << result.err;
+}
+
+TEST_F(ReplayProgramTest, UnwritableOpsFile) {
+  const std::string no_folder = dir_.file("none/ops");
+  const std::string under_a_file = good() + "/ops";
+  for (const auto& [path, why] : {std::pair{no_folder, "No such file or directory"},
+                                  std::pair{under_a_file, "Not a directory"}}) {
+    const testing::CommandResult result = testing::run_replay_program({good(), "--ops", path});
+    EXPECT_EQ(result.exit_code, kUsageError);
+    EXPECT_EQ(result.out, "");
+    EXPECT_EQ(result.err, fmt::format("smmulab-replay: {}: cannot be written: {}\n", path, why));
+  }
+}
+
+// SimGrid's runs take place in processes of their own; the worst exit code counts.
+TEST_F(ReplayProgramTest, OneBadProtocolOfSeveral) {
+  for (const std::string engine : {"native", "simgrid"}) {
+    if (engine == "simgrid" && !simgrid_available()) {
+      continue;
+    }
+    const testing::CommandResult result =
+        testing::run_replay_program({good(), "--engine", engine, "-p", "igruop", "-p", "igroup"});
+    EXPECT_EQ(result.exit_code, kUsageError) << engine;
+    EXPECT_TRUE(result.err.starts_with("smmulab-replay: unknown protocol 'igruop'")) << result.err;
+  }
+}
+
+TEST_F(ReplayProgramTest, Arguments) {
+  EXPECT_EQ(testing::run_replay_program({}).exit_code, kUsageError);
+  const testing::CommandResult unknown = testing::run_replay_program({good(), "--oops"});
+  EXPECT_EQ(unknown.exit_code, kUsageError);
+  EXPECT_TRUE(unknown.err.starts_with("The following argument was not expected: --oops"))
+      << unknown.err;
+  const testing::CommandResult version = testing::run_replay_program({"--version"});
+  EXPECT_EQ(version.exit_code, 0);
+  EXPECT_TRUE(version.out.starts_with("smmulab ")) << version.out;
+}
+
+}  // namespace
+}  // namespace smmulab::workloads
