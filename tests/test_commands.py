@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Do the commands do their work, and answer bad input with a clear message and exit code 2?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import RECORDED_RUNS, SMALL
+
+from smmulab import _core
+from smmulab.cli import main
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error of the command."""
+    try:
+        code = main(argv)
+    except SystemExit as end:
+        code = int(end.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_compare_prints_and_writes(
+    capsys: pytest.CaptureFixture[str], small_trace: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    code, text, _ = run(capsys, "compare", str(small_trace), "-o", str(out))
+    assert code == 0
+    assert all(row[0] in text for row in _core.protocols())
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        "comparison.png",
+        "config.json",
+        "devices.parquet",
+        "locks.parquet",
+        "manifest.json",
+        "operations.parquet",
+        "summary.parquet",
+    }
+
+
+def test_protocols_and_describe(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = run(capsys, "protocols")
+    assert code == 0
+    assert "igroup" in text
+    assert "v6.6-6.12" in text
+    code, text, _ = run(capsys, "describe", "lock.osq", "--json")
+    (row,) = json.loads(text)
+    assert row["key"] == "lock.osq"
+    assert row["provenance"]
+    assert row["default"].endswith("ns")
+
+
+def test_every_parameter_has_a_provenance() -> None:
+    for parameter in _core.parameters():
+        assert parameter.provenance, parameter.key
+        assert parameter.doc, parameter.key
+
+
+def changed(old: str, new: str) -> str:
+    assert old in SMALL
+    return SMALL.replace(old, new, 1)
+
+
+# Where the text is wrong, and words the message must have.
+BAD_TRACES = {
+    "truncated line": (SMALL[:-9], ("small.iotrace:25:",)),
+    "wrong version": (changed("smmulab-trace 1", "smmulab-trace 9"), (":1:", "version")),
+    "unknown operation": (changed("detach dev=0", "detatch dev=0"), (":24:", "detatch")),
+    "used before made": (changed("attach dev=0 pt=2", "attach dev=0 pt=7"), (":19:", "7")),
+    "overlapping map": (
+        changed("9 1 unmap ioas=1 iova=0x100000", "9 1 map ioas=1 iova=0x102000"),
+        (":23:", "overlap"),
+    ),
+    "negative time": (changed("5 0 attach", "-5 0 attach"), (":19:",)),
+    "duplicate id": (changed("hwpt_alloc hwpt=3", "hwpt_alloc hwpt=2"), (":17:", "2")),
+    "empty": ("", (":1:",)),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD_TRACES))
+def test_bad_traces(
+    capsys: pytest.CaptureFixture[str], small_trace: Path, tmp_path: Path, name: str
+) -> None:
+    text, words = BAD_TRACES[name]
+    small_trace.write_text(text)
+    code, _, err = run(capsys, "compare", str(small_trace), "-o", str(tmp_path / "out"))
+    assert code == 2
+    assert "small.iotrace:" in err
+    for word in words:
+        assert word in err
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_corrupt_zstd(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "bad.iotrace.zst"
+    path.write_bytes(b"\x28\xb5\x2f\xfd" + b"nonsense" * 9)
+    code, _, err = run(capsys, "compare", str(path), "-o", str(tmp_path / "out"))
+    assert code == 2
+    assert "bad.iotrace.zst" in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("-p", "igruop"), ("igruop", "did you mean 'igroup'")),
+        (("-s", "lock.mutex_lok=1ns"), ("lock.mutex_lok", "lock.mutex_lock")),
+        (("-s", "lock.mutex_lock=1hour"), ("lock.mutex_lock",)),
+        (("-s", "lock.mutex_lock=5s"), ("lock.mutex_lock", "5s")),
+        (("-s", "preset=sever"), ("sever", "server")),
+        (("-s", "lock.mutex_lock"), ("KEY=VALUE",)),
+        (("--engine", "simgird"), ("simgird",)),
+        (("-m", "absent.toml"), ("absent.toml",)),
+        (("-o", "/proc/no/such/folder"), ("/proc/no/such/folder",)),
+    ],
+)
+def test_bad_arguments(
+    capsys: pytest.CaptureFixture[str],
+    small_trace: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    argv: tuple[str, ...],
+    words: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, "compare", str(small_trace), *argv)
+    assert code == 2
+    for word in words:
+        assert word in err
+
+
+def test_a_machine_file_with_a_wrong_key_names_its_line(
+    capsys: pytest.CaptureFixture[str], small_trace: Path, tmp_path: Path
+) -> None:
+    machine = tmp_path / "m.toml"
+    machine.write_text('[lock]\nosq = "20ns"\nmutex_lokc = "12ns"\n')
+    code, _, err = run(capsys, "compare", str(small_trace), "-m", str(machine))
+    assert code == 2
+    assert f"{machine}:3:" in err
+    assert "mutex_lock" in err
+
+
+def test_import_names_the_bad_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    log = tmp_path / "x.ops.txt"
+    log.write_text("no log at all\n")
+    code, _, err = run(capsys, "import", str(log), "-o", str(tmp_path / "x.iotrace"))
+    assert code == 2
+    assert "x.ops.txt:1" in err
+    assert "iofd-ops" in err
+    assert not (tmp_path / "x.iotrace").exists()
+
+
+def test_import_of_a_recorded_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run_file = RECORDED_RUNS / "A_ic_smp2.tar.xz"
+    if not run_file.exists():
+        pytest.skip(f"no recorded runs in {RECORDED_RUNS}")
+    trace = tmp_path / "b.iotrace.zst"
+    code, text, _ = run(capsys, "import", f"{run_file}:b_spread_8dev_4hwpt", "-o", str(trace))
+    assert code == 0
+    assert "2901 operations" in text
+    assert "2 CPUs" in text
+    code, _, err = run(capsys, "import", f"{run_file}:nothing", "-o", str(trace))
+    assert code == 2
+    assert "b_spread_8dev_4hwpt" in err
+
+
+def test_ctrl_c_ends_quietly(recorded_trace: Path, tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys, threading\n"
+        "from smmulab.cli import main\n"
+        "threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    many = ["-p", "v6.2"] * 400
+    argv = ["compare", str(recorded_trace), *many, "-o", str(tmp_path)]
+    ended = subprocess.run(
+        [__import__("sys").executable, "-c", script, *argv],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended.returncode == 130, ended.stderr
+    assert "interrupted" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "manifest.json").exists()

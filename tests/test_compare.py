@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does `compare` give the tables it promises, the same on every run and on both engines?"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from matplotlib.axes import Axes
+
+import smmulab
+from smmulab import plot, store
+
+PROTOCOLS = ["v6.2", "seed-lock-both", "igroup", "no-locks", "one-lock"]
+
+
+@pytest.fixture(scope="module")
+def comparison() -> smmulab.Comparison:
+    path = Path(__file__).parent.parent / "workloads" / "traces"
+    return smmulab.compare(path / "A_ic_smp2-b_spread_8dev_4hwpt.iotrace.zst")
+
+
+def test_every_protocol_runs_every_operation(comparison: smmulab.Comparison) -> None:
+    assert comparison.protocols == PROTOCOLS
+    frame = comparison.frame()
+    counts = frame.pivot_table(index="kind", columns="protocol", values="count")
+    # What the log holds: 8 devices x 300 iterations, a fifth of them detach and attach.
+    assert set(counts.loc["replace"]) == {1917}
+    assert set(counts.loc["attach"]) == set(counts.loc["detach"]) == {483}
+    assert (frame["p50_ps"] <= frame["p99_ps"]).all()
+    assert (frame["p999_ps"] <= frame["max_ps"]).all()
+    assert (frame["errors"] == 0).all()
+
+
+def test_bounds_bracket_the_designs(comparison: smmulab.Comparison) -> None:
+    rate = comparison.summary().set_index("protocol")["ops_per_s"]
+    assert rate["no-locks"] == rate.max()
+    assert rate["igroup"] > rate["one-lock"]
+    assert rate["igroup"] > rate["v6.2"]
+
+
+def test_lock_tables_have_the_kernel_columns(comparison: smmulab.Comparison) -> None:
+    lockstat = comparison.locks()
+    for column in ("con_bounces", "contentions", "waittime_total_ps", "acq_bounces",
+                   "acquisitions", "holdtime_total_ps"):
+        assert column in lockstat
+    perf = comparison.locks(by="perf")
+    assert (perf["contended"] > 0).all()
+    assert set(perf["type"]) <= {"mutex", "spinlock", "rwsem:R", "rwsem:W"}
+    igroup = perf[perf["protocol"] == "igroup"]
+    assert igroup.iloc[0]["class"] == "asid_lock"
+    assert igroup["wait_total_ps"].is_monotonic_decreasing
+    with pytest.raises(ValueError, match="lockstat"):
+        comparison.locks(by="clock")
+
+
+def test_wait_totals_agree_between_tables(comparison: smmulab.Comparison) -> None:
+    by_class = comparison.locks().groupby("protocol")["waittime_total_ps"].sum()
+    summary = comparison.summary().set_index("protocol")["lock_wait_total_ps"]
+    assert by_class.to_dict() == summary[by_class.index].to_dict()
+
+
+def test_replace_leaves_less_dark_time_than_detach_and_attach(
+    comparison: smmulab.Comparison,
+) -> None:
+    dark = comparison.summary().set_index("protocol")["replace_dark_total_ps"]
+    assert 0 < dark["igroup"] < dark["v6.2"]
+
+
+def test_a_plot_is_axes_with_a_bar_for_each_protocol(comparison: smmulab.Comparison) -> None:
+    ax = comparison.plot()
+    assert isinstance(ax, Axes)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == PROTOCOLS
+    assert "us" in ax.get_ylabel()
+
+
+def test_a_plot_draws_on_the_axes_it_is_given(comparison: smmulab.Comparison) -> None:
+    ax = plot.throughput(comparison.summary())
+    assert plot.lock_wait(comparison.locks(), ax=ax) is ax
+
+
+def test_same_inputs_same_bytes(small_trace: Path, tmp_path: Path) -> None:
+    names = ("config.json", "manifest.json", "operations.parquet", "comparison.png")
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        store.save(smmulab.compare(small_trace, ["igroup"]), folder)
+    for name in names:
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
+
+
+def test_output_says_what_made_it(small_trace: Path, tmp_path: Path) -> None:
+    made = store.save(smmulab.compare(small_trace, ["igroup"], set=["hw.sync=500ns"]), tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest == made
+    assert manifest["trace_xxh3_128"] == smmulab._core.trace_hash(str(small_trace))
+    assert manifest["smmulab"] == smmulab.__version__
+    assert json.loads((tmp_path / "config.json").read_text())["hw.sync"] == "500ns"
+    table = pq.read_table(tmp_path / "operations.parquet")
+    assert json.loads(table.schema.metadata[b"smmulab"])["run_id"] == made["run_id"]
+    assert not list(tmp_path.glob("*.partial"))
+    pd.testing.assert_frame_equal(
+        table.to_pandas(), smmulab.compare(small_trace, ["igroup"], set=["hw.sync=500ns"]).frame()
+    )
+
+
+def test_engines_agree(small_trace: Path) -> None:
+    if smmulab.build_info().simgrid is None:
+        pytest.skip("this build is without SimGrid")
+    native = smmulab.compare(small_trace, ["igroup", "v6.2"])
+    simgrid = smmulab.compare(small_trace, ["igroup", "v6.2"], engine="simgrid")
+    assert native.results == simgrid.results
+
+
+def test_progress_may_stop_a_run(recorded_trace: Path) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def stop(protocol: str, ended: int) -> bool:
+        seen.append((protocol, ended))
+        return False
+
+    with pytest.raises(smmulab.Interrupted):
+        smmulab.compare(recorded_trace, ["igroup"], progress=stop)
+    assert seen[0][0] == "igroup"
+
+
+def test_an_exception_in_progress_comes_back(recorded_trace: Path) -> None:
+    def fail(protocol: str, ended: int) -> bool:
+        raise LookupError(protocol)
+
+    with pytest.raises(LookupError, match="igroup"):
+        smmulab.compare(recorded_trace, ["igroup"], progress=fail)
+
+
+def test_a_comparison_pickles(small_trace: Path) -> None:
+    comparison = smmulab.compare(small_trace, ["igroup"])
+    assert pickle.loads(pickle.dumps(comparison)) == comparison
+
+
+def test_a_protocol_that_was_not_run(small_trace: Path) -> None:
+    with pytest.raises(KeyError, match="was not run"):
+        smmulab.compare(small_trace, ["igroup"]).result("v6.2")
