@@ -136,14 +136,18 @@ Task<int> IoPagetable::unmap(lnx::Thread& t, Iova iova, Bytes length) {
   if (length.value() - 1 > std::numeric_limits<std::uint64_t>::max() - start) {
     co_return -EOVERFLOW;
   }
-  co_return co_await unmap_range(t, start, start + length.value() - 1);
+  bool unmapped = false;
+  const int rc = co_await unmap_range(t, start, start + length.value() - 1, &unmapped);
+  co_return rc == 0 && !unmapped ? -ENOENT : rc;
 }
 
 Task<int> IoPagetable::unmap_all(lnx::Thread& t) {
-  co_return co_await unmap_range(t, 0, std::numeric_limits<std::uint64_t>::max());
+  bool unmapped = false;
+  co_return co_await unmap_range(t, 0, std::numeric_limits<std::uint64_t>::max(), &unmapped);
 }
 
-Task<int> IoPagetable::unmap_range(lnx::Thread& t, std::uint64_t start, std::uint64_t last) {
+Task<int> IoPagetable::unmap_range(lnx::Thread& t, std::uint64_t start, std::uint64_t last,
+                                   bool* unmapped) {
   int rc = 0;
   co_await domains_rwsem_.read_lock(t);
   co_await iova_rwsem_.write_lock(t);
@@ -169,6 +173,7 @@ Task<int> IoPagetable::unmap_range(lnx::Thread& t, std::uint64_t start, std::uin
     co_await iova_rwsem_.write_lock(t);
     t.charge(params_.area_remove);
     areas_.erase(first);
+    *unmapped = true;
     co_await iova_rwsem_.write_unlock(t);
     t.charge(params_.pages_free);
     co_await iova_rwsem_.write_lock(t);

@@ -40,8 +40,8 @@ class IoPagetable {
 
   // MAP of a fixed IOVA: 0, -EINVAL (alignment, reserved), -EOVERFLOW, -EEXIST.
   Task<int> map(lnx::Thread& t, Iova iova, Bytes length);
-  // UNMAP of all areas within the range: 0, -EINVAL, -EOVERFLOW, -ENOENT (an area only partly in
-  // it), -EBUSY (an area someone else is mapping or unmapping).
+  // UNMAP of all areas within the range: 0, -EINVAL, -EOVERFLOW, -ENOENT (none, or an area only
+  // partly in it), -EBUSY (an area someone else is mapping or unmapping).
   Task<int> unmap(lnx::Thread& t, Iova iova, Bytes length);
   Task<int> unmap_all(lnx::Thread& t);
 
@@ -70,7 +70,7 @@ class IoPagetable {
   [[nodiscard]] int check_range(std::uint64_t start, std::uint64_t length) const;
   [[nodiscard]] AreaTree::iterator first_area_in(std::uint64_t start, std::uint64_t last);
   int insert_reserved(lnx::Thread& t, const smmu::Master& device);
-  Task<int> unmap_range(lnx::Thread& t, std::uint64_t start, std::uint64_t last);
+  Task<int> unmap_range(lnx::Thread& t, std::uint64_t start, std::uint64_t last, bool* unmapped);
   Task<void> fill_domains(lnx::Thread& t, std::uint64_t start);
   Task<void> fill_domain(lnx::Thread& t, std::uint64_t start, smmu::Domain& domain);
   Task<void> unfill_domains(lnx::Thread& t, std::uint64_t start);
