@@ -44,7 +44,7 @@ Task<bool> Context::try_get(lnx::Thread& t, Object& object) {
 Task<Object*> Context::get(lnx::Thread& t, ObjectId id) {
   co_await lock_table(t, params_.lookup);
   const auto it = objects_.find(id.value());
-  if (it == objects_.end()) {
+  if (it == objects_.end() || !it->second->finalized) {
     co_return nullptr;
   }
   Object* object = it->second.get();
@@ -107,7 +107,8 @@ Task<int> Context::remove(lnx::Thread& t, Object* held, ObjectId id) {
   }
   const auto it = objects_.find(id.value());
   int rc = 0;
-  if (it == objects_.end() || (held != nullptr && it->second.get() != held)) {
+  if (it == objects_.end() ||
+      (held != nullptr ? it->second.get() != held : !it->second->finalized)) {
     rc = -ENOENT;
   } else if (it->second->users != 1) {
     rc = -EBUSY;
@@ -169,7 +170,9 @@ Task<int> Context::add_ioas(lnx::Thread& t, ObjectId id) {
   if (id_in_use(id)) {
     co_return -EEXIST;
   }
-  objects_[id.value()] = std::make_unique<Ioas>(machine_, driver(), params_, id);
+  auto& object = objects_[id.value()];
+  object = std::make_unique<Ioas>(machine_, driver(), params_, id);
+  finalize(*object);
   co_return 0;
 }
 
@@ -207,7 +210,7 @@ IommufdGroup& Context::group_of(IommuGroup& group) {
 
 const Object* Context::peek(ObjectId id) const {
   const auto it = objects_.find(id.value());
-  return it == objects_.end() ? nullptr : it->second.get();
+  return it == objects_.end() || !it->second->finalized ? nullptr : it->second.get();
 }
 
 std::vector<const Ioas*> Context::all_ioas() const {

@@ -53,6 +53,8 @@ class Context {
   // An hwpt without a domain yet; auto domains get an id of their own above 2^31.
   Task<Hwpt*> new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id);
   [[nodiscard]] ObjectId next_auto_id() { return ObjectId{next_auto_id_++}; }
+  // Makes the object findable by its id. REQUIRES: it is whole.
+  static void finalize(Object& object) { object.finalized = true; }
   // Undoes new_hwpt.
   Task<void> abort_hwpt(lnx::Thread& t, Hwpt& hwpt);
   [[nodiscard]] bool id_in_use(ObjectId id) const { return objects_.contains(id.value()); }

@@ -26,6 +26,8 @@ struct Object : Waitable {
 
   ObjectType type;
   ObjectId id;
+  // iommufd_object_finalize(): until then no id finds the object.
+  bool finalized = false;
   std::int64_t users = 1;
   std::int64_t shortterm_users = 1;
   lnx::Thread* destroyer = nullptr;           // waits for shortterm_users == 0

@@ -17,7 +17,10 @@ Task<Hwpt*> HwptLockProtocol::alloc(lnx::Thread& t, Device& device, Ioas& ioas, 
 
 Task<int> HwptLockProtocol::hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id) {
   co_await ioas.mutex.lock(t);
-  const Hwpt* hwpt = co_await alloc(t, device, ioas, id);
+  Hwpt* hwpt = co_await alloc(t, device, ioas, id);
+  if (hwpt != nullptr) {
+    Context::finalize(*hwpt);
+  }
   co_await ioas.mutex.unlock(t);
   co_return hwpt != nullptr ? 0 : -EEXIST;
 }
@@ -90,6 +93,7 @@ Task<int> HwptLockProtocol::attach_ioas(lnx::Thread& t, Device& device, Ioas& io
     if (rc == 0) {
       ioas.hwpt_list.push_back(hwpt);
       hwpt->listed = true;
+      Context::finalize(*hwpt);
     } else {
       co_await hwpt_destroy(t, *hwpt);
       co_await context().abort_hwpt(t, *hwpt);

@@ -38,7 +38,10 @@ Task<Hwpt*> IgroupProtocol::alloc(lnx::Thread& t, Device& device, Ioas& ioas, Ob
 Task<int> IgroupProtocol::hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id) {
   int rc = 0;
   co_await ioas.mutex.lock(t);
-  co_await alloc(t, device, ioas, id, false, &rc);
+  Hwpt* hwpt = co_await alloc(t, device, ioas, id, false, &rc);
+  if (hwpt != nullptr) {
+    Context::finalize(*hwpt);
+  }
   co_await ioas.mutex.unlock(t);
   co_return rc;
 }
@@ -177,6 +180,7 @@ Task<IgroupProtocol::Replaced> IgroupProtocol::auto_domain(lnx::Thread& t, Devic
         result = co_await do_replace(t, device, *hwpt);
       }
       hwpt->auto_domain = result.rc == 0;
+      hwpt->finalized = hwpt->auto_domain;
       if (result.rc != 0) {  // abort: the id was never visible
         std::erase(ioas.hwpt_list, hwpt);
         co_await ioas.iopt.remove_domain(t, *hwpt->domain);

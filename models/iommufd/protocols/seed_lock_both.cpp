@@ -158,6 +158,7 @@ Task<int> SeedLockBoth::replace_ioas(lnx::Thread& t, Device& device, Ioas& ioas)
     if (rc == 0) {
       ioas.hwpt_list.push_back(hwpt);
       hwpt->listed = true;
+      Context::finalize(*hwpt);
     } else {
       co_await hwpt_destroy(t, *hwpt);
       co_await context().abort_hwpt(t, *hwpt);
