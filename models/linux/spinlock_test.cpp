@@ -74,9 +74,19 @@ TEST_F(SpinlockTest, TheThirdAndLaterQueueInOrderOfArrival) {
   EXPECT_EQ(log, (Lines{"10ns A has", "1.055us B has", "2.1us C has", "3.145us D has"}));
 }
 
+TEST_F(SpinlockTest, NobodyGoesPendingWhileOthersQueue) {
+  // As above, but D asks at 1500: B holds, nobody is pending, C queues. D: 1550 queues behind C.
+  user("A", 0, 0_ns, 1000_ns);
+  user("B", 1, 100_ns, 1000_ns);
+  user("C", 2, 200_ns, 1000_ns);
+  user("D", 3, 1500_ns, 10_ns);
+  engine.run();
+  EXPECT_EQ(log, (Lines{"10ns A has", "1.055us B has", "2.1us C has", "3.145us D has"}));
+}
+
 TEST_F(SpinlockTest, AHeadThatLearnsLateThatItIsHeadTakesAFreeLock) {
-  // As above, but C holds for 10: 2110 unlocks, 2115 free. C's unlock is seen by D with the news
-  // that it is head, at 2140.
+  // As in TheThirdAndLater.., but C holds for 10: 2110 unlocks, 2115 free. C's unlock is seen by D
+  // with the news that it is head, at 2140.
   user("A", 0, 0_ns, 1000_ns);
   user("D", 3, 300_ns, 1000_ns);
   user("C", 2, 200_ns, 10_ns);
