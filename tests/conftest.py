@@ -39,6 +39,7 @@ phase run
 9 1 unmap ioas=1 iova=0x100000 len=0x4000
 10 0 detach dev=0 old=3
 11 1 detach dev=1 old=3
+end 12
 """
 
 

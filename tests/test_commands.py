@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from conftest import RECORDED_RUNS, SMALL
 
+from conftest import RECORDED_RUNS, SMALL
 from smmulab import _core
 from smmulab.cli import main
 
@@ -68,16 +69,16 @@ def changed(old: str, new: str) -> str:
 
 # Where the text is wrong, and words the message must have.
 BAD_TRACES = {
-    "truncated line": (SMALL[:-9], ("small.iotrace:25:",)),
+    "truncated line": (changed("\nend 12\n", "\n"), ("truncated",)),
     "wrong version": (changed("smmulab-trace 1", "smmulab-trace 9"), (":1:", "version")),
-    "unknown operation": (changed("detach dev=0", "detatch dev=0"), (":24:", "detatch")),
-    "used before made": (changed("attach dev=0 pt=2", "attach dev=0 pt=7"), (":19:", "7")),
+    "unknown operation": (changed("detach dev=0", "detatch dev=0"), (":25:", "detatch")),
+    "used before made": (changed("attach dev=0 pt=2", "attach dev=0 pt=7"), (":20:", "7")),
     "overlapping map": (
         changed("9 1 unmap ioas=1 iova=0x100000", "9 1 map ioas=1 iova=0x102000"),
-        (":23:", "overlap"),
+        (":24:", "overlap"),
     ),
-    "negative time": (changed("5 0 attach", "-5 0 attach"), (":19:",)),
-    "duplicate id": (changed("hwpt_alloc hwpt=3", "hwpt_alloc hwpt=2"), (":17:", "2")),
+    "negative time": (changed("5 0 attach", "-5 0 attach"), (":20:", "negative")),
+    "duplicate id": (changed("hwpt_alloc hwpt=3", "hwpt_alloc hwpt=2"), (":18:", "2")),
     "empty": ("", (":1:",)),
 }
 
@@ -171,6 +172,7 @@ def test_import_of_a_recorded_run(capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_ctrl_c_ends_quietly(recorded_trace: Path, tmp_path: Path) -> None:
     script = (
         "import os, signal, sys, threading\n"
+        "import smmulab.commands.compare\n"
         "from smmulab.cli import main\n"
         "threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
         "sys.exit(main(sys.argv[1:]))\n"
@@ -178,7 +180,7 @@ def test_ctrl_c_ends_quietly(recorded_trace: Path, tmp_path: Path) -> None:
     many = ["-p", "v6.2"] * 400
     argv = ["compare", str(recorded_trace), *many, "-o", str(tmp_path)]
     ended = subprocess.run(
-        [__import__("sys").executable, "-c", script, *argv],
+        [sys.executable, "-c", script, *argv],
         capture_output=True,
         text=True,
         check=False,

@@ -45,8 +45,14 @@ def test_bounds_bracket_the_designs(comparison: smmulab.Comparison) -> None:
 
 def test_lock_tables_have_the_kernel_columns(comparison: smmulab.Comparison) -> None:
     lockstat = comparison.locks()
-    for column in ("con_bounces", "contentions", "waittime_total_ps", "acq_bounces",
-                   "acquisitions", "holdtime_total_ps"):
+    for column in (
+        "con_bounces",
+        "contentions",
+        "waittime_total_ps",
+        "acq_bounces",
+        "acquisitions",
+        "holdtime_total_ps",
+    ):
         assert column in lockstat
     perf = comparison.locks(by="perf")
     assert (perf["contended"] > 0).all()
@@ -130,7 +136,7 @@ def test_progress_may_stop_a_run(recorded_trace: Path) -> None:
 
 def test_an_exception_in_progress_comes_back(recorded_trace: Path) -> None:
     def fail(protocol: str, ended: int) -> bool:
-        raise LookupError(protocol)
+        raise LookupError(f"{protocol} {ended}")
 
     with pytest.raises(LookupError, match="igroup"):
         smmulab.compare(recorded_trace, ["igroup"], progress=fail)

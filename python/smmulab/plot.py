@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,8 @@ def latency(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             edgecolor="white",
         )
     ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(ScalarFormatter())
+    ax.yaxis.set_minor_formatter(ScalarFormatter())
     ax.set_xticks(np.arange(len(kinds)), kinds)
     ax.set_ylabel("latency (us): bar p50, whisker p99")
     ax.legend(title="protocol", fontsize="small")
