@@ -83,8 +83,8 @@ TEST_P(RandomTraceEngines, AgreeUnderEveryProtocol) {
       testing::settings_with({"sched.preempt=" + GetParam(), "sched.tick=100us",
                               "sched.slice=100us", "replay.user_time=700ns"});
   const testing::TempDir dir;
-  for (std::uint64_t seed = 0; seed < 4; ++seed) {
-    const testing::RandomTrace trace = testing::random_trace(seed, {6, 3, 150, true, false});
+  for (std::uint64_t seed = 0; seed < 7; ++seed) {
+    const testing::RandomTrace trace = testing::random_trace(seed, {6, 3, 150, true, true});
     const std::string path = dir.file(fmt::format("{}.iotrace", seed));
     TraceWriter writer(path, trace.header);
     for (const Op& op : trace.ops) {
