@@ -150,3 +150,15 @@ def test_a_comparison_pickles(small_trace: Path) -> None:
 def test_a_protocol_that_was_not_run(small_trace: Path) -> None:
     with pytest.raises(KeyError, match="was not run"):
         smmulab.compare(small_trace, ["igroup"]).result("v6.2")
+
+
+def test_the_unlocked_read_of_6_12s_detach_breaks_references(recorded_trace: Path) -> None:
+    """A detach that races with a group-mate's replace drops a reference of the wrong hwpt: later,
+    hwpts that nobody uses cannot be destroyed (-EBUSY). Mended, all are."""
+    trace = recorded_trace.with_name("A_qplain_smp2-e_group4_replace_4hwpt.iotrace.zst")
+    errors = {}
+    for race in ("false", "true"):
+        frame = smmulab.compare(trace, ["igroup"], set=[f"protocol.detach_race={race}"]).frame()
+        errors[race] = int(frame.set_index("kind").loc["hwpt_destroy", "errors"])
+    assert errors["false"] == 0
+    assert errors["true"] > 0
