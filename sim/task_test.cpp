@@ -213,7 +213,17 @@ constexpr const char* kFlags =
     "with "
     "g++ also --param asan-stack=0";
 
+// AddressSanitizer's frames on the stack keep g++ from making tail calls.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kTailCalls = false;
+#else
+constexpr bool kTailCalls = true;
+#endif
+
 TEST(Task, AwaitingInALoopTakesNoStack) {
+  if (!kTailCalls) {
+    GTEST_SKIP() << kFlags;
+  }
   StackSpan span;
   int living = 0;
   std::int64_t sum = 0;
@@ -227,6 +237,9 @@ TEST(Task, AwaitingInALoopTakesNoStack) {
 }
 
 TEST(Task, AwaitingInDepthTakesNoStack) {
+  if (!kTailCalls) {
+    GTEST_SKIP() << kFlags;
+  }
   StackSpan span;
   int result = 0;
   run_alone(recurse_once(&span, 100, &result));
