@@ -12,7 +12,9 @@ void apply_server(Settings& s) {
 // virtual time for one guest instruction, an SMMU that obeys within the MMIO write). Costs are sums
 // that give the instruction counts of uncontended operations of shapes a_ and d3_ (attach, detach,
 // bind, alloc, map, unmap), of a replace to the same hwpt, and of one device more in a group; how a
-// sum is shared out within one operation is assumed. Nothing is fitted to contended operations.
+// sum is shared out within one operation is assumed, as are scheduler and spinning costs. The costs
+// of unmap and the length of a run (run_pages) were rounded with the medians of shapes d3_, d4_ and
+// d_ in view; no other contended operation was looked at to choose a value.
 void tcg_kernel(Settings& s) {
   s.linux_kernel.sched.multiplexed = true;
   s.linux_kernel.sched.tick = 4_ms;
