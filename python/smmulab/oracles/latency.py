@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """O12: median latency of each kind of operation in the virtual time of run A_ic_smp2 (8 ns for one
-guest instruction, two vCPUs on one host thread). Calibrated on the uncontended operations of shapes
-a_ and d3_ (preset qemu-tcg); everything else is predicted."""
+guest instruction, two vCPUs on one host thread). What preset qemu-tcg was calibrated on is said in
+docs/validation.md."""
 
 from __future__ import annotations
 
