@@ -18,8 +18,9 @@ Context::Context(lnx::Machine& machine, IommuCore& core, const IommufdParams& pa
 Context::~Context() = default;
 
 Task<void> Context::lock_table(lnx::Thread& t, Ps cost) {
+  t.charge(cost);
+  co_await machine_.access(t, table_line_);
   co_await t.run();
-  co_await t.run(machine_.line_access(t, table_line_) + cost);
 }
 
 Task<bool> Context::try_get(lnx::Thread& t, Object& object) {
@@ -192,7 +193,11 @@ Task<Hwpt*> Context::new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id) {
 Task<void> Context::abort_hwpt(lnx::Thread& t, Hwpt& hwpt) {
   co_await lock_table(t, params_.object_free);
   --hwpt.ioas->users;
-  objects_.erase(hwpt.id.value());
+  const auto it = objects_.find(hwpt.id.value());
+  if (protocol_->racy()) {
+    graveyard_.push_back(std::move(it.value()));
+  }
+  objects_.erase(it);
 }
 
 std::unique_ptr<Object> Context::new_device_object(DeviceIndex index) {

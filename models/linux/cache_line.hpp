@@ -25,7 +25,11 @@ class CacheLine {
     owner_ = cpu;
     return free_at_ - now;
   }
-  [[nodiscard]] bool bounces(std::uint32_t cpu) const { return owner_ != cpu && owner_ != kNobody; }
+  // True: nobody else had it since `cpu` did (or ever).
+  [[nodiscard]] bool local_to(std::uint32_t cpu) const {
+    return owner_ == cpu || owner_ == kNobody;
+  }
+  [[nodiscard]] bool bounces(std::uint32_t cpu) const { return !local_to(cpu); }
 
  private:
   static constexpr std::uint32_t kNobody = ~0U;

@@ -77,6 +77,10 @@ class Machine {
   [[nodiscard]] Ps line_access(Thread& t, CacheLine& line) const {
     return line.access(now(), t.cpu_index(), params_.line, topology_);
   }
+  // co_await machine.access(t, line): exclusive access. A line of this CPU's own cache is only
+  // charged: no other CPU could tell that access from the work around it. Any other is waited for.
+  struct LineAwaiter;
+  [[nodiscard]] LineAwaiter access(Thread& t, CacheLine& line);
   [[nodiscard]] Ps transfer(std::uint32_t from, std::uint32_t to) const {
     return transfer_cost(params_.line, topology_, from, to);
   }
@@ -85,6 +89,7 @@ class Machine {
   friend class Thread;
 
   Task<void> thread_main(Thread& t, std::function<Task<void>(Thread&)> body);
+  Task<void> fetch(Thread& t, CacheLine& line);
   [[nodiscard]] Cpu& select_cpu(const Thread& t);
   void enqueue(Cpu& cpu, Thread& t, Ps after = Ps{0});
   void insert(Cpu& cpu, Thread& t);
@@ -139,6 +144,33 @@ struct Thread::RunAwaiter {
 
 inline Thread::RunAwaiter Thread::run(Ps cost) {
   return RunAwaiter{*this, cost, {}};
+}
+struct Machine::LineAwaiter {
+  Machine& machine;
+  Thread& thread;
+  CacheLine& line;
+  Task<void> fetching;
+
+  [[nodiscard]] bool await_ready() {
+    if (!line.local_to(thread.cpu_index())) {
+      return false;
+    }
+    thread.charge(machine.line_access(thread, line));
+    return true;
+  }
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<> h) {
+    fetching = machine.fetch(thread, line);
+    return fetching.await_suspend(h);
+  }
+  void await_resume() {
+    if (fetching.valid()) {
+      fetching.await_resume();
+    }
+  }
+};
+
+inline Machine::LineAwaiter Machine::access(Thread& t, CacheLine& line) {
+  return {*this, t, line, {}};
 }
 inline std::uint32_t Thread::cpu_index() const {
   return cpu_->index();

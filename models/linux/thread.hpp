@@ -38,6 +38,7 @@ class Thread {
   struct RunAwaiter;
   [[nodiscard]] RunAwaiter run(Ps cost = Ps{0});
   void charge(Ps cost) { debt_ += cost; }
+  [[nodiscard]] Ps unpaid() const { return debt_; }
 
   // User-mode CPU time: preemptible at any tick.
   Task<void> user(Ps cost);

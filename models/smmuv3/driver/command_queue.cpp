@@ -2,10 +2,16 @@
 #include "models/smmuv3/driver/command_queue.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 
 #include <fmt/format.h>
 
 namespace smmulab::smmu {
+namespace {
+constexpr std::size_t kFirstWindow = 16;  // a power of two
+constexpr Ps kLeastPollRound{1'000};      // simulated time goes on even if polling costs nothing
+}  // namespace
 
 CommandQueue::CommandQueue(lnx::Machine& machine, const DriverParams& params, std::uint32_t smmu)
     : machine_(machine),
@@ -13,9 +19,20 @@ CommandQueue::CommandQueue(lnx::Machine& machine, const DriverParams& params, st
       hardware_(params),
       smmu_(smmu),
       size_(1ULL << params.queue_log2),
-      entries_(size_),
-      valid_(size_),
-      done_(size_) {}
+      window_(kFirstWindow) {}
+
+// REQUIRES: n <= space().
+void CommandQueue::make_room(std::uint64_t n) {
+  const std::uint64_t needed = prod_ + n - cons_;
+  if (needed <= window_.size()) {
+    return;
+  }
+  std::vector<Entry> larger(std::bit_ceil(needed));
+  for (Slot s = cons_; s != prod_; ++s) {
+    larger[static_cast<std::size_t>(s & (larger.size() - 1))] = entry(s);
+  }
+  window_ = std::move(larger);
+}
 
 std::string CommandQueue::wait_name() const {
   return fmt::format("smmu{} cmdq", smmu_);
@@ -36,17 +53,18 @@ Task<void> CommandQueue::issue(lnx::Thread& t, const CommandBatch& batch, bool s
   const Reservation mine = co_await reserve(t, n);
   t.charge(params_.cmdq_entry * n);
   for (std::uint32_t i = 0; i < batch.size(); ++i) {
-    entries_[place(mine.begin + i)] = batch[i];
+    entry(mine.begin + i).command = batch[i];
   }
   if (sync) {
-    entries_[place(mine.end - 1)] = Command::kSync;
+    entry(mine.end - 1).command = Command::kSync;
     syncs_.push_back({mine.end - 1, &t, kTimeMax});
-    co_await t.run();
+    co_await machine_.access(t, lock_line_);
     ++sharers_;
-    t.charge(machine_.line_access(t, lock_line_));
   }
-  co_await t.run();
-  co_await t.run(machine_.line_access(t, valid_line_));
+  co_await machine_.access(t, valid_line_);
+  if (!mine.owner) {
+    co_await t.run();  // another CPU waits for these valid bits
+  }
   mark_valid(mine.begin, mine.end);
   if (mine.owner) {
     co_await publish(t, mine.begin);
@@ -54,24 +72,28 @@ Task<void> CommandQueue::issue(lnx::Thread& t, const CommandBatch& batch, bool s
   if (sync) {
     co_await wait_for_sync(t, mine.end - 1);
   }
+  if (t.need_resched()) {
+    co_await t.run();  // what was charged with preemption off is not to be preempted
+  }
   t.enable_preemption();
 }
 
 Task<CommandQueue::Reservation> CommandQueue::reserve(lnx::Thread& t, std::uint32_t n) {
   co_await t.run(params_.cmdq_reserve);
-  co_await t.run(machine_.line_access(t, llq_line_));
+  co_await machine_.access(t, llq_line_);
   for (;;) {
     if (space() < n) {
       co_await wait_not_full(t, n);
     }
     const std::uint64_t seen = version_;
-    co_await t.run(machine_.line_access(t, llq_line_));  // cmpxchg
+    co_await machine_.access(t, llq_line_);  // cmpxchg
     if (version_ == seen && space() >= n) {
       break;
     }
     ++stat_.cmpxchg_failures;
   }
   const Reservation mine{prod_, prod_ + n, !owned_};
+  make_room(n);
   prod_ += n;
   owned_ = true;
   ++version_;
@@ -79,7 +101,7 @@ Task<CommandQueue::Reservation> CommandQueue::reserve(lnx::Thread& t, std::uint3
 }
 
 void CommandQueue::update_cons(SimTime now) {
-  while (cons_ < published_ && done_[place(cons_)] <= now) {
+  while (cons_ < published_ && entry(cons_).done <= now) {
     ++cons_;
   }
   ++version_;
@@ -87,20 +109,31 @@ void CommandQueue::update_cons(SimTime now) {
 
 Task<void> CommandQueue::wait_not_full(lnx::Thread& t, std::uint64_t needed) {
   ++stat_.full_waits;
+  const Ps round = std::max(params_.sync_poll, kLeastPollRound);
+  co_await t.run();
   while (space() < needed) {
-    co_await t.run(params_.mmio_read);
-    update_cons(machine_.now());
-    if (space() < needed) {
-      // Sleep in simulated time until the next command completes; a CPU polls meanwhile.
-      const SimTime next = cons_ < published_ ? done_[place(cons_)] : machine_.now();
-      co_await t.poll_until(std::max(next, machine_.now() + params_.sync_poll));
+    SimTime next = machine_.now() + round;
+    // CONS is read and told to all only with the lock exclusively; while a CPU waits for a SYNC the
+    // others just look at the word, which that CPU updates in the end.
+    if (sharers_ == 0) {
+      co_await t.run(params_.mmio_read);
+      update_cons(machine_.now());
+      if (space() >= needed) {
+        break;
+      }
+      // Nothing changes before the next command completes.
+      next = machine_.now() + round;
+      if (cons_ < published_) {
+        next = std::max(next, entry(cons_).done);
+      }
     }
+    co_await t.poll_until(next);
   }
 }
 
 void CommandQueue::mark_valid(Slot begin, Slot end) {
   for (Slot s = begin; s != end; ++s) {
-    valid_[place(s)] = true;
+    entry(s).valid = true;
   }
   if (gatherer_ != nullptr && begin < gather_end_) {
     gather_missing_ -= std::min(end, gather_end_) - begin;
@@ -120,13 +153,13 @@ Task<void> CommandQueue::publish(lnx::Thread& t, Slot begin) {
     }
     std::erase_if(next_owners_, [begin](const auto& waiter) { return waiter.first == begin; });
   }
-  co_await t.run(machine_.line_access(t, llq_line_));
+  co_await machine_.access(t, llq_line_);
   owned_ = false;
   ++version_;
   const Slot end = prod_;
   gather_missing_ = 0;
   for (Slot s = begin; s != end; ++s) {
-    gather_missing_ += valid_[place(s)] ? 0U : 1U;
+    gather_missing_ += entry(s).valid ? 0U : 1U;
   }
   gather_end_ = end;
   while (gather_missing_ != 0) {
@@ -134,24 +167,24 @@ Task<void> CommandQueue::publish(lnx::Thread& t, Slot begin) {
     co_await t.spin_until_notified(*this);
   }
   gatherer_ = nullptr;
-  co_await t.run(machine_.line_access(t, valid_line_));
+  co_await machine_.access(t, valid_line_);
   co_await t.run(params_.mmio_write);
   ++stat_.doorbells;
   hardware_.doorbell(machine_.now());
   for (Slot s = begin; s != end; ++s) {
-    done_[place(s)] = hardware_.consume(entries_[place(s)]);
-    valid_[place(s)] = false;
+    entry(s).done = hardware_.consume(entry(s).command);
+    entry(s).valid = false;
   }
   published_ = end;
   for (PendingSync& sync : syncs_) {
     if (sync.slot >= begin && sync.slot < end) {
-      sync.done = done_[place(sync.slot)];
+      sync.done = entry(sync.slot).done;
       if (sync.thread != &t) {
         sync.thread->notify_spin(Ps{0});
       }
     }
   }
-  co_await t.run(machine_.line_access(t, owner_line_));
+  co_await machine_.access(t, owner_line_);
   owner_prod_ = end;
   const auto next = std::find_if(next_owners_.begin(), next_owners_.end(),
                                  [end](const auto& waiter) { return waiter.first == end; });
@@ -182,7 +215,7 @@ Task<void> CommandQueue::poll_cons(lnx::Thread& t, SimTime done) {
 }
 
 Task<void> CommandQueue::wait_for_sync(lnx::Thread& t, Slot slot) {
-  const SimTime start = machine_.now();
+  const SimTime start = machine_.now() + t.unpaid();
   const auto mine = [this, slot] {
     return std::find_if(syncs_.begin(), syncs_.end(),
                         [slot](const PendingSync& s) { return s.slot == slot; });
@@ -195,14 +228,17 @@ Task<void> CommandQueue::wait_for_sync(lnx::Thread& t, Slot slot) {
     co_await poll_cons(t, done);
   } else {
     co_await t.poll_until(std::max(done, machine_.now()));
-    co_await t.run(params_.sync_poll);
+    t.charge(params_.sync_poll);
+    if (params_.sync_mode == SyncMode::kSev) {
+      t.charge(params_.mmio_read);  // CONS; with MSI the completion is written to memory
+    }
   }
-  stat_.sync_wait += machine_.now() - start;
+  stat_.sync_wait += machine_.now() - start + t.unpaid();
   syncs_.erase(mine());
   // shared_tryunlock: the last sharer tells the others where CONS is.
-  co_await t.run(machine_.line_access(t, lock_line_));
+  co_await machine_.access(t, lock_line_);
   if (--sharers_ == 0) {
-    co_await t.run(machine_.line_access(t, llq_line_));
+    co_await machine_.access(t, llq_line_);
     update_cons(machine_.now());
   }
 }

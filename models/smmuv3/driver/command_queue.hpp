@@ -5,7 +5,9 @@
 // written without a lock; the first CPU of a burst is the owner: it waits for the owner before it,
 // closes the burst, waits for everybody's valid bits and writes PROD once for all. A CPU with a
 // CMD_SYNC then waits for its completion. Local interrupts are off from start to finish. Each of
-// the shared words is a CacheLine. Not modelled: queue errors, ECMDQ and CMDQV.
+// the shared words is a CacheLine; between two accesses that another CPU takes part in, time is one
+// delay. Not modelled: queue errors, ECMDQ and CMDQV; interrupts in the wait for space, where the
+// kernel lets them in.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +46,12 @@ class CommandQueue : public Waitable {
   void wait_holders(std::vector<const Process*>& out) const override;
 
  private:
-  using Slot = std::uint64_t;  // counts up; its place in the queue is Slot modulo size
+  using Slot = std::uint64_t;  // counts up
+  struct Entry {
+    Command command{};
+    bool valid = false;
+    SimTime done{};  // once published
+  };
   struct Reservation {
     Slot begin;
     Slot end;
@@ -64,8 +71,9 @@ class CommandQueue : public Waitable {
   Task<void> publish(lnx::Thread& t, Slot begin);
   Task<void> poll_cons(lnx::Thread& t, SimTime done);
   Task<void> wait_for_sync(lnx::Thread& t, Slot slot);
-  [[nodiscard]] std::size_t place(Slot s) const {
-    return static_cast<std::size_t>(s & (size_ - 1));
+  void make_room(std::uint64_t n);
+  [[nodiscard]] Entry& entry(Slot s) {
+    return window_[static_cast<std::size_t>(s & (window_.size() - 1))];
   }
 
   lnx::Machine& machine_;
@@ -84,9 +92,9 @@ class CommandQueue : public Waitable {
   lnx::CacheLine owner_line_;
   lnx::CacheLine valid_line_;
   lnx::CacheLine lock_line_;
-  std::vector<Command> entries_;
-  std::vector<bool> valid_;
-  std::vector<SimTime> done_;  // per slot, once published
+  // The entries from cons_ to prod_, in a ring as large as they have ever needed: cycling through
+  // the whole queue would cost the host a cache miss per command.
+  std::vector<Entry> window_;
   std::vector<std::pair<Slot, lnx::Thread*>> next_owners_;
   lnx::Thread* gatherer_ = nullptr;  // the owner that waits for valid bits below gather_end_
   Slot gather_end_ = 0;
