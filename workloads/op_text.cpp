@@ -10,12 +10,17 @@ namespace smmulab::workloads {
 namespace {
 
 constexpr std::uint64_t kMaxU64 = std::numeric_limits<std::uint64_t>::max();
-constexpr std::uint64_t kMaxErrno = 4095;  // MAX_ERRNO of the kernel
+constexpr std::uint32_t kMaxObjectId = 0x7fffffff;  // xa_limit_31b; the rest is for automatic hwpts
+constexpr std::uint64_t kMaxErrno = 4095;           // MAX_ERRNO of the kernel
 
 ObjectId parse_id(const Lexer& lexer, const Token& value, std::string_view what) {
   const std::uint32_t id = parse_u32(lexer, value, what);
   if (id == 0) {
     lexer.fail(value, fmt::format("{}: 0 is out of range (object ids start at 1)", what));
+  }
+  if (id > kMaxObjectId) {
+    lexer.fail(value, fmt::format("{}: {} is out of range (object ids end at {}, xa_limit_31b)",
+                                  what, id, kMaxObjectId));
   }
   return ObjectId{id};
 }

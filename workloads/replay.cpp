@@ -66,6 +66,8 @@ class Replayer {
   Task<void> think(lnx::Thread& t, const Op& op, SimTime recorded_end);
   Task<int> perform(lnx::Thread& t, const Op& op);
   void finish(lnx::Thread& t, const OpFeed::Item& item, SimTime start, int rc);
+  static SimTime at_speed(SimTime recorded, std::uint32_t percent);
+  [[nodiscard]] Ps dark_so_far(DeviceIndex device) const;
   void note_replace_dark(const Op& op, Ps dark_before, bool was_attached);
   void wake_ready();
   void collect();
@@ -104,11 +106,22 @@ void Replayer::wake_ready() {
   }
 }
 
+// Throws ConfigError if the time does not fit (int64 of ps: 106 days).
+SimTime Replayer::at_speed(SimTime recorded, std::uint32_t percent) {
+  const __int128 at = static_cast<__int128>(recorded.time_since_epoch().count()) * 100 / percent;
+  if (at > kTimeMax.time_since_epoch().count() / 2) {
+    throw ConfigError(fmt::format(
+        "replay.speed_percent {}: an operation recorded at {} ps would be issued after 53 days",
+        percent, recorded.time_since_epoch().count()));
+  }
+  return SimTime{Ps{static_cast<std::int64_t>(at)}};
+}
+
 Task<void> Replayer::think(lnx::Thread& t, const Op& op, SimTime recorded_end) {
   const ReplayParams& p = settings_.replay;
   Ps user = p.user_time;
   if (p.mode == ReplayMode::kTimed) {
-    const SimTime at{op.issue.time_since_epoch() * 100 / p.speed_percent};
+    const SimTime at = at_speed(op.issue, p.speed_percent);
     if (at > engine_->now()) {
       co_await t.sleep_for(at - engine_->now());
     }
@@ -169,7 +182,7 @@ Task<void> Replayer::thread_main(lnx::Thread& t, ThreadIndex index) {
     const SimTime start = engine_->now();
     const bool moves = item.op.kind == OpKind::kAttach || item.op.kind == OpKind::kReplace;
     const bool attached = moves && system_.devices()[item.op.device.value()].attached;
-    const Ps dark = moves ? system_.masters()[item.op.device.value()].dark_time.total : Ps{0};
+    const Ps dark = moves ? dark_so_far(item.op.device) : Ps{0};
     if (options_.record != nullptr) {
       options_.record->append(record_event::op_begin(
           start, t.record_id(), options_.record->intern_op(op_name(item.op.kind)), item.op.seq));
@@ -182,12 +195,19 @@ Task<void> Replayer::thread_main(lnx::Thread& t, ThreadIndex index) {
   }
 }
 
+// An open window counts up to now: a failed replace may leave it open.
+Ps Replayer::dark_so_far(DeviceIndex device) const {
+  const smmu::Master& master = system_.masters()[device.value()];
+  const bool open = master.dark && master.dark_since;
+  return master.dark_time.total + (open ? engine_->now() - *master.dark_since : Ps{0});
+}
+
 void Replayer::note_replace_dark(const Op& op, Ps dark_before, bool was_attached) {
   if (!was_attached) {
     return;
   }
   DeviceResult& device = result_.devices[op.device.value()];
-  const Ps dark = system_.masters()[op.device.value()].dark_time.total - dark_before;
+  const Ps dark = dark_so_far(op.device) - dark_before;
   ++device.replaces;
   device.replace_dark += dark;
   device.replace_dark_max = std::max(device.replace_dark_max, dark);

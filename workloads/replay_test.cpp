@@ -116,6 +116,15 @@ TEST_F(ReplayTest, TimedSlowerAndFaster) {
                 {500_us, Ps{750'000'250}, Ps{950'000'250}, 1000_us});
 }
 
+// Time stamps since boot: 30 hours of picoseconds times 100 do not fit 64 bits.
+TEST_F(ReplayTest, TimedLongAfterTheClockBegan) {
+  constexpr std::string_view kLate = "108000000000000 0 bind dev=0\n";
+  const auto late = run(kLate, {"replay.mode=timed"}).ops;
+  ASSERT_EQ(late.size(), 1U);
+  EXPECT_EQ(late[0].start, SimTime{108'000'000'000_us});
+  EXPECT_THROW(run(kLate, {"replay.mode=timed", "replay.speed_percent=1"}), ConfigError);
+}
+
 TEST_F(ReplayTest, TimedThreadsPayForTheirWakeUp) {
   expect_starts(run(kSparse, {"replay.mode=timed", "sched.wake_latency=5us"}).ops,
                 {1005_us, Ps{1'505'000'500}, 1805_us, 2005_us});

@@ -229,6 +229,9 @@ TEST_F(TraceReaderTest, ValuesOutOfRange) {
   EXPECT_EQ(ops("0 0 bind dev=2\n", 1), "1:14: device 2 is not declared");
   EXPECT_EQ(ops("0 0 ioas_alloc ioas=0\n", 1),
             "1:21: ioas: 0 is out of range (object ids start at 1)");
+  EXPECT_EQ(ops("0 0 ioas_alloc ioas=2147483647\n", 1), "");
+  EXPECT_EQ(ops("0 0 ioas_alloc ioas=2147483648\n", 1),
+            "1:21: ioas: 2147483648 is out of range (object ids end at 2147483647, xa_limit_31b)");
   EXPECT_EQ(ops("0 0 bind dev=0 ret=1\n", 1), "1:20: ret: 1 is out of range (0 or -errno)");
   EXPECT_EQ(ops("0 0 bind dev=0 ret=-4096\n", 1),
             "1:21: errno in ret: 4096 is out of range (at most 4095)");

@@ -61,6 +61,11 @@ void Machine::wake(Thread& t, Ps after) {
   }
 }
 
+Task<void> Machine::fetch(Thread& t, CacheLine& line) {
+  co_await t.run();
+  co_await t.run(line_access(t, line));
+}
+
 // The last CPU if idle, else an idle one as near as possible, else the last CPU
 // [kernel/sched/fair.c select_task_rq_fair, reduced].
 Cpu& Machine::select_cpu(const Thread& t) {
@@ -174,7 +179,7 @@ SimTime Machine::tick_after(SimTime t) const {
 }
 
 bool Machine::host_taken_by_other(const Cpu& cpu) const {
-  return host_ != &cpu;
+  return host_ != nullptr && host_ != &cpu;
 }
 
 void Machine::host_request(Cpu& cpu) {

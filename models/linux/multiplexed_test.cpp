@@ -53,6 +53,16 @@ TEST_F(MultiplexedTest, APollingLoopLetsTheOtherWork) {
   EXPECT_EQ(log, (Lines{"10.2us B done", "10.2us A polled"}));
 }
 
+TEST_F(MultiplexedTest, PollingMayBeTheFirstThingAThreadDoes) {
+  params.sched.context_switch = 0_ps;
+  thread("A", 0, [&](Thread& t) -> Task<void> {
+    co_await t.poll_until(kStart + 5_us);
+    say(t, "polled");
+  });
+  engine.run();
+  EXPECT_EQ(log, (Lines{"5us A polled"}));
+}
+
 TEST_F(MultiplexedTest, AHolderThatPollsLetsTheWaiterBurnATurn) {
   // Clock: A 100 has m and polls until 50 us. B: switch at 100 to 200, finds m taken and spins: the
   // host thread goes back to A, which polls to the end and unlocks at 50 us; B has m when A ends.

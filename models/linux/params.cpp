@@ -65,7 +65,6 @@ void describe_lock(ParamTable& t, LockParams& p) {
         kAssumedServer);
   t.add("lock.atomic", &p.atomic, 0_ps, 10_us, "a refcount or xarray step, line present",
         kAssumedServer);
-  t.add("lock.hz", &p.hz, 100, 1000, "CONFIG_HZ, for RWSEM_WAIT_TIMEOUT", kConfig);
   t.add("lock.spin_on_owner", &p.spin_on_owner,
         "optimistic spinning (CONFIG_MUTEX_SPIN_ON_OWNER, CONFIG_RWSEM_SPIN_ON_OWNER)", kConfig);
 }

@@ -44,7 +44,6 @@ struct LockParams {
   Ps spin_unlock{5'000};      // its unlock
   Ps osq{20'000};             // joining or leaving the spinner queue
   Ps atomic{6'000};           // refcount or xarray entry, line present
-  std::uint32_t hz = 250;     // for RWSEM_WAIT_TIMEOUT = DIV_ROUND_UP(HZ, 250) jiffies
   bool spin_on_owner = true;  // CONFIG_MUTEX_SPIN_ON_OWNER, CONFIG_RWSEM_SPIN_ON_OWNER
 };
 

@@ -5,6 +5,9 @@
 #include <algorithm>
 
 namespace smmulab::lnx {
+namespace {
+constexpr Ps kWaitTimeout{4'000'000'000};  // RWSEM_WAIT_TIMEOUT: 4 ms, in whole jiffies
+}  // namespace
 
 // Brings the count's line to t's CPU, after those who asked before; gives what that costs.
 Ps Rwsem::touch(Thread& t) {
@@ -22,7 +25,8 @@ std::int64_t Rwsem::jiffies() const {
 }
 
 Rwsem::Waiter Rwsem::make_waiter(Thread& t, LockMode mode) const {
-  const std::uint32_t timeout = (machine().params().lock.hz + 249) / 250;  // RWSEM_WAIT_TIMEOUT
+  const Ps tick = machine().params().sched.tick;  // 1 / CONFIG_HZ
+  const std::int64_t timeout = (kWaitTimeout + tick - Ps{1}) / tick;
   return {&t, mode, jiffies() + timeout};
 }
 
@@ -86,7 +90,9 @@ Task<void> Rwsem::read_lock(Thread& t, unsigned subclass) {
   note_request(t, LockMode::kRead, subclass);
   Acquisition how;
   how.bounced = line_.bounces(t.cpu_index());
-  co_await t.run(p.lock.rwsem_read + touch(t));
+  t.charge(p.lock.rwsem_read);
+  co_await machine().access(t, line_);
+  co_await t.run();
   how.asked = machine().now();
   ++readers_;
   if (flags_ == 0) [[likely]] {
@@ -151,7 +157,9 @@ Task<void> Rwsem::write_lock(Thread& t, unsigned subclass) {
   note_request(t, LockMode::kWrite, subclass);
   Acquisition how;
   how.bounced = line_.bounces(t.cpu_index());
-  co_await t.run(p.lock.rwsem_write + touch(t));
+  t.charge(p.lock.rwsem_write);
+  co_await machine().access(t, line_);
+  co_await t.run();
   how.asked = machine().now();
   if (flags_ == 0 && readers_ == 0) [[likely]] {
     take_write(t);
@@ -267,7 +275,7 @@ Task<void> Rwsem::queue_writer(Thread& t) {
     if (try_write_queued(waiter)) {
       break;
     }
-    if (waiter.handoff_set) {
+    if (waiter.handoff_set && machine().params().lock.spin_on_owner) {
       const OwnerState state = co_await spin_on_owner(t, kFirstWaiter);
       if (state == OwnerState::kNull) {
         // Free, but for readers that will take their bias back: they tell.

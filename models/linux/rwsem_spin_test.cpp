@@ -157,7 +157,6 @@ class RwsemTimeoutTest : public LinuxTest, public ::testing::WithParamInterface<
   bool handoff_after(Ps asleep) {
     Engine own_engine;
     LinuxParams p = params_without_costs();
-    p.lock.hz = GetParam().hz;
     p.sched.tick = GetParam().tick;
     p.lock.rwsem_read = 10_ns;
     p.lock.rwsem_write = 20_ns;

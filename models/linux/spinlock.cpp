@@ -8,7 +8,9 @@ Task<void> Spinlock::lock(Thread& t, unsigned subclass) {
   t.disable_preemption();
   Acquisition how;
   how.bounced = line_.bounces(t.cpu_index());
-  co_await t.run(machine().params().lock.spin_lock + machine().line_access(t, line_));
+  t.charge(machine().params().lock.spin_lock);
+  co_await machine().access(t, line_);
+  co_await t.run();
   how.asked = machine().now();
   if (word_is_zero()) [[likely]] {
     owner_ = &t;

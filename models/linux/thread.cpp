@@ -63,9 +63,17 @@ Task<void> Thread::user(Ps cost) {
 
 Task<void> Thread::poll_until(SimTime t) {
   Engine& engine = machine_->engine();
+  if (!interruptible_run()) {
+    const SimTime end = std::max(t, engine.now() + std::exchange(debt_, Ps{0}));
+    if (engine.now() < end) {
+      co_await engine.delay(end - engine.now());
+    }
+    co_return;
+  }
   co_await run();
   if (machine_->params().sched.multiplexed) {
     // A polling loop executes at least one cpu_relax().
+    machine_->host_request(*cpu_);
     machine_->host_pass(*cpu_, true);
     while (machine_->host_taken_by_other(*cpu_)) {
       co_await engine.park();
