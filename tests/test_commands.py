@@ -48,7 +48,7 @@ def test_protocols_and_describe(capsys: pytest.CaptureFixture[str]) -> None:
     code, text, _ = run(capsys, "protocols")
     assert code == 0
     assert "igroup" in text
-    assert "v6.6-6.12" in text
+    assert "v6.8-6.12" in text
     code, text, _ = run(capsys, "describe", "lock.osq", "--json")
     (row,) = json.loads(text)
     assert row["key"] == "lock.osq"

@@ -84,9 +84,7 @@ Task<int> IommuCore::attach_group(lnx::Thread& t, IommuGroup& group, smmu::Domai
   co_await group.mutex.lock(t);
   t.charge(params_.handle);
   int rc = -EBUSY;
-  if (group.domain == &domain) {
-    rc = 0;
-  } else if (group.domain == group.default_domain || group.domain == blocking(group)) {
+  if (group.domain == group.default_domain || group.domain == blocking(group)) {
     rc = co_await set_domain(t, group, &domain, false);
   }
   co_await group.mutex.unlock(t);

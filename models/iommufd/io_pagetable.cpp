@@ -89,9 +89,7 @@ Task<int> IoPagetable::map(lnx::Thread& t, Iova iova, Bytes length) {
     rc = -EEXIST;
   }
   if (rc == 0) {
-    Area& area = areas_[start];
-    area.last = last;
-    area.memory = std::make_unique<IoptPages>(machine_, pages_class_);
+    areas_.try_emplace(start, machine_, pages_class_, last);
   }
   co_await iova_rwsem_.write_unlock(t);
   if (rc != 0) {
@@ -99,33 +97,49 @@ Task<int> IoPagetable::map(lnx::Thread& t, Iova iova, Bytes length) {
     co_return rc;
   }
   co_await domains_rwsem_.read_lock(t);
-  co_await fill_domains(t, start);
+  rc = co_await fill_domains(t, start);
   co_await iova_rwsem_.write_lock(t);
-  t.charge(params_.area_publish);
-  areas_[start].published = true;
+  if (rc == 0) {
+    t.charge(params_.area_publish);
+    areas_.at(start).published = true;
+  } else {
+    t.charge(params_.area_remove);  // iopt_abort_area()
+    areas_.erase(start);
+  }
   co_await iova_rwsem_.write_unlock(t);
   co_await domains_rwsem_.read_unlock(t);
-  co_return 0;
+  co_return rc;
 }
 
-// Pins and maps into every domain; without a domain nothing is done now.
-Task<void> IoPagetable::fill_domains(lnx::Thread& t, std::uint64_t start) {
+// Pins and maps into every domain; without a domain nothing is done now. -ENODEV, with nothing left
+// mapped, if a domain takes no mappings yet.
+Task<int> IoPagetable::fill_domains(lnx::Thread& t, std::uint64_t start) {
   if (domains_.empty()) {
-    co_return;
+    co_return 0;
   }
-  Area& area = areas_[start];
+  Area& area = areas_.at(start);
   const std::uint64_t pages = pages_in(start, area.last);
   const Bytes size{pages * kPage};
   const Bytes run{params_.run_pages * kPage};
-  co_await area.memory->mutex.lock(t);
+  co_await area.memory.mutex.lock(t);
   t.charge(params_.fill_base);
   charge_pin(t, pages);
-  for (std::size_t i = 0; i < domains_.size(); ++i) {
-    co_await driver_.map(t, *domains_[i], Iova{start}, size, run);
+  int rc = 0;
+  std::size_t filled = 0;
+  for (; filled < domains_.size() && rc == 0; ++filled) {
+    rc = co_await driver_.map(t, *domains_[filled], Iova{start}, size, run);
   }
-  t.charge(params_.account);
-  area.storage_domain = domains_.front();
-  co_await area.memory->mutex.unlock(t);
+  if (rc == 0) {
+    t.charge(params_.account);
+    area.storage_domain = domains_.front();
+  } else {
+    for (std::size_t i = 0; i + 1 < filled; ++i) {
+      co_await driver_.unmap(t, *domains_[i], Iova{start}, size);
+    }
+    t.charge(params_.unpin_page * static_cast<std::int64_t>(pages));
+  }
+  co_await area.memory.mutex.unlock(t);
+  co_return rc;
 }
 
 Task<int> IoPagetable::unmap(lnx::Thread& t, Iova iova, Bytes length) {
@@ -188,12 +202,13 @@ Task<int> IoPagetable::unmap_range(lnx::Thread& t, std::uint64_t start, std::uin
 }
 
 Task<void> IoPagetable::unfill_domains(lnx::Thread& t, std::uint64_t start) {
-  Area& area = areas_[start];
+  Area& area = areas_.at(start);
+  const Bytes size{area.last - start + 1};
+  co_await area.memory.mutex.lock(t);
   if (area.storage_domain == nullptr) {
+    co_await area.memory.mutex.unlock(t);
     co_return;
   }
-  const Bytes size{area.last - start + 1};
-  co_await area.memory->mutex.lock(t);
   t.charge(params_.fill_base);
   smmu::Domain* storage = area.storage_domain;
   for (std::size_t i = 0; i < domains_.size(); ++i) {
@@ -204,7 +219,7 @@ Task<void> IoPagetable::unfill_domains(lnx::Thread& t, std::uint64_t start) {
   co_await unfill_storage(t, start, area.last, *storage);
   t.charge(params_.account);
   area.storage_domain = nullptr;
-  co_await area.memory->mutex.unlock(t);
+  co_await area.memory.mutex.unlock(t);
 }
 
 // B4: batch by batch, read PFNs back, clear the batch's span with one invalidation, unpin.
@@ -223,21 +238,28 @@ Task<void> IoPagetable::unfill_storage(lnx::Thread& t, std::uint64_t start, std:
 }
 
 // One area into one more domain: read back from the storage domain, or pin if there is none.
-Task<void> IoPagetable::fill_domain(lnx::Thread& t, std::uint64_t start, smmu::Domain& domain) {
-  Area& area = areas_[start];
+// -ENODEV if the domain takes no mappings yet.
+Task<int> IoPagetable::fill_domain(lnx::Thread& t, std::uint64_t start, smmu::Domain& domain) {
+  Area& area = areas_.at(start);
   const std::uint64_t pages = pages_in(start, area.last);
-  co_await area.memory->mutex.lock(t);
+  co_await area.memory.mutex.lock(t);
   t.charge(params_.fill_base);
-  if (area.storage_domain != nullptr) {
-    charge_read_back(t, pages);
-  } else {
+  const bool pins = area.storage_domain == nullptr;
+  if (pins) {
     charge_pin(t, pages);
     t.charge(params_.account);
-    area.storage_domain = &domain;
+  } else {
+    charge_read_back(t, pages);
   }
-  co_await driver_.map(t, domain, Iova{start}, Bytes{pages * kPage},
-                       Bytes{params_.run_pages * kPage});
-  co_await area.memory->mutex.unlock(t);
+  const int rc = co_await driver_.map(t, domain, Iova{start}, Bytes{pages * kPage},
+                                      Bytes{params_.run_pages * kPage});
+  if (pins && rc == 0) {
+    area.storage_domain = &domain;
+  } else if (pins) {
+    t.charge(params_.unpin_page * static_cast<std::int64_t>(pages) + params_.account);
+  }
+  co_await area.memory.mutex.unlock(t);
+  co_return rc;
 }
 
 // B5. Areas are looked up anew after each wait: a protocol without locks may change the tree.
@@ -256,10 +278,15 @@ Task<int> IoPagetable::add_domain(lnx::Thread& t, smmu::Domain& domain) {
     for (auto it = areas_.begin(); it != areas_.end();) {
       const std::uint64_t start = it->first;
       if (it->second.published) {
-        co_await fill_domain(t, start, domain);
+        rc = co_await fill_domain(t, start, domain);
+        if (rc != 0) {
+          break;  // a domain that takes no mappings refuses the first: nothing is to be undone
+        }
       }
       it = areas_.upper_bound(start);
     }
+  }
+  if (rc == 0) {
     domains_.push_back(&domain);
   }
   co_await iova_rwsem_.write_unlock(t);
@@ -281,19 +308,19 @@ Task<void> IoPagetable::remove_domain(lnx::Thread& t, smmu::Domain& domain) {
       Area& area = it->second;
       const std::uint64_t last = area.last;
       if (area.published) {
-        co_await area.memory->mutex.lock(t);
+        co_await area.memory.mutex.lock(t);
         if (!domains_.empty()) {
           if (area.storage_domain == &domain) {
             area.storage_domain = domains_.front();
           }
-          co_await area.memory->mutex.unlock(t);
+          co_await area.memory.mutex.unlock(t);
           co_await driver_.unmap(t, domain, Iova{start}, Bytes{last - start + 1});
         } else {
           t.charge(params_.fill_base);
           co_await unfill_storage(t, start, last, domain);
           t.charge(params_.account);
           area.storage_domain = nullptr;
-          co_await area.memory->mutex.unlock(t);
+          co_await area.memory.mutex.unlock(t);
         }
       }
       it = areas_.upper_bound(start);

@@ -10,7 +10,6 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <vector>
 
 #include "models/iommufd/params.hpp"
@@ -28,8 +27,11 @@ struct IoptPages {
 };
 
 struct Area {
-  std::uint64_t last = 0;  // last byte of the IOVA range
-  std::unique_ptr<IoptPages> memory;
+  Area(lnx::Machine& machine, lnx::LockClass& pages_class, std::uint64_t last_byte)
+      : last(last_byte), memory(machine, pages_class) {}
+
+  std::uint64_t last;  // last byte of the IOVA range
+  IoptPages memory;
   smmu::Domain* storage_domain = nullptr;  // the domain PFNs can be read back from
   bool published = false;  // area->pages is set: neither half-mapped nor half-unmapped
 };
@@ -71,8 +73,8 @@ class IoPagetable {
   [[nodiscard]] AreaTree::iterator first_area_in(std::uint64_t start, std::uint64_t last);
   int insert_reserved(lnx::Thread& t, const smmu::Master& device);
   Task<int> unmap_range(lnx::Thread& t, std::uint64_t start, std::uint64_t last, bool* unmapped);
-  Task<void> fill_domains(lnx::Thread& t, std::uint64_t start);
-  Task<void> fill_domain(lnx::Thread& t, std::uint64_t start, smmu::Domain& domain);
+  Task<int> fill_domains(lnx::Thread& t, std::uint64_t start);
+  Task<int> fill_domain(lnx::Thread& t, std::uint64_t start, smmu::Domain& domain);
   Task<void> unfill_domains(lnx::Thread& t, std::uint64_t start);
   Task<void> unfill_storage(lnx::Thread& t, std::uint64_t start, std::uint64_t last,
                             smmu::Domain& domain);

@@ -103,8 +103,9 @@ Task<int> Iommufd::hwpt_alloc(lnx::Thread& t, ObjectId id, DeviceIndex index, Ob
   if (device.object != nullptr) {
     t.charge(context_.params().lookup);  // the device's own object
     Object* parent = co_await context_.get(t, pt);
+    rc = -EINVAL;  // no such pt [iommufd_hwpt_alloc()]
     if (parent != nullptr) {
-      rc = -EINVAL;  // nested parents are not modelled
+      rc = -EOPNOTSUPP;  // an hwpt as parent needs a payload; nested domains are not modelled
       if (parent->type == ObjectType::kIoas) {
         rc = co_await protocol_.hwpt_alloc(t, device, static_cast<Ioas&>(*parent), id);
       }

@@ -167,7 +167,11 @@ Task<IgroupProtocol::Replaced> IgroupProtocol::auto_domain(lnx::Thread& t, Devic
   for (std::size_t i = 0; i < ioas.hwpt_list.size() && result.rc == -EINVAL; ++i) {
     Hwpt& hwpt = *ioas.hwpt_list[i];
     t.charge(costs().list_step);
-    if (!hwpt.auto_domain || !co_await context().try_get(t, hwpt)) {
+    if (!hwpt.auto_domain) {
+      continue;
+    }
+    const bool referenced = co_await context().try_get(t, hwpt);
+    if (!referenced) {
       continue;
     }
     result = co_await try_auto(t, device, hwpt, replacing);

@@ -16,7 +16,7 @@ const std::vector<ProtocolInfo>& protocols() {
       {"seed-lock-both", "draft, Feb 2023",
        "a lock per hwpt; replace takes both in order, and both ioas->mutex where needed",
        make_seed_lock_both},
-      {"igroup", "v6.6-6.12", "a lock per iommu group (igroup->lock)", make_igroup},
+      {"igroup", "v6.8-6.12", "a lock per iommu group (igroup->lock)", make_igroup},
       {"no-locks", "bound", "igroup without any mutex: the floor of the cost; order may break",
        make_no_locks},
       {"one-lock", "bound", "igroup with a single mutex for everything", make_one_lock},

@@ -2,7 +2,9 @@
 // The seed thread's replace (variant B, ordered): the devices_lock of both hwpts in one fixed
 // order, and the ioas->mutex of both IOASes around them when the old hwpt may become empty or the
 // IOASes differ. Object ids stand for addresses, so that the order is the same in every run. Rule:
-// reference locking.md section 7.B; all other operations as in v6.2.
+// reference locking.md section 7.B; all other operations as in v6.2. Known fault of the draft,
+// kept: replace moves the whole group but only the one device's entry in the lists, so that its
+// group mates stay booked on the old hwpt while the hardware is on the new one.
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -102,6 +104,9 @@ Task<int> SeedLockBoth::switch_domain(lnx::Thread& t, Device& device, Hwpt& old,
   }
   if (rc == 0) {
     rc = co_await core().replace_group(t, *device.group, *next.domain);
+    if (rc != 0 && fill && fill_before_) {
+      co_await next.ioas->iopt.remove_domain(t, *next.domain);
+    }
   }
   if (rc == 0 && fill && !fill_before_) {
     rc = co_await next.ioas->iopt.add_domain(t, *next.domain);

@@ -237,6 +237,9 @@ Task<int> CountedDriver::map(lnx::Thread& t, Domain& domain, Iova iova, Bytes si
 }
 
 Task<void> CountedDriver::unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes size) {
+  if (domain.smmu == nullptr) {
+    co_return;  // 6.2: no pgtbl_ops before the first attach, nothing was mapped
+  }
   const PageTable::UnmapWork work = domain.table.unmap(iova, size);
   t.charge(params_.unmap_call + params_.unmap_pte * static_cast<std::int64_t>(work.ptes) +
            params_.table_free * static_cast<std::int64_t>(work.tables));

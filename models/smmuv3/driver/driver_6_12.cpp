@@ -33,8 +33,14 @@ Task<void> Driver612::commit(lnx::Thread& t, Master& master, bool ats) {
   Domain* old = master.domain;
   if (old != nullptr) {
     co_await old->devices_lock.lock(t);
-    const auto erased = std::erase(old->masters, &master);
-    SMMULAB_CHECK(erased == 1 || !serialised(), "master is not in its domain's list");
+    // Only one entry: after a failed replace the core attaches the same domain again, and the
+    // master is in its list twice until here.
+    const auto entry = std::find(old->masters.begin(), old->masters.end(), &master);
+    SMMULAB_CHECK(entry != old->masters.end() || !serialised(),
+                  "master is not in its domain's list");
+    if (entry != old->masters.end()) {
+      old->masters.erase(entry);
+    }
     if (master.ats_enabled) {
       --old->nr_ats_masters;
     }

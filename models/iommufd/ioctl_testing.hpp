@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fixture for tests: four devices, two IOASes, and every ioctl as a call that returns its errno.
+#pragma once
+
+#include <cerrno>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/iommufd/iommufd.hpp"
+#include "models/linux/testing.hpp"
+#include "models/smmuv3/driver/counted_driver.hpp"
+
+namespace smmulab::iommufd::testing {
+
+inline constexpr std::uint64_t kPage = 4096;
+inline constexpr std::uint64_t kMsi =
+    0x8000000;  // a device's reserved region, 1 MiB [MSI_IOVA_BASE]
+inline constexpr ObjectId kIoas{1};
+inline constexpr ObjectId kOther{2};
+inline constexpr ObjectId kHwpt{11};
+inline constexpr ObjectId kHwpt2{12};
+inline constexpr ObjectId kUnknown{99};
+// Devices 0 and 1 share a group, 2 has its own, 3 is behind another SMMU.
+inline constexpr DeviceIndex kDev{0};
+inline constexpr DeviceIndex kPeer{1};
+inline constexpr DeviceIndex kAlone{2};
+inline constexpr DeviceIndex kElsewhere{3};
+
+class IoctlTest : public lnx::LinuxTest {
+ protected:
+  // On the driver of the protocol's own time.
+  void boot(const std::string& protocol) {
+    const bool old = protocol == "v6.2" || protocol == "seed-lock-both";
+    boot(protocol, old ? smmu::DriverVersion::k6_2 : smmu::DriverVersion::k6_12);
+  }
+  void boot(const std::string& protocol, smmu::DriverVersion driver) {
+    driver_params_.version = driver;
+    driver_ = smmu::make_counted_driver(machine(), driver_params_);
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      smmus_.emplace_back(machine(), driver_params_, SmmuIndex{i});
+    }
+    for (std::uint32_t i = 0; i < 3; ++i) {
+      groups_.emplace_back(machine(), lock_class("group->mutex"), GroupId{i});
+    }
+    dev_set_.emplace(machine(), DevSetId{0});
+    add_device(0, 0);
+    add_device(0, 0);
+    add_device(1, 0);
+    add_device(2, 1);
+    core_.emplace(machine(), *driver_, iommufd_params);
+    context_.emplace(machine(), *core_, iommufd_params);
+    protocol_ = find_protocol(protocol).make(*context_, protocol_params);
+    iommufd_.emplace(*context_, *protocol_, devices_);
+  }
+  void boot_with_ioas(const std::string& protocol) {
+    boot(protocol);
+    make_ioas();
+  }
+  void boot_with_ioas(const std::string& protocol, smmu::DriverVersion driver) {
+    boot(protocol, driver);
+    make_ioas();
+  }
+  void make_ioas() {
+    EXPECT_EQ(ioas_alloc(kIoas), 0);
+    EXPECT_EQ(ioas_alloc(kOther), 0);
+    for (const DeviceIndex d : {kDev, kPeer, kAlone, kElsewhere}) {
+      EXPECT_EQ(bind(d), 0);
+    }
+  }
+
+  int bind(DeviceIndex d) { return result_of(&Iommufd::bind, d); }
+  int unbind(DeviceIndex d) { return result_of(&Iommufd::unbind, d); }
+  int ioas_alloc(ObjectId id) { return result_of(&Iommufd::ioas_alloc, id); }
+  int ioas_destroy(ObjectId id) { return result_of(&Iommufd::ioas_destroy, id); }
+  int hwpt_alloc(ObjectId id, DeviceIndex d, ObjectId pt) {
+    return result_of(&Iommufd::hwpt_alloc, id, d, pt);
+  }
+  int hwpt_destroy(ObjectId id) { return result_of(&Iommufd::hwpt_destroy, id); }
+  int attach(DeviceIndex d, ObjectId pt) { return result_of(&Iommufd::attach, d, pt); }
+  int replace(DeviceIndex d, ObjectId pt) { return result_of(&Iommufd::replace, d, pt); }
+  int detach(DeviceIndex d) { return result_of(&Iommufd::detach, d); }
+  int unmap_all(ObjectId ioas) { return result_of(&Iommufd::unmap_all, ioas); }
+  int map(ObjectId ioas, std::uint64_t iova, std::uint64_t size) {
+    return result_of(&Iommufd::map, ioas, Iova{iova}, Bytes{size});
+  }
+  int unmap(ObjectId ioas, std::uint64_t iova, std::uint64_t size) {
+    return result_of(&Iommufd::unmap, ioas, Iova{iova}, Bytes{size});
+  }
+
+  // What the hardware translates the device with.
+  [[nodiscard]] const smmu::Domain* domain_of(DeviceIndex d) const {
+    return devices_[d.value()].master->domain;
+  }
+  [[nodiscard]] smmu::Master* master(DeviceIndex d) const { return devices_[d.value()].master; }
+  [[nodiscard]] bool attached(DeviceIndex d) const { return devices_[d.value()].attached; }
+
+  IommufdParams iommufd_params;
+  ProtocolParams protocol_params;
+
+ private:
+  template <class... Args>
+  int result_of(Task<int> (Iommufd::*op)(lnx::Thread&, Args...), Args... args) {
+    int rc = 1;
+    thread("T", 0,
+           [&](lnx::Thread& t) -> Task<void> { rc = co_await ((*iommufd_).*op)(t, args...); });
+    engine.run();
+    return rc;
+  }
+  void add_device(std::uint32_t group, std::uint32_t smmu) {
+    smmu::Master& m = masters_.emplace_back();
+    m.name = "dev" + std::to_string(masters_.size() - 1);
+    m.smmu = &smmus_[smmu];
+    m.stream_ids = {StreamId{static_cast<std::uint32_t>(masters_.size())}};
+    IommuGroup& g = groups_[group];
+    if (g.default_domain == nullptr) {
+      g.domain = g.default_domain = &driver_->boot_domain(*m.smmu);
+    }
+    driver_->boot_attach(m, *g.default_domain);
+    g.devices.push_back(&m);
+    Device& d = devices_.emplace_back();
+    d.master = &m;
+    d.group = &g;
+    d.dev_set = &*dev_set_;
+  }
+
+  smmu::DriverParams driver_params_;
+  std::unique_ptr<smmu::CountedDriver> driver_;
+  std::deque<smmu::Smmu> smmus_;
+  std::deque<smmu::Master> masters_;
+  std::deque<IommuGroup> groups_;
+  std::optional<DevSet> dev_set_;
+  std::deque<Device> devices_;
+  std::optional<IommuCore> core_;
+  std::optional<Context> context_;
+  std::unique_ptr<Protocol> protocol_;
+  std::optional<Iommufd> iommufd_;
+};
+
+}  // namespace smmulab::iommufd::testing
