@@ -71,6 +71,7 @@ class Replayer {
   void note_replace_dark(const Op& op, Ps dark_before, bool was_attached);
   void wake_ready();
   void collect();
+  void collect_broken();
 
   const ReplayOptions& options_;
   const Settings& settings_;
@@ -259,6 +260,7 @@ ReplayResult Replayer::run() {
   result_.protocol = options_.protocol;
   try {
     engine_->run();
+    system_.invariants().check_end();
   } catch (const DeadlockError& e) {
     result_.status = "deadlock";
     result_.message = e.what();
@@ -268,6 +270,7 @@ ReplayResult Replayer::run() {
     throw;
   }
   collect();
+  collect_broken();
   return std::move(result_);
 }
 
@@ -304,6 +307,18 @@ void Replayer::collect() {
     }
   }
   result_.final_state = system_.final_state();
+}
+
+void Replayer::collect_broken() {
+  for (const iommufd::BrokenInvariant& broken : system_.invariants().broken()) {
+    const std::string_view text = iommufd::invariant_text(broken.invariant);
+    if (result_.status == "ok") {
+      result_.status = "wrong state";
+      result_.message =
+          fmt::format("wrong state at {} ps: {}: {}", to_ps(broken.when), text, broken.detail);
+    }
+    result_.broken_invariants.push_back({std::string(text), broken.detail, broken.when});
+  }
 }
 
 }  // namespace

@@ -76,11 +76,18 @@ struct ThreadResult {
   Ps ready{0};  // runnable without a CPU
 };
 
+struct BrokenInvariant {
+  std::string invariant;
+  std::string detail;
+  SimTime when;
+};
+
 struct ReplayResult {
   std::string protocol;
-  std::string status = "ok";  // or "deadlock"
-  std::string message;        // the deadlock's text
+  std::string status = "ok";  // or "deadlock", or "wrong state"
+  std::string message;        // the deadlock's text, or the invariants that broke
   std::vector<std::string> deadlock_cycle;
+  std::vector<BrokenInvariant> broken_invariants;  // in order of time, the first of each kind
   SimTime end{};
   std::uint64_t operations = 0;
   // The phase with most operations (the whole trace if it has none): what throughput is taken from.
@@ -97,7 +104,8 @@ struct ReplayResult {
   std::vector<std::string> final_state;
 };
 
-// Throws ConfigError, TraceError, ModelError, Interrupted. A deadlock is a result.
+// Throws ConfigError, TraceError, ModelError, Interrupted. A deadlock is a result, so is a wrong
+// state: operations after it are simulated too, but what they tell is worth little.
 [[nodiscard]] ReplayResult replay(const std::string& trace_path, const Settings& settings,
                                   const ReplayOptions& options);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // smmulab-replay: replays a trace under one or more protocols; no Python needed.
-// Exit codes: 0 all replays ended, 1 a model failed or a protocol deadlocked, 2 wrong usage or
-// input.
+// Exit codes: 0 all replays ended, 1 a model failed, a protocol deadlocked or ended in a wrong
+// state, 2 wrong usage or input.
 #include <algorithm>
 #include <csignal>
 #include <cstdio>

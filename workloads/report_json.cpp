@@ -45,6 +45,14 @@ Json mode_json(const LockModeStat& s) {
           {"holdtime_avg_ps", s.holdtime.avg().count()}};
 }
 
+Json broken_json(const ReplayResult& r) {
+  Json rows = Json::array();
+  for (const BrokenInvariant& b : r.broken_invariants) {
+    rows.push_back({{"invariant", b.invariant}, {"detail", b.detail}, {"time_ps", to_ps(b.when)}});
+  }
+  return rows;
+}
+
 Json kinds_json(const ReplayResult& r) {
   Json kinds = Json::array();
   for (std::size_t i = 0; i < kOpKinds; ++i) {
@@ -117,6 +125,7 @@ std::string to_json(const ReplayResult& r) {
                          {"status", r.status},
                          {"message", r.message},
                          {"deadlock_cycle", r.deadlock_cycle},
+                         {"broken_invariants", broken_json(r)},
                          {"end_ps", to_ps(r.end)},
                          {"events", r.events},
                          {"operations", r.operations},

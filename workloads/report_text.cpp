@@ -75,6 +75,14 @@ void locks_table(Out out, const ReplayResult& r) {
                  us(wait), us(spin));
 }
 
+// The message has the first one, unless a deadlock came later.
+void broken_lines(Out out, const ReplayResult& r) {
+  for (std::size_t i = r.status == "deadlock" ? 0 : 1; i < r.broken_invariants.size(); ++i) {
+    fmt::format_to(out, "  also broken: {}: {}\n", r.broken_invariants[i].invariant,
+                   r.broken_invariants[i].detail);
+  }
+}
+
 void dark_lines(Out out, const ReplayResult& r) {
   Ps total{0};
   Ps worst{0};
@@ -99,6 +107,7 @@ std::string to_text(const ReplayResult& r) {
   if (!r.message.empty()) {
     fmt::format_to(out, "  {}\n", r.message);
   }
+  broken_lines(out, r);
   kinds_table(out, r);
   locks_table(out, r);
   dark_lines(out, r);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Results as tables for people: operations with latencies, the locks that cost most wait, DMA dark
-// time, errors or the deadlock.
+// time, errors, the deadlock or the broken invariants.
 #pragma once
 
 #include <string>

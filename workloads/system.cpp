@@ -23,12 +23,8 @@ lnx::Topology topology_of(const TraceHeader& header, const MachineShape& shape) 
   return topology;
 }
 
-std::string attached_to(const iommufd::Device& device) {
-  const iommufd::Hwpt* hwpt = device.hwpt;
-  if (device.igroup != nullptr && device.igroup->hwpt != nullptr && device.attached) {
-    hwpt = device.igroup->hwpt;
-  }
-  if (!device.attached || hwpt == nullptr) {
+std::string attached_to(const iommufd::Hwpt* hwpt) {
+  if (hwpt == nullptr) {
     return "nothing";
   }
   return hwpt->auto_domain ? fmt::format("automatic domain of ioas {}", hwpt->ioas->id.value())
@@ -118,7 +114,7 @@ std::vector<std::string> System::final_state() const {
   for (const iommufd::Device& device : devices_) {
     lines.push_back(fmt::format("device {} {} to {}", device.master->name,
                                 device.object != nullptr ? "bound," : "unbound,",
-                                attached_to(device)));
+                                attached_to(protocol_->attached_hwpt(device))));
   }
   return lines;
 }

@@ -26,6 +26,7 @@ class System {
   [[nodiscard]] lnx::Machine& machine() { return machine_; }
   [[nodiscard]] iommufd::Iommufd& iommufd() { return iommufd_; }
   [[nodiscard]] const iommufd::Context& context() const { return context_; }
+  [[nodiscard]] iommufd::Invariants& invariants() { return context_.invariants(); }
   [[nodiscard]] const std::deque<smmu::Smmu>& smmus() const { return smmus_; }
   [[nodiscard]] const std::deque<smmu::Master>& masters() const { return masters_; }
   [[nodiscard]] const std::deque<iommufd::Device>& devices() const { return devices_; }

@@ -72,6 +72,12 @@ Task<void> Context::put(lnx::Thread& t, Object& object) {
   }
 }
 
+void Context::leak(lnx::Thread& t, const Object& object) {
+  std::erase_if(t.held(), [&object](const lnx::HeldLock& held) {
+    return held.lock == object.destroy_rwsem.get();
+  });
+}
+
 Task<void> Context::wait_shortterm(lnx::Thread& t, Object& object) {
   if (--object.shortterm_users == 0) {
     co_return;
@@ -126,25 +132,30 @@ Task<int> Context::remove(lnx::Thread& t, Object* held, ObjectId id) {
   if (!rwsem) {
     co_await wait_shortterm(t, *object);
   }
-  co_await destroy_object(t, *object);
+  const bool unused = co_await destroy_object(t, *object);
   if (rwsem) {
     co_await object->destroy_rwsem->write_unlock(t);
   }
   t.charge(params_.object_free);
-  if (protocol_->racy()) {
+  if (protocol_->racy() || !unused) {
     graveyard_.push_back(std::move(object));
   }
   co_return 0;
 }
 
-Task<void> Context::destroy_object(lnx::Thread& t, Object& object) {
+Task<bool> Context::destroy_object(lnx::Thread& t, Object& object) {
   if (object.type == ObjectType::kHwpt) {
     auto& hwpt = static_cast<Hwpt&>(object);
     co_await protocol_->hwpt_destroy(t, hwpt);
     --hwpt.ioas->users;
-  } else if (object.type == ObjectType::kIoas) {
+    const bool unused = invariants_.check_unused(hwpt);
+    std::erase(hwpt.ioas->hwpt_list, &hwpt);
+    co_return unused;
+  }
+  if (object.type == ObjectType::kIoas) {
     co_await static_cast<Ioas&>(object).iopt.unmap_all(t);
   }
+  co_return true;
 }
 
 Task<int> Context::destroy(lnx::Thread& t, ObjectId id, ObjectType type) {

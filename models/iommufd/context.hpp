@@ -13,6 +13,7 @@
 
 #include <tsl/robin_map.h>
 
+#include "models/iommufd/invariants.hpp"
 #include "models/iommufd/objects.hpp"
 #include "models/linux/cache_line.hpp"
 
@@ -31,6 +32,9 @@ class Context {
 
   void set_protocol(Protocol& protocol) { protocol_ = &protocol; }
 
+  [[nodiscard]] const Protocol& protocol() const { return *protocol_; }
+  [[nodiscard]] Invariants& invariants() { return invariants_; }
+
   [[nodiscard]] lnx::Machine& machine() const { return machine_; }
   [[nodiscard]] IommuCore& core() const { return core_; }
   [[nodiscard]] smmu::Driver& driver() const { return core_.driver(); }
@@ -39,6 +43,9 @@ class Context {
   // The object of that id with a reference for the running ioctl; null: -ENOENT.
   Task<Object*> get(lnx::Thread& t, ObjectId id);
   Task<void> put(lnx::Thread& t, Object& object);
+  // The ioctl returns without put(): who destroys the object waits for ever. lockdep would report a
+  // lock held on return to user space.
+  static void leak(lnx::Thread& t, const Object& object);
   // iommufd_lock_obj(): a reference to an object the caller found by itself. False: being
   // destroyed.
   Task<bool> try_get(lnx::Thread& t, Object& object);
@@ -61,6 +68,7 @@ class Context {
   // The iommufd object of a bound device takes part in reference counting too.
   [[nodiscard]] std::unique_ptr<Object> new_device_object(DeviceIndex index);
   IommufdGroup& group_of(IommuGroup& group);
+  [[nodiscard]] const std::vector<std::unique_ptr<IommufdGroup>>& groups() const { return groups_; }
 
   // Without simulated time, for end-state checks and reports.
   [[nodiscard]] const Object* peek(ObjectId id) const;
@@ -72,7 +80,8 @@ class Context {
   Task<int> remove(lnx::Thread& t, Object* held, ObjectId id);
   Task<void> wait_shortterm(lnx::Thread& t, Object& object);
   void drop_reference(lnx::Thread& t, Object& object);
-  Task<void> destroy_object(lnx::Thread& t, Object& object);
+  // False: something still refers to the object, as a protocol's hazard has it.
+  Task<bool> destroy_object(lnx::Thread& t, Object& object);
 
   lnx::Machine& machine_;
   IommuCore& core_;
@@ -82,9 +91,10 @@ class Context {
   lnx::LockClass& destroy_class_;
   tsl::robin_map<std::uint32_t, std::unique_ptr<Object>> objects_;
   std::vector<std::unique_ptr<Object>>
-      graveyard_;  // protocols without locks may still look at them
+      graveyard_;  // destroyed, but something may still look at them
   std::vector<std::unique_ptr<IommufdGroup>> groups_;
   std::uint32_t next_auto_id_ = 1U << 31U;
+  Invariants invariants_{*this};
 };
 
 }  // namespace smmulab::iommufd

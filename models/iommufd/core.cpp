@@ -80,13 +80,20 @@ Task<void> IommuCore::release_dma_owner(lnx::Thread& t, IommuGroup& group) {
   co_await group.mutex.unlock(t);
 }
 
+Task<int> IommuCore::attach_idle(lnx::Thread& t, IommuGroup& group, smmu::Domain& domain) {
+  if (group.domain == &domain) {
+    co_return 0;
+  }
+  if (group.domain != group.default_domain && group.domain != blocking(group)) {
+    co_return -EBUSY;
+  }
+  co_return co_await set_domain(t, group, &domain, false);
+}
+
 Task<int> IommuCore::attach_group(lnx::Thread& t, IommuGroup& group, smmu::Domain& domain) {
   co_await group.mutex.lock(t);
   t.charge(params_.handle);
-  int rc = -EBUSY;
-  if (group.domain == group.default_domain || group.domain == blocking(group)) {
-    rc = co_await set_domain(t, group, &domain, false);
-  }
+  const int rc = co_await attach_idle(t, group, domain);
   co_await group.mutex.unlock(t);
   co_return rc;
 }
@@ -102,8 +109,34 @@ Task<int> IommuCore::replace_group(lnx::Thread& t, IommuGroup& group, smmu::Doma
 Task<void> IommuCore::detach_group(lnx::Thread& t, IommuGroup& group) {
   co_await group.mutex.lock(t);
   t.charge(params_.handle);
-  co_await set_domain(t, group, group.owner_count != 0 ? blocking(group) : group.default_domain,
-                      true);
+  co_await set_domain(t, group, idle_domain(group), true);
+  co_await group.mutex.unlock(t);
+}
+
+Task<int> IommuCore::attach_device(lnx::Thread& t, IommuGroup& group, const smmu::Master& device,
+                                   smmu::Domain& domain, bool same_domain) {
+  co_await group.mutex.lock(t);
+  t.charge(params_.list_step * static_cast<std::int64_t>(group.devices.size()));
+  int rc = 0;
+  if (group.attached.empty()) {
+    rc = co_await attach_idle(t, group, domain);
+  } else if (same_domain && group.domain != &domain) {
+    rc = -EBUSY;
+  }
+  if (rc == 0) {
+    group.attached.push_back(&device);
+  }
+  co_await group.mutex.unlock(t);
+  co_return rc;
+}
+
+Task<void> IommuCore::detach_device(lnx::Thread& t, IommuGroup& group, const smmu::Master& device) {
+  co_await group.mutex.lock(t);
+  t.charge(params_.list_step * static_cast<std::int64_t>(group.devices.size()));
+  std::erase(group.attached, &device);
+  if (group.attached.empty()) {
+    co_await set_domain(t, group, idle_domain(group), true);
+  }
   co_await group.mutex.unlock(t);
 }
 

@@ -3,6 +3,7 @@
 // group->mutex. Rule: Linux 6.12 drivers/iommu/iommu.c __iommu_group_set_domain_internal(),
 // iommu_device_claim_dma_owner(), iommu_attach_group_handle(), iommu_replace_group_handle(),
 // iommu_detach_group_handle(); with driver 6.2 the blocking domain is an empty paging domain.
+// Counts of attached devices: the drafts of Feb 2023 (reference locking.md section 7.D).
 // Not modelled: hot plug of devices into groups, PASIDs, deferred attach.
 #pragma once
 
@@ -28,6 +29,7 @@ struct IommuGroup {
   smmu::Domain* blocking_domain = nullptr;  // driver 6.2: made at the first claim
   const void* owner = nullptr;
   std::uint32_t owner_count = 0;
+  std::vector<const smmu::Master*> attached;  // drafts that count devices in the core
 };
 
 class IommuCore {
@@ -44,6 +46,17 @@ class IommuCore {
   Task<int> attach_group(lnx::Thread& t, IommuGroup& group, smmu::Domain& domain);
   Task<int> replace_group(lnx::Thread& t, IommuGroup& group, smmu::Domain& domain);
   Task<void> detach_group(lnx::Thread& t, IommuGroup& group);
+  // The first device attaches the group, others are only noted: -EBUSY for another domain than the
+  // group's if `same_domain` is asked for, which the draft forgot (hazard H5).
+  Task<int> attach_device(lnx::Thread& t, IommuGroup& group, const smmu::Master& device,
+                          smmu::Domain& domain, bool same_domain);
+  // The last one detaches the group.
+  Task<void> detach_device(lnx::Thread& t, IommuGroup& group, const smmu::Master& device);
+
+  // What a group without attached devices is on: blocking once owned (null: the blocked domain).
+  [[nodiscard]] smmu::Domain* idle_domain(const IommuGroup& group) const {
+    return group.owner_count != 0 ? blocking(group) : group.default_domain;
+  }
 
   [[nodiscard]] smmu::Driver& driver() const { return driver_; }
 
@@ -51,6 +64,7 @@ class IommuCore {
   [[nodiscard]] smmu::Domain* blocking(const IommuGroup& group) const {
     return driver_.has_blocked_domain() ? nullptr : group.blocking_domain;
   }
+  Task<int> attach_idle(lnx::Thread& t, IommuGroup& group, smmu::Domain& domain);
   Task<int> attach_one(lnx::Thread& t, smmu::Master& master, smmu::Domain* domain);
   // Attaches `domain` (null: the blocked one) to every device; on failure the devices tried so far,
   // the failing one included, go back. Whoever must succeed goes on over all devices.

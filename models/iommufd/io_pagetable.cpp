@@ -35,6 +35,11 @@ bool IoPagetable::has_domain(const smmu::Domain& domain) const {
   return std::find(domains_.begin(), domains_.end(), &domain) != domains_.end();
 }
 
+bool IoPagetable::has_reserved(const smmu::Master& device) const {
+  return std::any_of(reserved_.begin(), reserved_.end(),
+                     [&device](const Reserved& r) { return r.owner == &device; });
+}
+
 IoPagetable::AreaTree::iterator IoPagetable::first_area_in(std::uint64_t start,
                                                            std::uint64_t last) {
   auto it = areas_.upper_bound(start);

@@ -59,6 +59,7 @@ class IoPagetable {
 
   [[nodiscard]] const std::map<std::uint64_t, Area>& areas() const { return areas_; }
   [[nodiscard]] const std::vector<smmu::Domain*>& domains() const { return domains_; }
+  [[nodiscard]] bool has_reserved(const smmu::Master& device) const;
   [[nodiscard]] bool has_domain(const smmu::Domain& domain) const;
 
  private:

@@ -48,6 +48,7 @@ Task<int> Iommufd::bind(lnx::Thread& t, DeviceIndex index) {
       t.charge(context_.params().object_alloc);
       device.object = context_.new_device_object(index);
       device.igroup = &context_.group_of(*device.group);
+      device.igroup->bound.push_back(&device);
     }
   }
   co_await unlock_dev_set(t, device);
@@ -62,9 +63,12 @@ Task<int> Iommufd::unbind(lnx::Thread& t, DeviceIndex index) {
   int rc = -EINVAL;
   if (device.object != nullptr) {
     if (device.attached) {  // VFIO detaches before it unbinds
+      ++device.igroup->changes;
       co_await protocol_.detach(t, device);
       device.attached = false;
+      changed(*device.igroup);
     }
+    std::erase(device.igroup->bound, &device);
     t.charge(context_.params().unbind + context_.params().object_free);
     device.object.reset();
     co_await context_.core().release_dma_owner(t, *device.group);
@@ -134,8 +138,19 @@ Task<int> Iommufd::change_pt(lnx::Thread& t, Device& device, ObjectId pt, Change
     rc = change == Change::kAttach ? co_await protocol_.attach_ioas(t, device, ioas)
                                    : co_await protocol_.replace_ioas(t, device, ioas);
   }
-  co_await context_.put(t, *object);
+  if (protocol_.leaks_reference(*object, rc)) {
+    Context::leak(t, *object);
+  } else {
+    co_await context_.put(t, *object);
+  }
   co_return rc;
+}
+
+// A device of the group was moved, with what result ever.
+void Iommufd::changed(IommufdGroup& igroup) {
+  if (--igroup.changes == 0) {
+    context_.invariants().check_group(igroup);
+  }
 }
 
 Task<int> Iommufd::attach_pt(lnx::Thread& t, DeviceIndex index, ObjectId pt, Change change) {
@@ -152,12 +167,14 @@ Task<int> Iommufd::attach_pt(lnx::Thread& t, DeviceIndex index, ObjectId pt, Cha
     } else if (change == Change::kReplace && !device.attached) {
       rc = -EINVAL;
     } else {
+      ++device.igroup->changes;
       rc = co_await change_pt(t, device, pt, change);
       if (change == Change::kAttach) {
         device.attached = rc == 0;
       } else if (rc != 0) {
-        device.attached = protocol_.still_attached(device);
+        device.attached = protocol_.attached_hwpt(device) != nullptr;
       }
+      changed(*device.igroup);
     }
   }
   co_await unlock_dev_set(t, device);
@@ -179,8 +196,10 @@ Task<int> Iommufd::detach(lnx::Thread& t, DeviceIndex index) {
   co_await lock_dev_set(t, device);
   if (device.attached) {  // else the kernel returns 0 and does nothing
     t.charge(context_.params().attach_base);
+    ++device.igroup->changes;
     co_await protocol_.detach(t, device);
     device.attached = false;
+    changed(*device.igroup);
   }
   co_await unlock_dev_set(t, device);
   co_await leave(t);

@@ -68,6 +68,8 @@ struct Hwpt final : Object {
   // Protocols before the group lock (locking.md 7.A, 7.B):
   lnx::Mutex devices_lock;
   std::vector<Device*> devices;
+  std::int64_t devices_users = 0;  // devices_users series (7.C)
+  std::uint64_t sw_msi_bytes = 0;  // MSI pages mapped into the domain (Linux 6.15 and later)
 };
 
 // iommufd_group: one per context and iommu_group (protocols of 6.6 and later).
@@ -80,6 +82,10 @@ struct IommufdGroup {
   IommuGroup* group;
   Hwpt* hwpt = nullptr;
   std::vector<Device*> device_list;
+
+  // Of this model: its bound devices, and how many of them are being moved right now.
+  std::vector<Device*> bound;
+  std::uint32_t changes = 0;
 };
 
 // VFIO's device set: devices that are reset together share its lock.

@@ -17,9 +17,65 @@ void Protocol::setup_msi(lnx::Thread& t, Hwpt& hwpt) const {
   }
 }
 
+Task<void> Protocol::free_domain(lnx::Thread& t, Hwpt& hwpt) {
+  if (context_.invariants().check_unused(hwpt)) {
+    co_await context_.driver().domain_free(t, *hwpt.domain);
+  }
+}
+
+Task<void> Protocol::destroy_filled(lnx::Thread& t, Hwpt& hwpt) {
+  Ioas& ioas = *hwpt.ioas;
+  if (hwpt.listed) {
+    co_await ioas.mutex.lock(t);
+    t.charge(costs().list_step);
+    std::erase(ioas.hwpt_list, &hwpt);
+    hwpt.listed = false;
+    co_await ioas.mutex.unlock(t);
+    co_await ioas.iopt.remove_domain(t, *hwpt.domain);
+  }
+  co_await free_domain(t, hwpt);
+}
+
+namespace {
+
+void describe_mends(ParamTable& table, ProtocolParams& p) {
+  const auto add = [&table](const char* key, bool* value, const char* doc, const char* source) {
+    table.add(std::string("protocol.") + key, value, doc, {source});
+  };
+  add("mend_h1", &p.mend_h1,
+      "seed-unordered, posted-v1: replace takes both devices_locks in one order (hazard H1)",
+      "locking.md 7.B: R26 takes the new hwpt's, then the old one's; lock_both of R2 mends it");
+  add("mend_h2", &p.mend_h2,
+      "posted-v2: detach takes ioas->mutex before devices_lock, as attach does (hazard H2)",
+      "locking.md 7.B: the detach helper of R27");
+  add("mend_h3", &p.mend_h3,
+      "posted-v2: replace takes both ioas->mutex first, in one order (hazard H3)",
+      "locking.md 7.B: R27 takes the old ioas's under the new one's");
+  add("mend_h4", &p.mend_h4,
+      "devices-users-3: a count of attached devices says when to detach a group (hazard H4)",
+      "locking.md 7.C: R16, R17");
+  add("mend_h5", &p.mend_h5,
+      "core-group: the core refuses a device that asks for another domain than its group's "
+      "(hazard H5)",
+      "locking.md 7.D: R33 does not ask");
+  add("mend_h9", &p.mend_h9,
+      "igroup, igroup-pasid: a replace that fails within one ioas keeps the reservations (H9)",
+      "Linux 6.12 drivers/iommu/iommufd/device.c iommufd_device_do_replace()");
+  add("mend_stale_domain", &p.mend_stale_domain,
+      "posted-v1: an hwpt that a replace leaves without devices goes out of its ioas",
+      "locking.md 7.B: R26 has no iopt_table_remove_domain, and deletes hwpt_item always");
+  add("mend_leaked_reference", &p.mend_leaked_reference,
+      "posted-v2: attaching an attached device by ioas, -EBUSY, drops its object reference",
+      "locking.md 7.B: R27");
+}
+
+}  // namespace
+
 void describe(ParamTable& table, ProtocolParams& params) {
+  describe_mends(table, params);
   table.add("protocol.fill_before", &params.fill_before,
-            "seed-lock-both: fill the new domain before the replace (needs a driver that finalises "
+            "seed-lock-both, seed-unordered, ioas-pair, devices-users-*: fill the new domain "
+            "before the replace (needs a driver that finalises "
             "at allocation), not after it",
             {"reference locking.md section 7.B: both orders were proposed in the thread"});
   table.add(
@@ -27,6 +83,12 @@ void describe(ParamTable& table, ProtocolParams& params) {
       "igroup: a detach reads igroup->hwpt before it has igroup->lock, so that one racing with "
       "the replace of a group-mate drops a reference of the wrong hwpt; false: mended",
       {"Linux 6.12 drivers/iommu/iommufd/device.c iommufd_hw_pagetable_detach()"});
+  table.add("protocol.core_group_ioas_mutex", &params.core_group_ioas_mutex,
+            "core-group: ioas->mutex around the whole attach, as in the draft; false: only the "
+            "core's group->mutex",
+            {"locking.md 7.D: R31 holds it; the section says how to see the core's lock alone"});
+  table.add("protocol.sw_msi_pages", &params.sw_msi_pages, 0, 64,
+            "igroup-pasid: MSI doorbell pages that each group requires", {"assumed: one ITS"});
 }
 
 }  // namespace smmulab::iommufd

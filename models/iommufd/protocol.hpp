@@ -14,10 +14,20 @@
 
 namespace smmulab::iommufd {
 
-// Settings of protocols, key "protocol.*".
+// Settings of protocols, key "protocol.*". mend_*: false is as it was posted or merged.
 struct ProtocolParams {
-  bool fill_before = false;  // seed-lock-both: the domain is filled before it replaces the old one
+  bool fill_before = false;  // drafts: the domain is filled before it replaces the old one
   bool detach_race = false;  // igroup: detach reads igroup->hwpt before igroup->lock, as 6.12 does
+  bool mend_h1 = false;      // seed-unordered, posted-v1: both devices_locks in one order
+  bool mend_h2 = false;      // posted-v2: detach takes ioas->mutex before devices_lock
+  bool mend_h3 = false;      // posted-v2: replace takes both ioas->mutex first, in one order
+  bool mend_h4 = false;      // devices-users-3: a count per group says when to detach it
+  bool mend_h5 = false;      // core-group: later devices must ask for the group's domain
+  bool mend_h9 = false;      // igroup: a failed replace within an ioas keeps its reservations
+  bool mend_stale_domain = false;      // posted-v1: an hwpt without devices leaves its ioas
+  bool mend_leaked_reference = false;  // posted-v2: -EBUSY of attach by ioas drops its reference
+  bool core_group_ioas_mutex = false;  // core-group: ioas->mutex around attach, as in the draft
+  std::uint32_t sw_msi_pages = 1;      // igroup-pasid: MSI pages each group requires
 };
 void describe(ParamTable& table, ProtocolParams& params);
 
@@ -48,8 +58,12 @@ class Protocol {
   virtual Task<int> replace(lnx::Thread& t, Device& device, Hwpt& hwpt) = 0;
   virtual Task<int> replace_ioas(lnx::Thread& t, Device& device, Ioas& ioas) = 0;
   virtual Task<void> detach(lnx::Thread& t, Device& device) = 0;
-  // After a failed replace: does the device still have a domain of iommufd?
-  [[nodiscard]] virtual bool still_attached(const Device& /*device*/) const { return true; }
+  // The hwpt that iommufd believes the device attached to, or null.
+  [[nodiscard]] virtual Hwpt* attached_hwpt(const Device& device) const { return device.hwpt; }
+  // The ioctl ended with `rc` and forgot to drop its reference to the object it looked up.
+  [[nodiscard]] virtual bool leaks_reference(const Object& /*object*/, int /*rc*/) const {
+    return false;
+  }
 
  protected:
   explicit Protocol(Context& context) : context_(context) {}
@@ -60,15 +74,36 @@ class Protocol {
 
   // setup_msi: a cookie once per hwpt.
   void setup_msi(lnx::Thread& t, Hwpt& hwpt) const;
+  // Destroys an hwpt that was filled when it was made: out of its ioas, then its domain.
+  Task<void> destroy_filled(lnx::Thread& t, Hwpt& hwpt);
+  // iommu_domain_free(). A domain that is still in use is left: what refers to it would dangle.
+  Task<void> free_domain(lnx::Thread& t, Hwpt& hwpt);
 
  private:
   Context& context_;
 };
 
+// What goes wrong in some protocols (reference locking.md section 11 has those with a number).
+enum class HazardNeeds : std::uint8_t {
+  kThreads,        // nothing but concurrent operations
+  kGroups,         // a group of several devices
+  kAutomatic,      // attaching by ioas
+  kFailedReplace,  // a replace that the driver refuses
+};
+struct Hazard {
+  std::string_view name;
+  std::string_view effect;  // one line
+  std::string_view mend;    // the parameter that mends it; empty: the design has no remedy
+  HazardNeeds needs;
+};
+[[nodiscard]] const std::vector<Hazard>& hazards();
+[[nodiscard]] const Hazard& find_hazard(std::string_view name);
+
 struct ProtocolInfo {
   std::string_view name;
   std::string_view kernel;       // version or series it is from
   std::string_view description;  // one line
+  std::vector<std::string_view> hazards;
   std::unique_ptr<Protocol> (*make)(Context& context, const ProtocolParams& params);
 };
 

@@ -17,7 +17,7 @@ Task<Hwpt*> IgroupProtocol::alloc(lnx::Thread& t, Device& device, Ioas& ioas, Ob
   }
   hwpt->domain = co_await context().driver().domain_alloc(t, *device.master);
   // Drivers that finalise at attach want a device before the fill: the domain is still empty then.
-  *rc = immediate_attach ? co_await attach(t, device, *hwpt) : 0;
+  *rc = immediate_attach ? co_await do_attach(t, device, *hwpt) : 0;
   if (*rc == 0) {
     *rc = co_await ioas.iopt.add_domain(t, *hwpt->domain);
     if (*rc == 0) {
@@ -30,7 +30,7 @@ Task<Hwpt*> IgroupProtocol::alloc(lnx::Thread& t, Device& device, Ioas& ioas, Ob
       co_await detach_locked(t, device);
     }
   }
-  co_await context().driver().domain_free(t, *hwpt->domain);
+  co_await free_domain(t, *hwpt);
   co_await context().abort_hwpt(t, *hwpt);
   co_return nullptr;
 }
@@ -47,20 +47,27 @@ Task<int> IgroupProtocol::hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas,
 }
 
 Task<void> IgroupProtocol::hwpt_destroy(lnx::Thread& t, Hwpt& hwpt) {
-  Ioas& ioas = *hwpt.ioas;
-  if (hwpt.listed) {
-    co_await ioas.mutex.lock(t);
-    t.charge(costs().list_step);
-    std::erase(ioas.hwpt_list, &hwpt);
-    hwpt.listed = false;
-    co_await ioas.mutex.unlock(t);
-    co_await ioas.iopt.remove_domain(t, *hwpt.domain);
-  }
-  co_await context().driver().domain_free(t, *hwpt.domain);
+  return destroy_filled(t, hwpt);
 }
 
-// iommufd_hw_pagetable_attach()
+Hwpt* IgroupProtocol::attached_hwpt(const Device& device) const {
+  if (device.igroup == nullptr) {
+    return nullptr;
+  }
+  const auto& list = device.igroup->device_list;
+  return std::find(list.begin(), list.end(), &device) != list.end() ? device.igroup->hwpt : nullptr;
+}
+
 Task<int> IgroupProtocol::attach(lnx::Thread& t, Device& device, Hwpt& hwpt) {
+  return do_attach(t, device, hwpt);
+}
+
+Task<void> IgroupProtocol::group_setup_msi(lnx::Thread& t, Hwpt& hwpt) {
+  setup_msi(t, hwpt);
+  co_return;
+}
+
+Task<int> IgroupProtocol::do_attach(lnx::Thread& t, Device& device, Hwpt& hwpt) {
   IommufdGroup& igroup = *device.igroup;
   co_await igroup.lock.lock(t);
   int rc = 0;
@@ -69,7 +76,7 @@ Task<int> IgroupProtocol::attach(lnx::Thread& t, Device& device, Hwpt& hwpt) {
   } else {
     rc = co_await hwpt.ioas->iopt.enforce_reserved(t, *device.master);
     if (rc == 0 && igroup.device_list.empty()) {
-      setup_msi(t, hwpt);
+      co_await group_setup_msi(t, hwpt);
       rc = co_await core().attach_group(t, *igroup.group, *hwpt.domain);
       if (rc == 0) {
         igroup.hwpt = &hwpt;
@@ -95,7 +102,7 @@ Task<int> IgroupProtocol::replace_reserved(lnx::Thread& t, IommufdGroup& igroup,
     }
   }
   if (rc == 0) {
-    setup_msi(t, hwpt);
+    co_await group_setup_msi(t, hwpt);
   } else {
     co_await remove_reserved(t, igroup, hwpt);
   }
@@ -108,7 +115,6 @@ Task<void> IgroupProtocol::remove_reserved(lnx::Thread& t, IommufdGroup& igroup,
   }
 }
 
-// iommufd_device_do_replace()
 Task<IgroupProtocol::Replaced> IgroupProtocol::do_replace(lnx::Thread& t, Device& device,
                                                           Hwpt& hwpt) {
   IommufdGroup& igroup = *device.igroup;
@@ -123,7 +129,7 @@ Task<IgroupProtocol::Replaced> IgroupProtocol::do_replace(lnx::Thread& t, Device
     result.rc = co_await replace_reserved(t, igroup, hwpt);
     if (result.rc == 0) {
       result.rc = co_await core().replace_group(t, *igroup.group, *hwpt.domain);
-      if (result.rc != 0) {
+      if (result.rc != 0 && !(mend_h9_ && old->ioas == hwpt.ioas)) {
         // 6.12 does this even if the IOAS did not change (hazard H9).
         co_await remove_reserved(t, igroup, hwpt);
       }
@@ -156,7 +162,7 @@ Task<IgroupProtocol::Replaced> IgroupProtocol::try_auto(lnx::Thread& t, Device& 
   if (replacing) {
     co_return co_await do_replace(t, device, hwpt);
   }
-  const int rc = co_await attach(t, device, hwpt);
+  const int rc = co_await do_attach(t, device, hwpt);
   co_return Replaced{rc, nullptr};
 }
 
@@ -188,7 +194,7 @@ Task<IgroupProtocol::Replaced> IgroupProtocol::auto_domain(lnx::Thread& t, Devic
       if (result.rc != 0) {  // abort: the id was never visible
         std::erase(ioas.hwpt_list, hwpt);
         co_await ioas.iopt.remove_domain(t, *hwpt->domain);
-        co_await context().driver().domain_free(t, *hwpt->domain);
+        co_await free_domain(t, *hwpt);
         co_await context().abort_hwpt(t, *hwpt);
       }
     }
@@ -210,7 +216,6 @@ Task<int> IgroupProtocol::replace_ioas(lnx::Thread& t, Device& device, Ioas& ioa
   co_return result.rc;
 }
 
-// iommufd_hw_pagetable_detach()
 Task<Hwpt*> IgroupProtocol::detach_locked(lnx::Thread& t, Device& device) {
   IommufdGroup& igroup = *device.igroup;
   // 6.12 reads igroup->hwpt before it has the lock: see protocol.detach_race.
@@ -238,7 +243,7 @@ Task<void> IgroupProtocol::detach(lnx::Thread& t, Device& device) {
 }
 
 std::unique_ptr<Protocol> make_igroup(Context& context, const ProtocolParams& params) {
-  return std::make_unique<IgroupProtocol>(context, params.detach_race);
+  return std::make_unique<IgroupProtocol>(context, params);
 }
 
 }  // namespace smmulab::iommufd

@@ -13,8 +13,8 @@ namespace smmulab::iommufd {
 
 class IgroupProtocol : public Protocol {
  public:
-  explicit IgroupProtocol(Context& context, bool detach_race = false)
-      : Protocol(context), detach_race_(detach_race) {}
+  explicit IgroupProtocol(Context& context, const ProtocolParams& params = {})
+      : Protocol(context), detach_race_(params.detach_race), mend_h9_(params.mend_h9) {}
 
   [[nodiscard]] ObjectRefs object_refs() const override { return ObjectRefs::kShortTerm; }
 
@@ -28,26 +28,36 @@ class IgroupProtocol : public Protocol {
   // With the race of 6.12's detach an hwpt may be used after it was freed.
   [[nodiscard]] bool racy() const override { return detach_race_; }
   [[nodiscard]] bool checks_isolated_msi_at_bind() const override { return true; }
+  [[nodiscard]] Hwpt* attached_hwpt(const Device& device) const override;
 
- private:
+ protected:
   // What a replace leaves to be put once every lock is dropped.
   struct Replaced {
     int rc;
     Hwpt* old;
   };
 
+  // --- what variants change --------------------------------------------------------------------
+  // iommufd_hw_pagetable_attach()
+  virtual Task<int> do_attach(lnx::Thread& t, Device& device, Hwpt& hwpt);
+  // iommufd_device_do_replace()
+  virtual Task<Replaced> do_replace(lnx::Thread& t, Device& device, Hwpt& hwpt);
+  // iommufd_hw_pagetable_detach()
+  virtual Task<Hwpt*> detach_locked(lnx::Thread& t, Device& device);
+  virtual Task<void> group_setup_msi(lnx::Thread& t, Hwpt& hwpt);
+
+ private:
   // iommufd_hwpt_paging_alloc(). REQUIRES: ioas.mutex is held. Null with *rc set: failed, undone.
   Task<Hwpt*> alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id, bool immediate_attach,
                     int* rc);
-  Task<Replaced> do_replace(lnx::Thread& t, Device& device, Hwpt& hwpt);
   Task<int> replace_reserved(lnx::Thread& t, IommufdGroup& igroup, Hwpt& hwpt);
   Task<void> remove_reserved(lnx::Thread& t, IommufdGroup& igroup, const Hwpt& hwpt);
-  Task<Hwpt*> detach_locked(lnx::Thread& t, Device& device);
   // iommufd_device_auto_get_domain() for attach and for replace.
   Task<Replaced> auto_domain(lnx::Thread& t, Device& device, Ioas& ioas, bool replacing);
   Task<Replaced> try_auto(lnx::Thread& t, Device& device, Hwpt& hwpt, bool replacing);
 
   bool detach_race_;
+  bool mend_h9_;
 };
 
 }  // namespace smmulab::iommufd

@@ -9,33 +9,84 @@
 
 namespace smmulab::iommufd {
 
+namespace {
+
+constexpr std::string_view kDraft = "draft, Feb 2023";
+
+// Throws ConfigError with the nearest name.
+template <class T>
+const T& find_named(std::string_view what, std::string_view name, const std::vector<T>& all) {
+  std::vector<std::string> names;
+  for (const T& each : all) {
+    if (each.name == name) {
+      return each;
+    }
+    names.emplace_back(each.name);
+  }
+  const std::string near = nearest_name(name, names);
+  throw ConfigError(fmt::format("unknown {} '{}'{}; known: {}", what, name,
+                                near.empty() ? "" : fmt::format(", did you mean '{}'?", near),
+                                fmt::join(names, ", ")));
+}
+
+}  // namespace
+
 const std::vector<ProtocolInfo>& protocols() {
   static const std::vector<ProtocolInfo> kProtocols = {
-      {"v6.2", "v6.2", "a lock per hwpt (hwpt->devices_lock); replace is detach and attach",
+      {"v6.2",
+       "v6.2",
+       "a lock per hwpt (hwpt->devices_lock); replace is detach and attach",
+       {},
        make_v6_2},
-      {"seed-lock-both", "draft, Feb 2023",
+      {"seed-lock-both",
+       kDraft,
        "a lock per hwpt; replace takes both in order, and both ioas->mutex where needed",
+       {"group-move"},
        make_seed_lock_both},
-      {"igroup", "v6.8-6.12", "a lock per iommu group (igroup->lock)", make_igroup},
-      {"no-locks", "bound", "igroup without any mutex: the floor of the cost; order may break",
+      {"igroup", "v6.6-6.12", "a lock per iommu group (igroup->lock)", {"H9"}, make_igroup},
+      {"no-locks",
+       "bound",
+       "igroup without any mutex: the floor of the cost; order may break",
+       {"unlocked"},
        make_no_locks},
-      {"one-lock", "bound", "igroup with a single mutex for everything", make_one_lock},
+      {"one-lock", "bound", "igroup with a single mutex for everything", {"H9"}, make_one_lock},
   };
   return kProtocols;
 }
 
+const std::vector<Hazard>& hazards() {
+  using enum HazardNeeds;
+  static const std::vector<Hazard> kHazards = {
+      {"H1", "X->Y deadlocks with Y->X: two devices_locks in no order", "protocol.mend_h1",
+       kThreads},
+      {"H2", "detach deadlocks with attach: devices_lock and ioas->mutex in both orders",
+       "protocol.mend_h2", kThreads},
+      {"H3", "replaces across two IOASes deadlock: two ioas->mutex in no order", "protocol.mend_h3",
+       kThreads},
+      {"H4", "the first detach detaches the whole group", "protocol.mend_h4", kGroups},
+      {"H5", "a device is taken for attached to a domain its group is not on", "protocol.mend_h5",
+       kGroups},
+      {"H9", "a failed replace within an ioas drops the reservations in use", "protocol.mend_h9",
+       kFailedReplace},
+      {"stale-domain", "the domain of an hwpt without devices stays in its ioas",
+       "protocol.mend_stale_domain", kThreads},
+      {"leaked-reference", "destroying the ioas waits for ever after a refused attach",
+       "protocol.mend_leaked_reference", kAutomatic},
+      {"refused-automatic", "-EBUSY: no replace to an ioas or away from an automatic domain", "",
+       kAutomatic},
+      {"unlocked", "nothing excludes anybody: whatever can break may", "", kThreads},
+      {"group-move", "a replace moves the group's domain, but one device's bookkeeping", "",
+       kGroups},
+  };
+  return kHazards;
+}
+
+const Hazard& find_hazard(std::string_view name) {
+  return find_named("hazard", name, hazards());
+}
+
 const ProtocolInfo& find_protocol(std::string_view name) {
-  std::vector<std::string> names;
-  for (const ProtocolInfo& info : protocols()) {
-    if (info.name == name) {
-      return info;
-    }
-    names.emplace_back(info.name);
-  }
-  const std::string near = nearest_name(name, names);
-  throw ConfigError(fmt::format("unknown protocol '{}'{}; known: {}", name,
-                                near.empty() ? "" : fmt::format(", did you mean '{}'?", near),
-                                fmt::join(names, ", ")));
+  return find_named("protocol", name, protocols());
 }
 
 }  // namespace smmulab::iommufd

@@ -37,6 +37,7 @@ Domain& CountedDriver::new_domain() {
     domain.masters.clear();
     domain.nr_ats_masters = 0;
     domain.cd_table_written = false;
+    domain.mapped = 0;
     domain.table = {};
     return domain;
   }
@@ -229,6 +230,7 @@ Task<int> CountedDriver::map(lnx::Thread& t, Domain& domain, Iova iova, Bytes si
     co_return -ENODEV;  // 6.2: no pgtbl_ops before the first attach
   }
   const PageTable::Work work = domain.table.map(iova, size, run);
+  domain.mapped += size.value();
   const std::uint64_t calls = (size.value() + run.value() - 1) / run.value();
   t.charge(params_.map_call * static_cast<std::int64_t>(calls) +
            params_.map_pte * static_cast<std::int64_t>(work.ptes) +
@@ -241,6 +243,7 @@ Task<void> CountedDriver::unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes
     co_return;  // 6.2: no pgtbl_ops before the first attach, nothing was mapped
   }
   const PageTable::UnmapWork work = domain.table.unmap(iova, size);
+  domain.mapped -= size.value();
   t.charge(params_.unmap_call + params_.unmap_pte * static_cast<std::int64_t>(work.ptes) +
            params_.table_free * static_cast<std::int64_t>(work.tables));
   for (const PageTable::Flush& flush : work.flushes) {
