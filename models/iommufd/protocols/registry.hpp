@@ -10,6 +10,7 @@ namespace smmulab::iommufd {
 
 std::unique_ptr<Protocol> make_v6_2(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_v6_4(Context& context, const ProtocolParams& params);
+std::unique_ptr<Protocol> make_seed_unordered(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_seed_lock_both(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_ioas_pair(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_igroup(Context& context, const ProtocolParams& params);
