@@ -15,6 +15,8 @@ std::unique_ptr<Protocol> make_seed_lock_both(Context& context, const ProtocolPa
 std::unique_ptr<Protocol> make_ioas_pair(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_posted_v1(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_posted_v2(Context& context, const ProtocolParams& params);
+std::unique_ptr<Protocol> make_devices_users_1(Context& context, const ProtocolParams& params);
+std::unique_ptr<Protocol> make_devices_users_2(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_igroup(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_no_locks(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_one_lock(Context& context, const ProtocolParams& params);
