@@ -18,6 +18,7 @@ std::unique_ptr<Protocol> make_posted_v2(Context& context, const ProtocolParams&
 std::unique_ptr<Protocol> make_devices_users_1(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_devices_users_2(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_devices_users_3(Context& context, const ProtocolParams& params);
+std::unique_ptr<Protocol> make_core_group(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_igroup(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_no_locks(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_one_lock(Context& context, const ProtocolParams& params);
