@@ -20,6 +20,7 @@ std::unique_ptr<Protocol> make_devices_users_2(Context& context, const ProtocolP
 std::unique_ptr<Protocol> make_devices_users_3(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_core_group(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_igroup(Context& context, const ProtocolParams& params);
+std::unique_ptr<Protocol> make_igroup_pasid(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_no_locks(Context& context, const ProtocolParams& params);
 std::unique_ptr<Protocol> make_one_lock(Context& context, const ProtocolParams& params);
 
