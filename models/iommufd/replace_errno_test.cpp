@@ -12,10 +12,10 @@ namespace {
 
 using namespace testing;
 
-class IgroupErrnoTest : public IoctlTest {};
+class IgroupErrnoTest : public ProtocolTest {};
 
-TEST_F(IgroupErrnoTest, AGroupHasOneHwpt) {
-  boot_with_ioas("igroup");
+TEST_P(IgroupErrnoTest, AGroupHasOneHwpt) {
+  boot_with_ioas(GetParam());
   ASSERT_EQ(hwpt_alloc(kHwpt, kDev, kIoas), 0);
   ASSERT_EQ(hwpt_alloc(kHwpt2, kDev, kIoas), 0);
   ASSERT_EQ(attach(kDev, kHwpt), 0);
@@ -28,8 +28,8 @@ TEST_F(IgroupErrnoTest, AGroupHasOneHwpt) {
 }
 
 // VFIO turns an attach of an attached device into a replace.
-TEST_F(IgroupErrnoTest, AttachingTwice) {
-  boot_with_ioas("igroup");
+TEST_P(IgroupErrnoTest, AttachingTwice) {
+  boot_with_ioas(GetParam());
   ASSERT_EQ(hwpt_alloc(kHwpt, kDev, kIoas), 0);
   ASSERT_EQ(hwpt_alloc(kHwpt2, kDev, kOther), 0);
   ASSERT_EQ(attach(kDev, kHwpt), 0);
@@ -41,8 +41,8 @@ TEST_F(IgroupErrnoTest, AttachingTwice) {
   EXPECT_EQ(hwpt_destroy(kHwpt2), -EBUSY);
 }
 
-TEST_F(IgroupErrnoTest, ReplaceMovesThePeersAndTheirReservations) {
-  boot_with_ioas("igroup");
+TEST_P(IgroupErrnoTest, ReplaceMovesThePeersAndTheirReservations) {
+  boot_with_ioas(GetParam());
   ASSERT_EQ(attach(kDev, kIoas), 0);
   ASSERT_EQ(attach(kPeer, kIoas), 0);
   EXPECT_EQ(map(kIoas, kMsi, kPage), -EINVAL);
@@ -54,16 +54,16 @@ TEST_F(IgroupErrnoTest, ReplaceMovesThePeersAndTheirReservations) {
   EXPECT_EQ(ioas_destroy(kOther), -EBUSY);
 }
 
-TEST_F(IgroupErrnoTest, ReplaceWhileDetached) {
+TEST_P(IgroupErrnoTest, ReplaceWhileDetached) {
   iommufd_params.vfio = false;
-  boot_with_ioas("igroup");
+  boot_with_ioas(GetParam());
   EXPECT_EQ(replace(kDev, kIoas), -EINVAL);
   ASSERT_EQ(attach(kPeer, kIoas), 0);
   EXPECT_EQ(replace(kDev, kIoas), -EINVAL);  // its group is attached, it is not
 }
 
-TEST_F(IgroupErrnoTest, AnHwptOfAnotherSmmu) {
-  boot_with_ioas("igroup");
+TEST_P(IgroupErrnoTest, AnHwptOfAnotherSmmu) {
+  boot_with_ioas(GetParam());
   ASSERT_EQ(hwpt_alloc(kHwpt, kElsewhere, kIoas), 0);
   EXPECT_EQ(attach(kDev, kHwpt), -EINVAL);
   EXPECT_EQ(map(kIoas, kMsi, kPage), 0);  // left no reservation behind
@@ -73,8 +73,8 @@ TEST_F(IgroupErrnoTest, AnHwptOfAnotherSmmu) {
 }
 
 // The revert after a failed replace attaches the old domain to a device that never left it.
-TEST_F(IgroupErrnoTest, AFailedReplaceLeavesTheDeviceWhereItWas) {
-  boot_with_ioas("igroup");
+TEST_P(IgroupErrnoTest, AFailedReplaceLeavesTheDeviceWhereItWas) {
+  boot_with_ioas(GetParam());
   ASSERT_EQ(hwpt_alloc(kHwpt, kDev, kIoas), 0);
   ASSERT_EQ(hwpt_alloc(kHwpt2, kElsewhere, kIoas), 0);
   ASSERT_EQ(attach(kDev, kHwpt), 0);
@@ -91,8 +91,8 @@ TEST_F(IgroupErrnoTest, AFailedReplaceLeavesTheDeviceWhereItWas) {
   EXPECT_EQ(hwpt_destroy(kHwpt2), 0);
 }
 
-TEST_F(IgroupErrnoTest, ReplaceByAnIoasWhoseDomainIsOfAnotherSmmu) {
-  boot_with_ioas("igroup");
+TEST_P(IgroupErrnoTest, ReplaceByAnIoasWhoseDomainIsOfAnotherSmmu) {
+  boot_with_ioas(GetParam());
   ASSERT_EQ(attach(kElsewhere, kOther), 0);
   ASSERT_EQ(attach(kDev, kIoas), 0);
   EXPECT_EQ(replace(kDev, kOther), 0);  // the first automatic domain does not fit: makes its own
@@ -100,8 +100,8 @@ TEST_F(IgroupErrnoTest, ReplaceByAnIoasWhoseDomainIsOfAnotherSmmu) {
 }
 
 // Up to 6.2 a domain takes no mappings before its first attach; igroup fills it at its making.
-TEST_F(IgroupErrnoTest, OnADriverThatFinalisesAtAttach) {
-  boot_with_ioas("igroup", smmu::DriverVersion::k6_2);
+TEST_P(IgroupErrnoTest, OnADriverThatFinalisesAtAttach) {
+  boot_with_ioas(GetParam(), smmu::DriverVersion::k6_2);
   ASSERT_EQ(hwpt_alloc(kHwpt, kDev, kIoas), 0);
   EXPECT_EQ(map(kIoas, 0, kPage), -ENODEV);
   EXPECT_EQ(hwpt_destroy(kHwpt), 0);
@@ -114,11 +114,14 @@ TEST_F(IgroupErrnoTest, OnADriverThatFinalisesAtAttach) {
   EXPECT_EQ(unmap(kIoas, 0, kPage), 0);
 }
 
+INSTANTIATE_TEST_SUITE_P(Protocols, IgroupErrnoTest, ::testing::Values("igroup", "igroup-pasid"),
+                         test_name);
+
 // --- A lock per hwpt: v6.2 replaces by detaching and attaching -----------------------------------
 
-class HwptLockErrnoTest : public IoctlTest, public ::testing::WithParamInterface<const char*> {
+class HwptLockErrnoTest : public ProtocolTest {
  protected:
-  static bool detaches_first() { return std::string(GetParam()) == "v6.2"; }
+  static bool detaches_first() { return GetParam() == "v6.2"; }
 };
 
 TEST_P(HwptLockErrnoTest, APeerCanNotGoElsewhere) {
@@ -168,9 +171,7 @@ TEST_P(HwptLockErrnoTest, AnHwptBelongsToTheSmmuOfItsFirstDevice) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Protocols, HwptLockErrnoTest, ::testing::Values("v6.2", "seed-lock-both"),
-                         [](const auto& test) {
-                           return std::string(test.param) == "v6.2" ? "v62" : "SeedLockBoth";
-                         });
+                         test_name);
 
 class FillBeforeTest : public IoctlTest {};
 
