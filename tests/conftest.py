@@ -43,10 +43,45 @@ end 12
 """
 
 
+# Both threads replace at once, X -> Y and Y -> X; then what is left over is destroyed.
+CROSSING = (
+    SMALL.split("begin\n")[0].replace("smmu 0\n", "cpu 2 socket=0 node=0\nsmmu 0\n")
+    + """\
+thread 2 name=main cpu=2
+begin
+0 2 bind dev=0
+1 2 bind dev=1
+2 2 ioas_alloc ioas=1
+3 2 hwpt_alloc hwpt=2 dev=0 pt=1
+4 2 hwpt_alloc hwpt=3 dev=0 pt=1
+5 2 attach dev=0 pt=2
+6 2 attach dev=1 pt=3
+phase run
+7 0 replace dev=0 pt=3 old=2
+8 1 replace dev=1 pt=2 old=3
+phase teardown
+9 0 detach dev=0 old=3
+10 0 detach dev=1 old=2
+11 0 attach dev=0 pt=2
+12 0 replace dev=0 pt=3 old=2
+13 0 hwpt_destroy hwpt=2
+end 14
+"""
+)
+
+
 @pytest.fixture
 def recorded_trace() -> Path:
     """A trace recorded from a real kernel: eight devices replace among four hwpts."""
     return TRACES / "A_ic_smp2-b_spread_8dev_4hwpt.iotrace.zst"
+
+
+@pytest.fixture
+def crossing_trace(tmp_path: Path) -> Path:
+    """The hand-written trace CROSSING as a file."""
+    path = tmp_path / "crossing.iotrace"
+    path.write_text(CROSSING)
+    return path
 
 
 @pytest.fixture

@@ -44,11 +44,40 @@ def test_compare_prints_and_writes(
     }
 
 
+def test_compare_ends_with_a_verdict_for_every_protocol(
+    capsys: pytest.CaptureFixture[str], crossing_trace: Path, tmp_path: Path
+) -> None:
+    names = ("igroup", "seed-unordered", "posted-v1", "ioas-pair")
+    argv = ["compare", str(crossing_trace), "-o", str(tmp_path)]
+    argv += [word for name in names for word in ("-p", name)]
+    code, text, _ = run(capsys, *argv)
+    assert code == 1
+    row = next(line for line in text.splitlines() if line.split()[:1] == ["seed-unordered"])
+    assert row.split()[1] == "deadlock"
+    assert "t0 -> hwpt->devices_lock#1 -> t1 -> hwpt->devices_lock#0 -> t0" in text
+    code, text, _ = run(capsys, *argv, "-s", "protocol.mend_h1=true", "--json")
+    assert code == 1
+    results = {result["protocol"]: result for result in json.loads(text)["results"]}
+    assert results["seed-unordered"]["status"] == "ok"
+    assert results["posted-v1"]["status"] == "wrong state"
+    (broken,) = results["posted-v1"]["broken_invariants"][:1]
+    assert broken["invariant"] == "an hwpt that is destroyed is not in use"
+    code, _, _ = run(
+        capsys, *argv, "-s", "protocol.mend_h1=true", "-s", "protocol.mend_stale_domain=true"
+    )
+    assert code == 0
+
+
 def test_protocols_and_describe(capsys: pytest.CaptureFixture[str]) -> None:
     code, text, _ = run(capsys, "protocols")
     assert code == 0
     assert "igroup" in text
     assert "v6.8-6.12" in text
+    assert "-s protocol.mend_h1=true" in text
+    code, text, _ = run(capsys, "protocols", "--json")
+    hazards = {row["name"]: [h["name"] for h in row["hazards"]] for row in json.loads(text)}
+    assert hazards["v6.2"] == []
+    assert "H2" in hazards["posted-v2"]
     code, text, _ = run(capsys, "describe", "lock.osq", "--json")
     (row,) = json.loads(text)
     assert row["key"] == "lock.osq"

@@ -15,7 +15,9 @@ from matplotlib.axes import Axes
 import smmulab
 from smmulab import plot, store
 
-PROTOCOLS = ["v6.2", "seed-lock-both", "igroup", "no-locks", "one-lock"]
+PROTOCOLS = [row[0] for row in smmulab._core.protocols()]
+# As posted these deadlock on the trace or end in a wrong state.
+FAULTY = {"posted-v1": "wrong state", "posted-v2": "deadlock"}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,10 @@ def comparison() -> smmulab.Comparison:
 
 def test_every_protocol_runs_every_operation(comparison: smmulab.Comparison) -> None:
     assert comparison.protocols == PROTOCOLS
+    status = comparison.summary().set_index("protocol")["status"]
+    assert {name: s for name, s in status.items() if s != "ok"} == FAULTY
     frame = comparison.frame()
+    frame = frame[frame["status"] == "ok"]
     counts = frame.pivot_table(index="kind", columns="protocol", values="count")
     # What the log holds: 8 devices x 300 iterations, a fifth of them detach and attach.
     assert set(counts.loc["replace"]) == {1917}

@@ -155,6 +155,18 @@ void register_lists(py::module_& m) {
       },
       "(name, kernel version or series, description) of each protocol.");
   m.def(
+      "hazards",
+      [](const std::string& protocol) {
+        std::vector<std::tuple<std::string, std::string, std::string>> rows;
+        for (const std::string_view name : iommufd::find_protocol(protocol).hazards) {
+          const iommufd::Hazard& hazard = iommufd::find_hazard(name);
+          rows.emplace_back(hazard.name, hazard.effect, hazard.mend);
+        }
+        return rows;
+      },
+      py::arg("protocol"),
+      "(name, effect, parameter that mends it or \"\") of what goes wrong in a protocol.");
+  m.def(
       "check_protocol", [](const std::string& name) { (void)iommufd::find_protocol(name); },
       py::arg("name"), "Raises ConfigError, with the nearest name, if there is no such protocol.");
 }

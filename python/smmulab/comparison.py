@@ -55,7 +55,7 @@ class Comparison:
         """Tidy: a row for each protocol and kind of operation.
 
         Columns: protocol, status, kind, count, errors, different_result (errno is not the recorded
-        one), ops_per_s (of this kind, over the main phase's span; NaN after a deadlock), mean_ps,
+        one), ops_per_s (of this kind, over the main phase's span; NaN unless status is "ok"), mean_ps,
         p50_ps, p99_ps, p999_ps, max_ps.
         """
         return tables.operations(self.results)
@@ -73,7 +73,10 @@ class Comparison:
         raise ValueError(f"by must be 'lockstat' or 'perf', not '{by}'")
 
     def summary(self) -> pd.DataFrame:
-        """A row for each protocol: throughput, total lock wait, spin CPU time, dark time."""
+        """A row for each protocol: throughput, total lock wait, spin CPU time, dark time.
+
+        ops_per_s is NaN unless status is "ok"; deadlock_cycle and broken_invariants tell why.
+        """
         return tables.summary(self.results)
 
     def devices(self) -> pd.DataFrame:
@@ -114,7 +117,8 @@ def compare(
     `progress(protocol, operations_ended)` is called now and then; False ends the run.
 
     Raises ConfigError (unknown name, value out of range, unreadable file), TraceError
-    (file:line:column), Interrupted. A deadlock is a result with status "deadlock", not an error.
+    (file:line:column), Interrupted. A deadlock is a result with status "deadlock", a broken
+    invariant one with status "wrong state"; neither is an error, and other protocols go on.
     """
     names = list(protocols) if protocols is not None else [row[0] for row in _core.protocols()]
     for name in names:

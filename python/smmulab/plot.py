@@ -60,7 +60,7 @@ def latency(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def throughput(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Operations per second of each protocol; "deadlock" in place of a bar. `summary`:
+    """Operations per second of each protocol; the status in place of a bar. `summary`:
     Comparison.summary()."""
     ax = _axes(ax)
     places = np.arange(len(summary))

@@ -146,4 +146,7 @@ def _summary_row(result: Result) -> dict[str, Any]:
         ),
         "dark_total_ps": sum(d["dark_total_ps"] for d in result["devices"]),
         "deadlock_cycle": " -> ".join(result["deadlock_cycle"]),
+        "broken_invariants": "; ".join(
+            broken["invariant"] for broken in result["broken_invariants"]
+        ),
     }

@@ -88,7 +88,7 @@ const std::vector<ProtocolInfo>& protocols() {
        "no lock of iommufd: devices are counted under the core's group->mutex",
        {"H5", "group-move"},
        make_core_group},
-      {"igroup", "v6.6-6.12", "a lock per iommu group (igroup->lock)", {"H9"}, make_igroup},
+      {"igroup", "v6.8-6.12", "a lock per iommu group (igroup->lock)", {"H9"}, make_igroup},
       {"igroup-pasid",
        "v6.15 and later",
        "igroup with MSI pages listed under ictx->sw_msi_lock; its attach array for the RID only",

@@ -11,7 +11,7 @@ from smmulab import report, store
 from smmulab.commands.options import Progress, add_settings
 from smmulab.comparison import compare
 
-EXIT_DEADLOCK = 1
+EXIT_FAILURE = 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0, or 1 if a protocol deadlocked."""
+    """0, or 1 if a protocol deadlocked or ended in a wrong state."""
     store.prepare_folder(args.out)
     with Progress() as progress:
         comparison = compare(
@@ -56,4 +56,4 @@ def run(args: argparse.Namespace) -> int:
         print(report.text(comparison))
         print(f"\nwritten to {args.out} (run {made['run_id'][:12]}); figure: comparison.png")
     failed = any(result["status"] != "ok" for result in comparison.results)
-    return EXIT_DEADLOCK if failed else 0
+    return EXIT_FAILURE if failed else 0

@@ -14,14 +14,42 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Prints name, kernel and description."""
+def _json() -> str:
+    keys = ("name", "kernel", "description")
+    hazard_keys = ("name", "effect", "mended_by")
+    return json.dumps(
+        [
+            {
+                **dict(zip(keys, row, strict=True)),
+                "hazards": [
+                    dict(zip(hazard_keys, hazard, strict=True)) for hazard in _core.hazards(row[0])
+                ],
+            }
+            for row in _core.protocols()
+        ],
+        indent=1,
+    )
+
+
+def _table() -> str:
     rows = _core.protocols()
-    if args.json:
-        keys = ("name", "kernel", "description")
-        print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=1))
-        return 0
     name_width, kernel_width = (max(len(row[i]) for row in rows) for i in (0, 1))
+    lines = []
+    hazards = {}
     for name, kernel, description in rows:
-        print(f"{name:<{name_width}}  {kernel:<{kernel_width}}  {description}")
+        found = _core.hazards(name)
+        hazards.update({hazard[0]: hazard[1:] for hazard in found})
+        names = f" [{', '.join(hazard[0] for hazard in found)}]" if found else ""
+        lines.append(f"{name:<{name_width}}  {kernel:<{kernel_width}}  {description}{names}")
+    lines += ["", "Hazards, and what mends them:"]
+    hazard_width = max(len(name) for name in hazards)
+    for name, (effect, mended_by) in hazards.items():
+        remedy = f"-s {mended_by}=true" if mended_by else "no remedy in the design"
+        lines.append(f"{name:<{hazard_width}}  {effect} ({remedy})")
+    return "\n".join(lines)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints name, kernel, description and hazards."""
+    print(_json() if args.json else _table())
     return 0
