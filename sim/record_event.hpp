@@ -15,10 +15,16 @@
 //   kCommandComplete none            queue    position in the queue     none
 //   kDmaDarkBegin    who caused it   device   0                         none
 //   kDmaDarkEnd      who ended it    device   0                         none
+//   kRefGet, kRefPut who             awaited  0                         none
+//   kWaitBegin       who             awaited  0                         none
+//   kWaitEnd         who             awaited  0                         none
 //
 // The time a contended acquirer waited is the acquire's time less its request's; arg says how much
 // of that went into spinning. kThreadSleep and kThreadWake name the lock slept for, or none. A
-// kCommandComplete is the position up to which the queue has been consumed.
+// kCommandComplete is the position up to which the queue has been consumed. kWaitBegin says that
+// the thread may wait for something that is no lock ("awaited": a count of references, a
+// completion), whether it has to or not; whoever holds a reference (kRefGet to kRefPut) can keep it
+// waiting. Such objects are named CLASS#INSTANCE.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +41,8 @@ using RecordThread = Id<struct RecordThreadTag, std::uint32_t>;
 using RecordLockClass = Id<struct RecordLockClassTag, std::uint32_t>;
 using RecordLock = Id<struct RecordLockTag, std::uint32_t>;
 using RecordOp = Id<struct RecordOpTag, std::uint32_t>;
-using RecordObject = Id<struct RecordObjectTag, std::uint32_t>;  // a CPU, a queue, a device
+using RecordObject =
+    Id<struct RecordObjectTag, std::uint32_t>;  // a CPU, a queue, a device, awaited
 
 inline constexpr std::uint32_t kNoRecordId = 0xffffffff;
 inline constexpr RecordThread kNoThread{kNoRecordId};
@@ -55,8 +62,12 @@ enum class RecordKind : std::uint8_t {
   kCommandComplete,
   kDmaDarkBegin,
   kDmaDarkEnd,
+  kRefGet,
+  kRefPut,
+  kWaitBegin,
+  kWaitEnd,
 };
-inline constexpr std::uint8_t kRecordKinds = 13;
+inline constexpr std::uint8_t kRecordKinds = 17;
 
 // Bits of RecordEvent::flags.
 namespace record_flag {
@@ -68,6 +79,7 @@ inline constexpr std::uint16_t kHandoff = 1U << 4U;    // acquire, release: owne
 inline constexpr std::uint16_t kStolen = 1U << 5U;     // acquire: overtook queued waiters
 inline constexpr std::uint16_t kTry = 1U << 6U;        // request, acquire: a trylock
 inline constexpr std::uint16_t kPreempted = 1U << 7U;  // CPU off: not of its own will
+inline constexpr std::uint16_t kRecursive = 1U << 8U;  // lock events: a reader that may recurse
 }  // namespace record_flag
 
 struct RecordEvent {
@@ -195,6 +207,23 @@ struct LockUse {
 [[nodiscard]] inline RecordEvent dma_dark_end(SimTime time, RecordThread thread,
                                               RecordObject device) {
   return make(time, RecordKind::kDmaDarkEnd, thread.value(), device.value());
+}
+
+[[nodiscard]] inline RecordEvent ref_get(SimTime time, RecordThread thread, RecordObject awaited) {
+  return make(time, RecordKind::kRefGet, thread.value(), awaited.value());
+}
+
+[[nodiscard]] inline RecordEvent ref_put(SimTime time, RecordThread thread, RecordObject awaited) {
+  return make(time, RecordKind::kRefPut, thread.value(), awaited.value());
+}
+
+[[nodiscard]] inline RecordEvent wait_begin(SimTime time, RecordThread thread,
+                                            RecordObject awaited) {
+  return make(time, RecordKind::kWaitBegin, thread.value(), awaited.value());
+}
+
+[[nodiscard]] inline RecordEvent wait_end(SimTime time, RecordThread thread, RecordObject awaited) {
+  return make(time, RecordKind::kWaitEnd, thread.value(), awaited.value());
 }
 
 }  // namespace record_event

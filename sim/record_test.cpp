@@ -30,18 +30,30 @@ Record sample() {
   const RecordObject cpu0 = r.intern_object("cpu0");
   const RecordObject cmdq = r.intern_object("smmu0/cmdq");
   const RecordObject device = r.intern_object("0000:00:04.0");
+  const RecordObject refs = r.intern_object("hwpt->shortterm_users#11");
   for (const RecordEvent& e :
-       {ev::cpu_on(at_ns(0), a, cpu0), ev::op_begin(at_ns(0), a, attach, 17),
-        ev::lock_request(at_ns(1), a, ioas), ev::lock_acquire(at_ns(1), a, ioas),
-        ev::lock_request(at_ns(2), b, ioas), ev::thread_sleep(at_ns(3), b, ioas.lock),
-        ev::lock_acquire(at_ns(4), a, domains, flag::kTry), ev::lock_release(at_ns(5), a, domains),
-        ev::dma_dark_begin(at_ns(5), a, device), ev::command_issue(at_ns(6), a, cmdq, 40, 0x46),
-        ev::command_complete(at_ns(7), cmdq, 40, 0x46), ev::dma_dark_end(at_ns(8), a, device),
+       {ev::cpu_on(at_ns(0), a, cpu0),
+        ev::op_begin(at_ns(0), a, attach, 17),
+        ev::lock_request(at_ns(1), a, ioas),
+        ev::lock_acquire(at_ns(1), a, ioas),
+        ev::lock_request(at_ns(2), b, ioas),
+        ev::thread_sleep(at_ns(3), b, ioas.lock),
+        ev::lock_acquire(at_ns(4), a, domains, flag::kTry),
+        ev::lock_release(at_ns(5), a, domains),
+        ev::dma_dark_begin(at_ns(5), a, device),
+        ev::command_issue(at_ns(6), a, cmdq, 40, 0x46),
+        ev::command_complete(at_ns(7), cmdq, 40, 0x46),
+        ev::dma_dark_end(at_ns(8), a, device),
         ev::lock_release(at_ns(9), a, ioas, flag::kHandoff, b),
         ev::thread_wake(at_ns(9), b, a, ioas.lock),
         ev::lock_acquire(at_ns(12), b, ioas, flag::kContended | flag::kSlept | flag::kHandoff, 1_ns,
                          a),
-        ev::op_end(at_ns(13), a, attach, 22), ev::cpu_off(at_ns(14), a, cpu0, true)}) {
+        ev::op_end(at_ns(13), a, attach, 22),
+        ev::cpu_off(at_ns(14), a, cpu0, true),
+        ev::ref_get(at_ns(15), b, refs),
+        ev::wait_begin(at_ns(15), a, refs),
+        ev::ref_put(at_ns(16), b, refs),
+        ev::wait_end(at_ns(17), a, refs)}) {
     r.append(e);
   }
   return r;
@@ -119,6 +131,8 @@ TEST(Record, EventsCarryWhatTheyWereGiven) {
   EXPECT_EQ(r[10].thread, kNoRecordId);
   EXPECT_EQ(r[15].arg, 22U);
   EXPECT_EQ(r[16].flags, flag::kPreempted);
+  EXPECT_EQ(r[18].kind, RecordKind::kWaitBegin);
+  EXPECT_EQ(r.name(RecordObject{r[18].object}), "hwpt->shortterm_users#11");
 }
 
 TEST(Record, IteratesInOrderAcrossChunks) {

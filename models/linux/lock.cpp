@@ -38,15 +38,16 @@ record_event::LockUse LockBase::record_use(Record& record, LockMode mode, unsign
   return {RecordLock{record_id_}, mode, static_cast<std::uint8_t>(subclass)};
 }
 
-void LockBase::note_request(Thread& t, LockMode mode, unsigned subclass) {
+void LockBase::note_request(Thread& t, LockMode mode, unsigned subclass, bool trylock) {
+  if (Record* record = machine_->record()) [[unlikely]] {
+    record->append(record_event::lock_request(machine_->now(), t.record_id(),
+                                              record_use(*record, mode, subclass),
+                                              trylock ? record_flag::kTry : std::uint16_t{0}));
+  }
   for (const HeldLock& held : t.held()) {
     if (held.lock == this) {
       throw ModelError(fmt::format("thread {} takes {} while it holds it", t.name(), wait_name()));
     }
-  }
-  if (Record* record = machine_->record()) [[unlikely]] {
-    record->append(record_event::lock_request(machine_->now(), t.record_id(),
-                                              record_use(*record, mode, subclass)));
   }
 }
 
@@ -77,6 +78,9 @@ void LockBase::note_acquired(Thread& t, LockMode mode, unsigned subclass, const 
     if (how.slept) {
       flags |= record_flag::kSlept;
     }
+    if (how.tried) {
+      flags |= record_flag::kTry;
+    }
     record->append(record_event::lock_acquire(now, t.record_id(),
                                               record_use(*record, mode, subclass), flags, spin));
   }
@@ -87,6 +91,10 @@ void LockBase::note_release(Thread& t, LockMode mode) {
   const auto it = std::find_if(held.rbegin(), held.rend(),
                                [this](const HeldLock& h) { return h.lock == this; });
   if (it == held.rend() || it->mode != mode) {
+    if (Record* record = machine_->record()) [[unlikely]] {
+      record->append(
+          record_event::lock_release(machine_->now(), t.record_id(), record_use(*record, mode, 0)));
+    }
     std::string holders = "nobody";
     std::vector<const Process*> owners;
     wait_holders(owners);

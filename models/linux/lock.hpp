@@ -67,10 +67,13 @@ class LockBase : public Waitable {
     bool slept = false;  // went off the CPU for it
     bool contended = false;
     bool bounced = false;  // the lock word came from another CPU
+    bool tried = false;    // by a trylock
   };
-  void note_request(Thread& t, LockMode mode, unsigned subclass);
+  // Throws ModelError if `t` holds this lock already.
+  void note_request(Thread& t, LockMode mode, unsigned subclass, bool trylock = false);
   void note_acquired(Thread& t, LockMode mode, unsigned subclass, const Acquisition& how);
-  // Throws ModelError if `t` does not hold this lock in that mode.
+  // Throws ModelError if `t` does not hold this lock in that mode. Records even what is wrong: the
+  // record of a run ends with the mistake that ended the run.
   void note_release(Thread& t, LockMode mode);
   [[nodiscard]] Machine& machine() const { return *machine_; }
 

@@ -44,6 +44,50 @@ TEST_F(LockTest, AReaderThatWantsToWriteIsAnError) {
   expect_error("thread A takes s#0 while it holds it");
 }
 
+// Lockdep reads the record: the mistake that ended the run must be in it.
+TEST_F(LockTest, TheRecordEndsWithTheMistake) {
+  Record twice;
+  machine().set_record(&twice);
+  Mutex m(machine(), lock_class("m"));
+  thread("A", 0, [&](Thread& t) -> Task<void> {
+    co_await m.lock(t);
+    co_await m.lock(t, 1);
+  });
+  expect_error("while it holds it");
+  const RecordEvent& last = twice[twice.size() - 1];
+  EXPECT_EQ(last.kind, RecordKind::kLockRequest);
+  EXPECT_EQ(last.detail, 1U);
+}
+
+TEST_F(LockTest, TheRecordEndsWithTheReleaseOfALockThatIsNotHeld) {
+  Record record;
+  machine().set_record(&record);
+  Mutex m(machine(), lock_class("m"));
+  thread("A", 0, [&](Thread& t) -> Task<void> { co_await m.unlock(t); });
+  expect_error("which it does not hold");
+  EXPECT_EQ(record[record.size() - 1].kind, RecordKind::kLockRelease);
+}
+
+TEST_F(LockTest, TheRecordTellsTrylocks) {
+  Record record;
+  machine().set_record(&record);
+  Rwsem s(machine(), lock_class("s", LockKind::kRwsem));
+  thread("A", 0, [&](Thread& t) -> Task<void> {
+    EXPECT_TRUE(s.try_read_lock(t));
+    co_await s.read_unlock(t);
+    co_await s.read_lock(t);
+    co_await s.read_unlock(t);
+  });
+  engine.run();
+  std::vector<int> tries;
+  for (const RecordEvent& e : record) {
+    if (e.kind == RecordKind::kLockRequest || e.kind == RecordKind::kLockAcquire) {
+      tries.push_back(e.flags & record_flag::kTry);
+    }
+  }
+  EXPECT_EQ(tries, (std::vector<int>{record_flag::kTry, record_flag::kTry, 0, 0}));
+}
+
 TEST_F(LockTest, ReleasingAnothersLockIsAnErrorThatNamesTheHolder) {
   Mutex m(machine(), lock_class("m"));
   thread("A", 0, [&](Thread& t) { return mutex_user(t, m, 0_ns, 100_ns); });

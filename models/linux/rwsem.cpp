@@ -74,7 +74,8 @@ bool Rwsem::try_read_lock(Thread& t, unsigned subclass) {
   if (flags_ != 0) {
     return false;
   }
-  note_request(t, LockMode::kRead, subclass);
+  how.tried = true;
+  note_request(t, LockMode::kRead, subclass, true);
   ++readers_;
   holders_.push_back(&t);
   set_reader_owned();
