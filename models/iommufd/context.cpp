@@ -2,8 +2,11 @@
 #include "models/iommufd/context.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "models/iommufd/protocol.hpp"
 
@@ -23,6 +26,13 @@ Task<void> Context::lock_table(lnx::Thread& t, Ps cost) {
   co_await t.run();
 }
 
+RecordObject Context::awaited(Record& record, const Object& object) const {
+  constexpr std::array<const char*, 3> kTypes = {"device", "ioas", "hwpt"};
+  return record.intern_object(fmt::format("{}->shortterm_users#{}",
+                                          kTypes.at(static_cast<std::size_t>(object.type)),
+                                          object.id.value()));
+}
+
 Task<bool> Context::try_get(lnx::Thread& t, Object& object) {
   if (object.users <= 0) {
     co_return false;
@@ -37,6 +47,10 @@ Task<bool> Context::try_get(lnx::Thread& t, Object& object) {
     }
   } else {
     ++object.shortterm_users;
+    if (Record* record = machine_.record()) [[unlikely]] {
+      record->append(
+          record_event::ref_get(machine_.now(), t.record_id(), awaited(*record, object)));
+    }
   }
   ++object.users;
   co_return true;
@@ -54,6 +68,9 @@ Task<Object*> Context::get(lnx::Thread& t, ObjectId id) {
 
 void Context::drop_reference(lnx::Thread& t, Object& object) {
   --object.users;
+  if (Record* record = machine_.record()) [[unlikely]] {
+    record->append(record_event::ref_put(machine_.now(), t.record_id(), awaited(*record, object)));
+  }
   if (protocol_->object_refs() == ObjectRefs::kShortTerm && --object.shortterm_users == 0 &&
       object.destroyer != nullptr) {
     t.charge(machine_.params().sched.wake_up);
@@ -79,15 +96,22 @@ void Context::leak(lnx::Thread& t, const Object& object) {
 }
 
 Task<void> Context::wait_shortterm(lnx::Thread& t, Object& object) {
-  if (--object.shortterm_users == 0) {
-    co_return;
+  Record* record = machine_.record();
+  if (record != nullptr) [[unlikely]] {
+    record->append(
+        record_event::wait_begin(machine_.now(), t.record_id(), awaited(*record, object)));
   }
-  object.destroyer = &t;
-  while (object.shortterm_users != 0) {
-    t.prepare_to_sleep();
-    co_await t.block(object);
+  if (--object.shortterm_users != 0) {
+    object.destroyer = &t;
+    while (object.shortterm_users != 0) {
+      t.prepare_to_sleep();
+      co_await t.block(object);
+    }
+    object.destroyer = nullptr;
   }
-  object.destroyer = nullptr;
+  if (record != nullptr) [[unlikely]] {
+    record->append(record_event::wait_end(machine_.now(), t.record_id(), awaited(*record, object)));
+  }
 }
 
 // `held`: the caller's own reference to the object is given up on the way.
@@ -173,7 +197,26 @@ Task<void> Context::put_hwpt(lnx::Thread& t, Hwpt& hwpt) {
     --hwpt.users;
     co_return;
   }
+  const auto change = change_of(t);
+  if (change != changes_.end()) {
+    change->left.push_back(&hwpt);
+    co_return;
+  }
   co_await remove(t, &hwpt, hwpt.id);
+}
+
+std::vector<Context::Change>::iterator Context::change_of(const lnx::Thread& t) {
+  return std::find_if(changes_.begin(), changes_.end(),
+                      [&t](const Change& c) { return c.thread == &t; });
+}
+
+Task<void> Context::end_change(lnx::Thread& t) {
+  const auto change = change_of(t);
+  const std::vector<Hwpt*> left = std::move(change->left);
+  changes_.erase(change);
+  for (Hwpt* hwpt : left) {
+    co_await remove(t, hwpt, hwpt->id);
+  }
 }
 
 Task<int> Context::add_ioas(lnx::Thread& t, ObjectId id) {

@@ -51,9 +51,13 @@ class Context {
   Task<bool> try_get(lnx::Thread& t, Object& object);
   // DESTROY: 0, -ENOENT, -EBUSY (in use).
   Task<int> destroy(lnx::Thread& t, ObjectId id, ObjectType type);
-  // iommufd_hw_pagetable_put(): drops a device's reference; destroys an automatic domain with it.
-  // REQUIRES: no ioas->mutex is held.
+  // iommufd_hw_pagetable_put(): drops a device's reference; destroys an automatic domain with it,
+  // within a change only at its end. REQUIRES: no ioas->mutex is held.
   Task<void> put_hwpt(lnx::Thread& t, Hwpt& hwpt);
+  // Around what iommufd_device_change_pt() does under its reference to the new hwpt or IOAS: the
+  // automatic hwpt that was left is destroyed after that reference is put.
+  void begin_change(lnx::Thread& t) { changes_.push_back({&t, {}}); }
+  Task<void> end_change(lnx::Thread& t);
 
   // 0, or -EEXIST if the id is in use (ids are the trace's).
   Task<int> add_ioas(lnx::Thread& t, ObjectId id);
@@ -76,6 +80,13 @@ class Context {
   [[nodiscard]] std::vector<const Hwpt*> all_hwpts() const;  // by id
 
  private:
+  struct Change {
+    lnx::Thread* thread;
+    std::vector<Hwpt*> left;
+  };
+
+  [[nodiscard]] std::vector<Change>::iterator change_of(const lnx::Thread& t);
+  [[nodiscard]] RecordObject awaited(Record& record, const Object& object) const;
   Task<void> lock_table(lnx::Thread& t, Ps cost);
   Task<int> remove(lnx::Thread& t, Object* held, ObjectId id);
   Task<void> wait_shortterm(lnx::Thread& t, Object& object);
@@ -93,6 +104,7 @@ class Context {
   std::vector<std::unique_ptr<Object>>
       graveyard_;  // destroyed, but something may still look at them
   std::vector<std::unique_ptr<IommufdGroup>> groups_;
+  std::vector<Change> changes_;
   std::uint32_t next_auto_id_ = 1U << 31U;
   Invariants invariants_{*this};
 };

@@ -129,6 +129,7 @@ Task<int> Iommufd::change_pt(lnx::Thread& t, Device& device, ObjectId pt, Change
     co_return -ENOENT;
   }
   int rc = -EINVAL;
+  context_.begin_change(t);
   if (object->type == ObjectType::kHwpt) {
     auto& hwpt = static_cast<Hwpt&>(*object);
     rc = change == Change::kAttach ? co_await protocol_.attach(t, device, hwpt)
@@ -143,6 +144,7 @@ Task<int> Iommufd::change_pt(lnx::Thread& t, Device& device, ObjectId pt, Change
   } else {
     co_await context_.put(t, *object);
   }
+  co_await context_.end_change(t);
   co_return rc;
 }
 

@@ -70,7 +70,16 @@ Task<void> CommandQueue::issue(lnx::Thread& t, const CommandBatch& batch, bool s
     co_await publish(t, mine.begin);
   }
   if (sync) {
+    Record* record = machine_.record();
+    RecordObject completion{};
+    if (record != nullptr) [[unlikely]] {
+      completion = record->intern_object(fmt::format("CMD_SYNC#{}", smmu_));
+      record->append(record_event::wait_begin(machine_.now(), t.record_id(), completion));
+    }
     co_await wait_for_sync(t, mine.end - 1);
+    if (record != nullptr) [[unlikely]] {
+      record->append(record_event::wait_end(machine_.now(), t.record_id(), completion));
+    }
   }
   if (t.need_resched()) {
     co_await t.run();  // what was charged with preemption off is not to be preempted
