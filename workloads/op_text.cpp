@@ -165,4 +165,19 @@ void append_op(std::string& out, const Op& op) {
   out += '\n';
 }
 
+std::string op_label(const Op& op) {
+  const OpSpec& spec = op_spec(op.kind);
+  std::string label(spec.name);
+  const auto add = [&](Key key, std::uint32_t value) {
+    if ((spec.required & bit(key)) != 0) {
+      label += fmt::format(" {}={}", key_name(key), value);
+    }
+  };
+  add(Key::kHwpt, op.object.value());
+  add(Key::kIoas, op.object.value());
+  add(Key::kDev, op.device.value());
+  add(Key::kPt, op.pt.value());
+  return label;
+}
+
 }  // namespace smmulab::workloads

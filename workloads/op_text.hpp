@@ -25,5 +25,7 @@ struct OpColumns {
 void parse_op(Lexer& lexer, Op& op, OpColumns& columns);
 // The canonical line, with '\n'. REQUIRES: op.kind is not kPhase.
 void append_op(std::string& out, const Op& op);
+// The operation and its objects: "replace dev=0 pt=11", "map ioas=1".
+[[nodiscard]] std::string op_label(const Op& op);
 
 }  // namespace smmulab::workloads

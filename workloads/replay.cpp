@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "workloads/op_feed.hpp"
+#include "workloads/op_text.hpp"
 #include "workloads/system.hpp"
 
 namespace smmulab::workloads {
@@ -65,6 +66,7 @@ class Replayer {
   Task<void> wait_until_ready(lnx::Thread& t, const OpFeed::Item& item);
   Task<void> think(lnx::Thread& t, const Op& op, SimTime recorded_end);
   Task<int> perform(lnx::Thread& t, const Op& op);
+  [[nodiscard]] RecordOp record_op(const Op& op) const;
   void finish(lnx::Thread& t, const OpFeed::Item& item, SimTime start, int rc);
   static SimTime at_speed(SimTime recorded, std::uint32_t percent);
   [[nodiscard]] Ps dark_so_far(DeviceIndex device) const;
@@ -171,6 +173,12 @@ Task<int> Replayer::perform(lnx::Thread& t, const Op& op) {
   }(t, op.has_duration() ? op.duration : Ps{0});
 }
 
+// REQUIRES: there is a record.
+RecordOp Replayer::record_op(const Op& op) const {
+  return options_.record_objects ? options_.record->intern_op(op_label(op))
+                                 : options_.record->intern_op(op_name(op.kind));
+}
+
 Task<void> Replayer::thread_main(lnx::Thread& t, ThreadIndex index) {
   OpFeed::Item item;
   SimTime recorded_end{};
@@ -185,8 +193,8 @@ Task<void> Replayer::thread_main(lnx::Thread& t, ThreadIndex index) {
     const bool attached = moves && system_.devices()[item.op.device.value()].attached;
     const Ps dark = moves ? dark_so_far(item.op.device) : Ps{0};
     if (options_.record != nullptr) {
-      options_.record->append(record_event::op_begin(
-          start, t.record_id(), options_.record->intern_op(op_name(item.op.kind)), item.op.seq));
+      options_.record->append(
+          record_event::op_begin(start, t.record_id(), record_op(item.op), item.op.seq));
     }
     const int rc = co_await perform(t, item.op);
     if (moves) {
@@ -232,9 +240,8 @@ void Replayer::finish(lnx::Thread& t, const OpFeed::Item& item, SimTime start, i
   phase.first = std::min(phase.first, start);
   phase.last = std::max(phase.last, end);
   if (options_.record != nullptr) {
-    options_.record->append(record_event::op_end(end, t.record_id(),
-                                                 options_.record->intern_op(op_name(op.kind)),
-                                                 static_cast<std::uint32_t>(-rc)));
+    options_.record->append(
+        record_event::op_end(end, t.record_id(), record_op(op), static_cast<std::uint32_t>(-rc)));
   }
   feed_.ended(item);
   if (options_.sink) {

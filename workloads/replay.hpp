@@ -38,8 +38,9 @@ using OpSink = std::function<void(const OpOutcome&)>;
 struct ReplayOptions {
   std::string protocol = "igroup";
   EngineKind engine = EngineKind::kNative;
-  OpSink sink;                                        // optional
-  Record* record = nullptr;                           // optional
+  OpSink sink;                  // optional
+  Record* record = nullptr;     // optional
+  bool record_objects = false;  // the record's operations by op_label(), not by kind alone
   std::function<bool(std::uint64_t ended)> progress;  // optional; false ends the run (Interrupted)
 };
 

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "workloads/covering_set.hpp"
+
+#include <cerrno>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "workloads/trace_writer.hpp"
+
+namespace smmulab::workloads {
+namespace {
+
+// Devices: two alone, two that share a group (in device sets of their own, else VFIO lets them meet
+// never), one with ATS.
+constexpr DeviceIndex kAlone{0};
+constexpr DeviceIndex kOther{1};
+constexpr DeviceIndex kGroupA{2};
+constexpr DeviceIndex kGroupB{3};
+constexpr DeviceIndex kAts{4};
+constexpr std::uint32_t kThreads = 3;
+
+// IOASes and hwpts, as most workloads have them.
+constexpr ObjectId kIoas{1};
+constexpr ObjectId kIoas2{2};
+constexpr ObjectId kX{11};
+constexpr ObjectId kY{12};
+constexpr Iova kArea{0x100000};
+constexpr Bytes kSize{0x4000};
+constexpr Iova kMsiWindow{0x8000000};
+
+TraceHeader header() {
+  TraceHeader h;
+  h.cpus = {{0, 0}, {0, 0}, {0, 0}};
+  h.smmu_count = 1;
+  const std::vector<std::uint32_t> groups = {0, 1, 2, 2, 3};
+  for (std::uint32_t i = 0; i < groups.size(); ++i) {
+    h.devsets.emplace_back(i);
+    if (h.groups.empty() || h.groups.back() != GroupId{groups[i]}) {
+      h.groups.emplace_back(groups[i]);
+    }
+    DeviceRecord device;
+    device.name = fmt::format("0000:00:{:02x}.0", i + 2);
+    device.stream_ids = {StreamId{0x10 + 8 * i}};
+    device.group = GroupId{groups[i]};
+    device.devset = DevSetId{i};
+    device.ats = DeviceIndex{i} == kAts;
+    h.devices.push_back(std::move(device));
+  }
+  for (std::uint32_t t = 0; t < kThreads; ++t) {
+    h.threads.push_back({fmt::format("t{}", t), CpuId{t}});
+  }
+  return h;
+}
+
+// Writes operations down, each by the next thread.
+class Script {
+ public:
+  explicit Script(std::string name) : workload_{std::move(name), header(), {}} {}
+
+  Script& bind(DeviceIndex dev) { return on_device(OpKind::kBind, dev, kNoObject); }
+  Script& unbind(DeviceIndex dev) { return on_device(OpKind::kUnbind, dev, kNoObject); }
+  Script& ioas(ObjectId id) { return on_object(OpKind::kIoasAlloc, id); }
+  Script& ioas_destroy(ObjectId id) { return on_object(OpKind::kIoasDestroy, id); }
+  Script& hwpt(ObjectId id, DeviceIndex dev, ObjectId ioas) {
+    Op op = make(OpKind::kHwptAlloc);
+    op.object = id;
+    op.device = dev;
+    op.pt = ioas;
+    return add(op);
+  }
+  Script& hwpt_destroy(ObjectId id) { return on_object(OpKind::kHwptDestroy, id); }
+  Script& attach(DeviceIndex dev, ObjectId pt) { return on_device(OpKind::kAttach, dev, pt); }
+  Script& replace(DeviceIndex dev, ObjectId pt) { return on_device(OpKind::kReplace, dev, pt); }
+  Script& detach(DeviceIndex dev) { return on_device(OpKind::kDetach, dev, kNoObject); }
+  Script& map(ObjectId ioas, Iova iova = kArea) { return on_range(OpKind::kMap, ioas, iova); }
+  Script& unmap(ObjectId ioas, Iova iova = kArea) { return on_range(OpKind::kUnmap, ioas, iova); }
+  Script& unmap_all(ObjectId ioas) { return on_object(OpKind::kUnmapAll, ioas); }
+  // The last operation fails in a real kernel.
+  Script& fails(int error) {
+    workload_.ops.back().ret = static_cast<std::int16_t>(-error);
+    return *this;
+  }
+  // X and Y in one IOAS, or X in the first and Y in the second.
+  Script& two_hwpts(DeviceIndex dev, ObjectId ioas_of_y) {
+    ioas(kIoas);
+    if (ioas_of_y != kIoas) {
+      ioas(ioas_of_y).map(ioas_of_y);
+    }
+    return map(kIoas).hwpt(kX, dev, kIoas).hwpt(kY, dev, ioas_of_y);
+  }
+
+  CoveringWorkload done() { return std::move(workload_); }
+
+ private:
+  Op make(OpKind kind) {
+    Op op;
+    op.kind = kind;
+    op.issue = SimTime{Ps{static_cast<std::int64_t>(workload_.ops.size()) * 1'000'000}};
+    op.thread = ThreadIndex{static_cast<std::uint32_t>(workload_.ops.size()) % kThreads};
+    return op;
+  }
+  Script& add(const Op& op) {
+    workload_.ops.push_back(op);
+    return *this;
+  }
+  Script& on_device(OpKind kind, DeviceIndex dev, ObjectId pt) {
+    Op op = make(kind);
+    op.device = dev;
+    op.pt = pt;
+    return add(op);
+  }
+  Script& on_object(OpKind kind, ObjectId id) {
+    Op op = make(kind);
+    op.object = id;
+    return add(op);
+  }
+  Script& on_range(OpKind kind, ObjectId ioas, Iova iova) {
+    Op op = make(kind);
+    op.object = ioas;
+    op.iova = iova;
+    op.length = kSize;
+    return add(op);
+  }
+
+  CoveringWorkload workload_;
+};
+
+CoveringWorkload one_hwpt() {
+  Script s("one-hwpt");
+  s.bind(kAlone).two_hwpts(kAlone, kIoas).attach(kAlone, kX);
+  s.map(kIoas, Iova{0x200000}).unmap(kIoas, Iova{0x200000});
+  s.replace(kAlone, kY).replace(kAlone, kX).replace(kAlone, kX).detach(kAlone);
+  s.hwpt_destroy(kY).hwpt_destroy(kX).unmap_all(kIoas).map(kIoas).ioas_destroy(kIoas);
+  return s.unbind(kAlone).done();
+}
+
+// Each hwpt empties at times and at times keeps its other device.
+CoveringWorkload both_directions(std::string name, ObjectId ioas_of_y) {
+  Script s(std::move(name));
+  s.bind(kAlone).bind(kOther).two_hwpts(kAlone, ioas_of_y);
+  s.attach(kAlone, kX).attach(kOther, kY);
+  s.replace(kAlone, kY).replace(kOther, kX).replace(kAlone, kX).replace(kOther, kY);
+  s.map(kIoas, Iova{0x200000}).unmap(kIoas).detach(kAlone).attach(kAlone, kY);
+  return s.detach(kOther).detach(kAlone).hwpt_destroy(kX).hwpt_destroy(kY).done();
+}
+
+// By IOAS id: the kernel finds or makes an hwpt, and destroys it with its last device.
+CoveringWorkload automatic() {
+  Script s("automatic");
+  s.bind(kAlone).bind(kOther).ioas(kIoas).ioas(kIoas2).map(kIoas).map(kIoas2);
+  s.hwpt(kX, kAlone, kIoas).hwpt(kY, kAlone, kIoas2);
+  s.attach(kAlone, kIoas).attach(kOther, kIoas).replace(kAlone, kIoas);
+  s.replace(kAlone, kIoas2).replace(kOther, kIoas2);  // shared, then its last
+  s.replace(kAlone, kIoas).replace(kOther, kIoas);    // and back
+  s.replace(kAlone, kX).replace(kOther, kY);          // to hwpts of either IOAS
+  s.replace(kAlone, kIoas2).replace(kOther, kIoas);   // and to the other's
+  s.map(kIoas, Iova{0x200000}).unmap(kIoas2);
+  s.detach(kAlone).detach(kOther).hwpt_destroy(kX).hwpt_destroy(kY);
+  return s.ioas_destroy(kIoas).ioas_destroy(kIoas2).unbind(kOther).unbind(kAlone).done();
+}
+
+CoveringWorkload group() {
+  Script s("group-of-two");
+  s.bind(kGroupA).bind(kGroupB).bind(kAlone).two_hwpts(kGroupA, kIoas2);
+  s.attach(kGroupA, kX).attach(kGroupB, kX).replace(kGroupA, kY).replace(kGroupB, kY);
+  s.replace(kGroupB, kX).replace(kGroupA, kX).detach(kGroupA).detach(kGroupB);
+  s.attach(kAlone, kY).attach(kGroupA, kIoas2).attach(kGroupB, kIoas2);
+  s.replace(kGroupA, kIoas).replace(kGroupB, kIoas).detach(kGroupB).detach(kGroupA);
+  return s.unbind(kGroupA).unbind(kGroupB).unbind(kAlone).done();  // unbinds an attached one, too
+}
+
+CoveringWorkload ats() {
+  Script s("ats");
+  s.bind(kAts).bind(kAlone).two_hwpts(kAts, kIoas).attach(kAts, kX).attach(kAlone, kX);
+  s.map(kIoas, Iova{0x200000}).unmap(kIoas).replace(kAts, kY).replace(kAlone, kY);
+  s.unmap_all(kIoas).detach(kAts).detach(kAlone);
+  return s.hwpt_destroy(kX).hwpt_destroy(kY).done();
+}
+
+// An area in the MSI window keeps a device from its IOAS; objects in use are not destroyed.
+CoveringWorkload failures() {
+  Script s("failures");
+  s.bind(kAlone).bind(kOther).ioas(kIoas).ioas(kIoas2).map(kIoas2, kMsiWindow);
+  s.hwpt(kX, kAlone, kIoas).hwpt(kY, kAlone, kIoas2);
+  s.attach(kAlone, kY).fails(EADDRINUSE).attach(kAlone, kIoas2).fails(EADDRINUSE);
+  s.attach(kAlone, kX).replace(kAlone, kY).fails(EADDRINUSE);
+  s.replace(kAlone, kIoas2).fails(EADDRINUSE);
+  s.hwpt_destroy(kX).fails(EBUSY).ioas_destroy(kIoas).fails(EBUSY);
+  s.unmap(kIoas).fails(ENOENT).map(kIoas).map(kIoas).fails(EEXIST);
+  s.map(kIoas, kMsiWindow).fails(EINVAL);
+  return s.detach(kAlone).unbind(kOther).hwpt_destroy(kY).ioas_destroy(kIoas2).done();
+}
+
+}  // namespace
+
+std::vector<CoveringWorkload> covering_set() {
+  std::vector<CoveringWorkload> set;
+  set.push_back(one_hwpt());
+  set.push_back(both_directions("both-directions", kIoas));
+  set.push_back(both_directions("two-ioases", kIoas2));
+  set.push_back(automatic());
+  set.push_back(group());
+  set.push_back(ats());
+  set.push_back(failures());
+  return set;
+}
+
+void write_workload(const CoveringWorkload& workload, const std::string& path) {
+  TraceWriter writer(path, workload.header);
+  for (std::size_t i = 0; i < workload.ops.size(); ++i) {
+    writer.phase(fmt::format("step{}", i));
+    writer.write(workload.ops[i]);
+  }
+  writer.finish();
+}
+
+}  // namespace smmulab::workloads
