@@ -333,13 +333,14 @@ void LockGraphBuilder::Run::read() {
 LockGraphBuilder::LockGraphBuilder() = default;
 LockGraphBuilder::~LockGraphBuilder() = default;
 
-void LockGraphBuilder::add(const Record& record, std::string run, bool cut) {
+void LockGraphBuilder::add(const Record& record, RunInfo run) {
+  const bool whole = !run.cut && record.dropped() == 0;
   graph_.runs.push_back(std::move(run));
   graph_.events += record.size();
   graph_.dropped += record.dropped();
   Run reader(*this, record);
   reader.read();
-  if (!cut && record.dropped() == 0) {
+  if (whole) {
     reader.note_blocked();
   }
 }

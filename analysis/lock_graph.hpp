@@ -111,8 +111,16 @@ struct HeldWait {
   friend auto operator<=>(const HeldWait&, const HeldWait&) = default;
 };
 
+struct RunInfo {
+  std::string name;
+  std::string failure;  // how it ended, if not well
+  // It did not go on for as long as it could (a model error), so that waits at its end mean
+  // nothing.
+  bool cut = false;
+};
+
 struct LockGraph {
-  std::vector<std::string> runs;
+  std::vector<RunInfo> runs;
   std::vector<LockNode> nodes;
   std::vector<LockEdge> edges;                // in the order in which they were first seen
   std::map<NodeIndex, Mistake> recursions;    // asked for while the class is held
@@ -133,9 +141,8 @@ class LockGraphBuilder {
   LockGraphBuilder(const LockGraphBuilder&) = delete;
   LockGraphBuilder& operator=(const LockGraphBuilder&) = delete;
 
-  // Classes of equal name are one class in all runs; instances are of their run. `cut`: the run did
-  // not go on for as long as it could, so that waits at its end mean nothing.
-  void add(const Record& record, std::string run, bool cut = false);
+  // Classes of equal name are one class in all runs; instances are of their run.
+  void add(const Record& record, RunInfo run);
   [[nodiscard]] const LockGraph& graph() const { return graph_; }
 
  private:

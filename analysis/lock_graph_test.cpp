@@ -14,7 +14,7 @@ using testing::RecordScript;
 
 LockGraph graph_of(const RecordScript& script) {
   LockGraphBuilder builder;
-  builder.add(script.record, "run");
+  builder.add(script.record, {"run", "", false});
   return builder.graph();
 }
 
@@ -156,7 +156,7 @@ TEST(LockGraph, WhoWaitsAtTheEndIsBlockedUnlessTheRunWasCut) {
   EXPECT_EQ(graph.blocked[0].operation, "op");
   EXPECT_EQ(graph.blocked[0].held.size(), 1U);
   LockGraphBuilder cut;
-  cut.add(s.record, "cut", true);
+  cut.add(s.record, {"cut", "model error", true});
   EXPECT_TRUE(cut.graph().blocked.empty());
 }
 
@@ -166,8 +166,8 @@ TEST(LockGraph, RunsShareClassesButNotInstances) {
   RecordScript other;
   other.nest("t", "op", {"A#1", "A#0/1"});
   LockGraphBuilder builder;
-  builder.add(one.record, "one");
-  builder.add(other.record, "other");
+  builder.add(one.record, {"one", "", false});
+  builder.add(other.record, {"other", "", false});
   const LockGraph& graph = builder.graph();
   EXPECT_EQ(edges_of(graph), (Lines{"A -> A/1 direct"}));
   EXPECT_EQ(graph.edges[0].count, 2U);

@@ -204,8 +204,10 @@ void Judge::wait_notes() {
 }  // namespace
 
 std::size_t LockdepReport::hazard_count() const {
-  return static_cast<std::size_t>(
-      std::count_if(findings.begin(), findings.end(), std::mem_fn(&Finding::hazard)));
+  const auto found = std::count_if(findings.begin(), findings.end(), std::mem_fn(&Finding::hazard));
+  const auto cut = std::count_if(graph.runs.begin(), graph.runs.end(),
+                                 [](const RunInfo& run) { return run.cut; });
+  return static_cast<std::size_t>(found + cut);
 }
 
 std::vector<std::string> LockdepReport::hazards() const {

@@ -59,6 +59,7 @@ struct LockdepReport {
   std::vector<WaitNote> waits;
   std::vector<bool> edge_on_cycle;  // by place in graph.edges
 
+  // Findings that are hazards, and runs that a model error ended.
   [[nodiscard]] std::size_t hazard_count() const;
   // The named hazards of all findings, sorted, each once.
   [[nodiscard]] std::vector<std::string> hazards() const;

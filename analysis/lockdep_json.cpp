@@ -27,7 +27,7 @@ Json witness_json(const LockGraph& graph, const Witness& w) {
   for (const ChainLink& link : w.held) {
     held.push_back(link_json(graph, link));
   }
-  return {{"run", graph.runs[w.run]},
+  return {{"run", graph.runs[w.run].name},
           {"thread", w.thread},
           {"operation", w.operation},
           {"number", w.number},
@@ -71,6 +71,10 @@ Json waits_json(const LockdepReport& report) {
 
 std::string to_json(const LockdepReport& report, std::string_view title) {
   const LockGraph& g = report.graph;
+  Json runs = Json::array();
+  for (const RunInfo& run : g.runs) {
+    runs.push_back({{"name", run.name}, {"failure", run.failure}});
+  }
   Json nodes = Json::array();
   for (const LockNode& n : g.nodes) {
     nodes.push_back({{"class", n.label()}, {"lock", n.lock}, {"acquisitions", n.acquisitions}});
@@ -88,7 +92,7 @@ std::string to_json(const LockdepReport& report, std::string_view title) {
                          {"names", report.hazards()},
                          {"findings", findings_json(report)},
                          {"waits", waits_json(report)},
-                         {"runs", g.runs},
+                         {"runs", std::move(runs)},
                          {"events", g.events},
                          {"dropped", g.dropped},
                          {"max_depth", g.max_depth},

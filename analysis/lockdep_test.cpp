@@ -15,7 +15,7 @@ using Labels = std::vector<std::string>;
 
 LockdepReport report_of(const RecordScript& script) {
   LockGraphBuilder builder;
-  builder.add(script.record, "run");
+  builder.add(script.record, {"run", "", false});
   return lockdep(builder.graph());
 }
 

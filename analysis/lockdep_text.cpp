@@ -63,7 +63,7 @@ class TextReport {
 };
 
 std::string TextReport::who(const Witness& w) const {
-  const std::string& run = report_.graph.runs[w.run];
+  const std::string& run = report_.graph.runs[w.run].name;
   if (w.operation.empty()) {
     return fmt::format("{} (run {}, {} ps)", w.thread, run, to_ps(w.time));
   }
@@ -309,6 +309,11 @@ void TextReport::write(std::string_view title) {
     findings(false);
   }
   notes();
+  for (const RunInfo& run : g.runs) {
+    if (!run.failure.empty()) {
+      fmt::format_to(out_, "\nRun {} failed: {}\n", run.name, run.failure);
+    }
+  }
   const std::size_t count = report_.hazard_count();
   if (count == 0) {
     fmt::format_to(out_, "\nverdict: clean\n");

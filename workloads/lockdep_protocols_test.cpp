@@ -32,7 +32,7 @@ Covered cover(const std::string& protocol, const std::vector<std::string>& assig
   analysis::LockGraphBuilder builder;
   record_covering_set(settings, protocol, [&](const RecordedRun& run) {
     covered.status[run.name] = run.status;
-    builder.add(run.record, run.name, run.status == "model error");
+    builder.add(run.record, {run.name, run.message, run.status == "model error"});
   });
   covered.report = analysis::lockdep(builder.graph());
   return covered;
@@ -142,7 +142,7 @@ class LockdepOnLocksTest : public lnx::LinuxTest {
  protected:
   LockdepReport report(bool cut = false) {
     analysis::LockGraphBuilder builder;
-    builder.add(record_, "by hand", cut);
+    builder.add(record_, {"by hand", "", cut});
     return analysis::lockdep(builder.graph());
   }
   void both(std::string name, std::uint32_t cpu, Ps from, Mutex& first, Mutex& second,

@@ -7,4 +7,5 @@ PYBIND11_MODULE(_core, m) {
   smmulab::bindings::register_errors(m);
   smmulab::bindings::register_build_info(m);
   smmulab::bindings::register_workloads(m);
+  smmulab::bindings::register_lockdep(m);
 }

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Replays, settings and importers. Results cross as JSON text, so that the Python half needs no
-// binding for each field. The GIL is released while a replay runs; signals are looked at from time
-// to time, so that Ctrl-C works, in Jupyter too.
+// binding for each field.
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +16,7 @@
 #include "analysis/lock_sequences.hpp"
 #include "models/iommufd/protocol.hpp"
 #include "python/bindings/register.hpp"
+#include "python/bindings/replaying.hpp"
 #include "workloads/import_ops_log.hpp"
 #include "workloads/ops_file.hpp"
 #include "workloads/replay.hpp"
@@ -29,36 +28,6 @@ namespace {
 
 namespace py = pybind11;
 using workloads::Settings;
-using Assignments = std::vector<std::string>;
-using Progress = std::optional<std::function<bool(std::uint64_t)>>;
-
-Settings settings_of(const std::optional<std::string>& machine, const Assignments& assignments) {
-  Settings settings;
-  if (machine) {
-    workloads::load_machine_file(*machine, settings);
-  }
-  for (const std::string& assignment : assignments) {
-    workloads::apply_assignment(assignment, settings);
-  }
-  return settings;
-}
-
-// False ends the run: a signal handler raised, or the caller's function said so or raised.
-std::function<bool(std::uint64_t)> watch(const Progress& progress,
-                                         std::optional<py::error_already_set>& raised) {
-  return [&progress, &raised](std::uint64_t ended) {
-    const py::gil_scoped_acquire gil;
-    try {
-      if (PyErr_CheckSignals() != 0) {
-        throw py::error_already_set();
-      }
-      return !progress || (*progress)(ended);
-    } catch (py::error_already_set& error) {
-      raised = std::move(error);
-      return false;
-    }
-  };
-}
 
 std::string replay_json(const std::string& trace, const std::string& protocol,
                         const Assignments& assignments, const std::optional<std::string>& machine,
@@ -68,26 +37,19 @@ std::string replay_json(const std::string& trace, const std::string& protocol,
   workloads::ReplayOptions options;
   options.protocol = protocol;
   options.engine = parse_engine_kind(engine);
-  std::optional<py::error_already_set> raised;
-  options.progress = watch(progress, raised);
-  std::unique_ptr<workloads::OpsFile> file;
-  if (ops) {
-    file = std::make_unique<workloads::OpsFile>(*ops);
-    options.sink = [&file](const workloads::OpOutcome& outcome) { file->write(outcome); };
-  }
-  try {
-    const py::gil_scoped_release release;
+  return interruptible(progress, [&](const auto& watch) {
+    options.progress = watch;
+    std::unique_ptr<workloads::OpsFile> file;
+    if (ops) {
+      file = std::make_unique<workloads::OpsFile>(*ops);
+      options.sink = [&file](const workloads::OpOutcome& outcome) { file->write(outcome); };
+    }
     const workloads::ReplayResult result = workloads::replay(trace, settings, options);
     if (file) {
       file->finish();
     }
     return workloads::to_json(result);
-  } catch (const Interrupted&) {
-    if (raised) {
-      throw std::move(*raised);
-    }
-    throw;
-  }
+  });
 }
 
 using SequenceRow = std::tuple<std::string, std::string, std::uint64_t>;

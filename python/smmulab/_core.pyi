@@ -86,3 +86,21 @@ def replay_json(
 def lock_sequences(
     trace: str, protocol: str, assignments: Sequence[str], machine: str | None = None
 ) -> list[tuple[str, str, int]]: ...
+
+class Lockdep(metaclass=_PybindType):
+    @property
+    def text(self) -> str: ...
+    @property
+    def dot(self) -> str: ...
+    @property
+    def json(self) -> str: ...
+    @property
+    def hazards(self) -> int: ...
+
+def lockdep(
+    protocol: str,
+    assignments: Sequence[str],
+    machine: str | None = None,
+    trace: str | None = None,
+    progress: Callable[[int], bool] | None = None,
+) -> Lockdep: ...

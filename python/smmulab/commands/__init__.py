@@ -50,6 +50,11 @@ COMMANDS: tuple[Command, ...] = (
         "Hold the models to their oracles; print model beside recording.",
         "smmulab.commands.validate",
     ),
+    Command(
+        "lockdep",
+        "Find lock-order hazards of a protocol, as lockdep does and beyond; draw its lock graph.",
+        "smmulab.commands.lockdep",
+    ),
     Command("protocols", "List the locking protocols.", "smmulab.commands.protocols"),
     Command(
         "describe",

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What bindings that replay share: settings from a machine file and assignments; the GIL released
+// while it runs; signals looked at from time to time, so that Ctrl-C works, in Jupyter too.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <pybind11/pybind11.h>
+
+#include "sim/error.hpp"
+#include "workloads/settings.hpp"
+
+namespace smmulab::bindings {
+
+using Assignments = std::vector<std::string>;
+// Python's, called with the number of operations that ended; false ends the run.
+using Progress = std::optional<std::function<bool(std::uint64_t)>>;
+
+[[nodiscard]] inline workloads::Settings settings_of(const std::optional<std::string>& machine,
+                                                     const Assignments& assignments) {
+  workloads::Settings settings;
+  if (machine) {
+    workloads::load_machine_file(*machine, settings);
+  }
+  for (const std::string& assignment : assignments) {
+    workloads::apply_assignment(assignment, settings);
+  }
+  return settings;
+}
+
+// Calls `work` without the GIL, with the progress function that its replays are to be given. What a
+// signal handler or `progress` raises is raised here.
+template <class Work>
+auto interruptible(const Progress& progress, const Work& work) {
+  namespace py = pybind11;
+  std::optional<py::error_already_set> raised;
+  const std::function<bool(std::uint64_t)> watch = [&progress, &raised](std::uint64_t ended) {
+    const py::gil_scoped_acquire gil;
+    try {
+      if (PyErr_CheckSignals() != 0) {
+        throw py::error_already_set();
+      }
+      return !progress || (*progress)(ended);
+    } catch (py::error_already_set& error) {
+      raised = std::move(error);
+      return false;
+    }
+  };
+  try {
+    const py::gil_scoped_release release;
+    return work(watch);
+  } catch (const Interrupted&) {
+    if (raised) {
+      throw std::move(*raised);
+    }
+    throw;
+  }
+}
+
+}  // namespace smmulab::bindings
