@@ -13,6 +13,7 @@ import pytest
 from conftest import RECORDED_RUNS, SMALL
 from smmulab import _core
 from smmulab.cli import main
+from smmulab.commands.options import Progress
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -66,6 +67,21 @@ def test_compare_ends_with_a_verdict_for_every_protocol(
         capsys, *argv, "-s", "protocol.mend_h1=true", "-s", "protocol.mend_stale_domain=true"
     )
     assert code == 0
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_of_a_long_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    seconds = iter((0.0, 0.5, 1.5))
+    with Progress(clock=lambda: next(seconds)) as progress:
+        assert progress("v6.2", 10)
+        assert progress("v6.2", 20)
+        assert progress("igroup", 5)
+    err = capsys.readouterr().err
+    assert ("igroup: " in err) == terminal
+    assert terminal or err == ""
 
 
 def test_protocols_and_describe(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from tqdm.auto import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -25,11 +27,16 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 class Progress:
-    """A bar on standard error, from the second second on; quiet where nobody watches."""
+    """A bar on standard error, from the second second on; quiet where nobody watches.
 
-    def __init__(self) -> None:
-        self._start = time.monotonic()
+    `clock` gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._start = clock()
         self._bar: tqdm[Any] | None = None
+        self._protocol = ""
 
     def __enter__(self) -> Self:
         return self
@@ -45,11 +52,15 @@ class Progress:
 
     def __call__(self, protocol: str, ended: int) -> bool:
         """Always goes on; Ctrl-C raises by itself."""
-        if self._bar is None and time.monotonic() - self._start > 1:
+        if self._bar is None and self._clock() - self._start > 1:
+            from tqdm.auto import tqdm  # noqa: PLC0415  only a long run needs it
+
             self._bar = tqdm(unit=" operations", leave=False, disable=None)
         if self._bar is not None:
-            if self._bar.desc != f"{protocol}: ":
+            # A bar that is off has few of its attributes: what it shows is remembered here.
+            if protocol != self._protocol:
+                self._protocol = protocol
                 self._bar.reset()
-                self._bar.set_description(protocol)
+                self._bar.set_description_str(protocol)
             self._bar.update(ended - self._bar.n)
         return True
