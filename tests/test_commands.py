@@ -154,6 +154,7 @@ def test_corrupt_zstd(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     ("argv", "words"),
     [
         (("-p", "igruop"), ("igruop", "did you mean 'igroup'")),
+        (("-p", "igroup", "-p", "v6.2", "-p", "igroup"), ("'igroup' is named twice",)),
         (("-s", "lock.mutex_lok=1ns"), ("lock.mutex_lok", "lock.mutex_lock")),
         (("-s", "lock.mutex_lock=1hour"), ("lock.mutex_lock",)),
         (("-s", "lock.mutex_lock=5s"), ("lock.mutex_lock", "5s")),
@@ -214,7 +215,18 @@ def test_import_of_a_recorded_run(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert "b_spread_8dev_4hwpt" in err
 
 
-def test_ctrl_c_ends_quietly(recorded_trace: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def long_trace(tmp_path: Path) -> Path:
+    """SMALL with a replace repeated so often that a protocol takes seconds."""
+    before, after = SMALL.split("7 0 replace", 1)
+    count = 400_000
+    swaps = "".join(f"7 0 replace dev=0 pt={2 + i % 2}\n" for i in range(count))
+    path = tmp_path / "long.iotrace"
+    path.write_text(f"{before}{swaps}7 0 replace{after}".replace("end 12", f"end {12 + count}"))
+    return path
+
+
+def test_ctrl_c_ends_quietly(long_trace: Path, tmp_path: Path) -> None:
     script = (
         "import os, signal, sys, threading\n"
         "import smmulab.commands.compare\n"
@@ -222,10 +234,8 @@ def test_ctrl_c_ends_quietly(recorded_trace: Path, tmp_path: Path) -> None:
         "threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
-    many = ["-p", "v6.2"] * 400
-    argv = ["compare", str(recorded_trace), *many, "-o", str(tmp_path)]
     ended = subprocess.run(
-        [sys.executable, "-c", script, *argv],
+        [sys.executable, "-c", script, "compare", str(long_trace), "-o", str(tmp_path / "out")],
         capture_output=True,
         text=True,
         check=False,
@@ -234,4 +244,4 @@ def test_ctrl_c_ends_quietly(recorded_trace: Path, tmp_path: Path) -> None:
     assert ended.returncode == 130, ended.stderr
     assert "interrupted" in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert not (tmp_path / "manifest.json").exists()
+    assert not (tmp_path / "out" / "manifest.json").exists()

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -85,6 +86,15 @@ ReplayResult replay_one(const Arguments& args, const Settings& settings,
   return result;
 }
 
+// Every run of a protocol gives the same result, and the results are told apart by its name.
+void expect_each_once(const std::vector<std::string>& protocols) {
+  for (auto name = protocols.begin(); name != protocols.end(); ++name) {
+    if (std::find(protocols.begin(), name, *name) != name) {
+      throw ConfigError(fmt::format("protocol '{}' is named twice", *name));
+    }
+  }
+}
+
 int replay_all(const Arguments& args) {
   const Settings settings = settings_from(args);
   bool failed = false;
@@ -106,9 +116,10 @@ int replay_all(const Arguments& args) {
   return failed ? kModelFailure : 0;
 }
 
-int guarded(const Arguments& args) {
+// Runs `body`, which gives the exit code; an error becomes a line on stderr and an exit code.
+int guarded(const std::function<int()>& body) {
   try {
-    return replay_all(args);
+    return body();
   } catch (const Interrupted& e) {
     fmt::print(stderr, "\nsmmulab-replay: {}\n", e.what());
     return 128 + SIGINT;
@@ -134,7 +145,7 @@ int fork_per_protocol(const Arguments& args) {
         one.ops += "." + protocol;
       }
       std::_Exit([&one] {
-        const int code = guarded(one);
+        const int code = guarded([&one] { return replay_all(one); });
         std::cout << std::flush;
         return code;
       }());
@@ -171,10 +182,11 @@ int main_with(int argc, char** argv) {
     args.protocols = {"igroup"};
   }
   std::signal(SIGINT, [](int /*signal*/) { interrupted = 1; });
-  if (args.engine == "simgrid" && args.protocols.size() > 1) {
-    return fork_per_protocol(args);
-  }
-  return guarded(args);
+  return guarded([&args] {
+    expect_each_once(args.protocols);
+    return args.engine == "simgrid" && args.protocols.size() > 1 ? fork_per_protocol(args)
+                                                                 : replay_all(args);
+  });
 }
 
 }  // namespace

@@ -157,6 +157,11 @@ TEST_F(ReplayProgramTest, UnknownProtocol) {
   }
 }
 
+TEST_F(ReplayProgramTest, RepeatedProtocol) {
+  expect_refused({good(), "-p", "igroup", "-p", "v6.2", "-p", "igroup"},
+                 "protocol 'igroup' is named twice");
+}
+
 TEST_F(ReplayProgramTest, UnknownNames) {
   expect_refused({good(), "-s", "sched.contxt_switch=1ns"},
                  "unknown parameter 'sched.contxt_switch'; did you mean 'sched.context_switch'?");

@@ -101,6 +101,16 @@ def _in_child(job: tuple[str, str, list[str], str | None, str]) -> str:
         return pool.submit(_one, job).result()
 
 
+def _names(protocols: Sequence[str] | None) -> list[str]:
+    names = list(protocols) if protocols is not None else [row[0] for row in _core.protocols()]
+    for place, name in enumerate(names):
+        _core.check_protocol(name)
+        if name in names[:place]:
+            # Every run of it gives the same result, and the tables have a row for each name.
+            raise _core.ConfigError(f"protocol '{name}' is named twice")
+    return names
+
+
 def compare(
     trace: str | PathLike[str],
     protocols: Sequence[str] | None = None,
@@ -116,13 +126,11 @@ def compare(
     `smmulab describe`), "preset=NAME" included. `engine`: "native" or "simgrid" (same results).
     `progress(protocol, operations_ended)` is called now and then; False ends the run.
 
-    Raises ConfigError (unknown name, value out of range, unreadable file), TraceError
+    Raises ConfigError (unknown or repeated name, value out of range, unreadable file), TraceError
     (file:line:column), Interrupted. A deadlock is a result with status "deadlock", a broken
     invariant one with status "wrong state"; neither is an error, and other protocols go on.
     """
-    names = list(protocols) if protocols is not None else [row[0] for row in _core.protocols()]
-    for name in names:
-        _core.check_protocol(name)
+    names = _names(protocols)
     path, assignments = fspath(trace), list(set)
     machine_path = None if machine is None else fspath(machine)
     config = json.loads(_core.resolve(assignments, machine_path))
