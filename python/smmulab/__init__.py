@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simulates Linux iommufd locking on an Arm SMMUv3: which locks cost what, on which trace."""
+"""Simulates Linux iommufd locking on an Arm SMMUv3: which locks cost what, on which trace.
+
+What the package offers is imported when it is first used, so that the command answers Ctrl-C from
+its first moment (see __main__).
+"""
 
 from __future__ import annotations
 
-from smmulab._core import (
-    BuildInfo,
-    ConfigError,
-    DeadlockError,
-    Error,
-    Interrupted,
-    ModelError,
-    TraceError,
-    build_info,
-)
-from smmulab._version import __version__
+from typing import TYPE_CHECKING
 
-# Below the errors, which these modules use.
-from smmulab.comparison import Comparison, compare  # isort: skip
+if TYPE_CHECKING:
+    from smmulab._core import (
+        BuildInfo,
+        ConfigError,
+        DeadlockError,
+        Error,
+        Interrupted,
+        ModelError,
+        TraceError,
+        build_info,
+    )
+    from smmulab._version import __version__
+    from smmulab.comparison import Comparison, compare
 
 __all__ = [
     "BuildInfo",
@@ -31,3 +36,22 @@ __all__ = [
     "build_info",
     "compare",
 ]
+_ELSEWHERE = {
+    "Comparison": "smmulab.comparison",
+    "__version__": "smmulab._version",
+    "compare": "smmulab.comparison",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from importlib import import_module  # noqa: PLC0415
+
+    value = getattr(import_module(_ELSEWHERE.get(name, "smmulab._core")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,18 +5,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
-
-import pandas as pd
 
 from smmulab import _core, tables
 from smmulab._version import __version__
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 # Progress of a comparison: (protocol, operations ended) -> go on?
@@ -85,7 +82,7 @@ class Comparison:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Latency percentiles of each kind of operation by protocol; see `smmulab.plot.latency`."""
-        from smmulab import plot  # noqa: PLC0415  matplotlib is slow to import
+        from smmulab import plot  # noqa: PLC0415  imports matplotlib
 
         return plot.latency(self.frame(), ax=ax)
 
@@ -97,6 +94,9 @@ def _one(job: tuple[str, str, list[str], str | None, str]) -> str:
 
 
 def _in_child(job: tuple[str, str, list[str], str | None, str]) -> str:
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415  few need it
+    from multiprocessing import get_context  # noqa: PLC0415
+
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_one, job).result()
 

@@ -11,11 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from smmulab import ConfigError, plot
-from smmulab._core import build_info
+from smmulab._core import ConfigError, build_info
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,6 +82,9 @@ def manifest(comparison: Comparison) -> dict[str, Any]:
 
 
 def _write_table(folder: Path, name: str, frame: pd.DataFrame, made: dict[str, Any]) -> None:
+    import pyarrow as pa  # noqa: PLC0415  slow to import
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
     table = pa.Table.from_pandas(frame, preserve_index=False)
     metadata = {**(table.schema.metadata or {}), b"smmulab": canonical_json(made).encode()}
     table = table.replace_schema_metadata(metadata)
@@ -94,6 +93,8 @@ def _write_table(folder: Path, name: str, frame: pd.DataFrame, made: dict[str, A
 
 def save(comparison: Comparison, folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Write everything into `folder`; returns the manifest. Raises ConfigError if it cannot."""
+    from smmulab import plot  # noqa: PLC0415  imports matplotlib
+
     to = Path(folder)
     prepare_folder(to)
     made = manifest(comparison)

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 Result = Mapping[str, Any]
 _PS_PER_S = 1e12
@@ -25,6 +26,12 @@ _LOCKSTAT = (
     "holdtime_total_ps",
     "holdtime_avg_ps",
 )
+
+
+def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd  # noqa: PLC0415  most of a start-up's time
+
+    return pd.DataFrame(rows)
 
 
 def operations(results: Iterable[Result]) -> pd.DataFrame:
@@ -51,7 +58,7 @@ def operations(results: Iterable[Result]) -> pd.DataFrame:
                     "max_ps": latency["max_ps"],
                 }
             )
-    return pd.DataFrame(rows)
+    return _frame(rows)
 
 
 def _modes(results: Iterable[Result]) -> Iterator[tuple[Result, Result, str, Result]]:
@@ -65,8 +72,8 @@ def _modes(results: Iterable[Result]) -> Iterator[tuple[Result, Result, str, Res
 
 def _sorted(rows: list[dict[str, Any]], wait: str) -> pd.DataFrame:
     if not rows:
-        return pd.DataFrame()
-    frame = pd.DataFrame(rows)
+        return _frame([])
+    frame = _frame(rows)
     order = {name: place for place, name in enumerate(frame["protocol"].unique())}
     frame["_place"] = frame["protocol"].map(order)
     frame = frame.sort_values(["_place", wait], ascending=[True, False], kind="stable")
@@ -116,14 +123,14 @@ def perf_contention(results: Iterable[Result]) -> pd.DataFrame:
 
 def devices(results: Iterable[Result]) -> pd.DataFrame:
     """A row for each protocol and device (Comparison.devices)."""
-    return pd.DataFrame(
+    return _frame(
         [{"protocol": result["protocol"], **d} for result in results for d in result["devices"]]
     )
 
 
 def summary(results: Iterable[Result]) -> pd.DataFrame:
     """A row for each protocol (Comparison.summary)."""
-    return pd.DataFrame([_summary_row(result) for result in results])
+    return _frame([_summary_row(result) for result in results])
 
 
 def _summary_row(result: Result) -> dict[str, Any]:

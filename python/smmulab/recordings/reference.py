@@ -11,11 +11,12 @@ import json
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
-from smmulab.recordings.op_stats import DurationStats
+    from smmulab.recordings.op_stats import DurationStats
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Reference:
 
         `share` is the part (0..1) of that shape's contended acquisitions of that kind of lock.
         """
+        import pandas as pd  # noqa: PLC0415  slow to import
+
         rows = [
             {"shape": shape, "kind": kind, "lock_class": name, **figures}
             for shape, kinds in self.raw["contention"]["shapes"].items()
@@ -73,6 +76,8 @@ class Reference:
 
     def latency(self, shape: str, kind: str, part: str = "all") -> DurationStats:
         """O12: one figure; `part` is all, uncontended or think_time ("op -> next op")."""
+        from smmulab.recordings.op_stats import DurationStats  # noqa: PLC0415  imports numpy
+
         return DurationStats(**self.raw["latencies"]["shapes"][shape][part][kind])
 
     def map_cost(self, op: str) -> dict[str, int]:
@@ -81,6 +86,8 @@ class Reference:
 
     def latencies(self, part: str = "all") -> pd.DataFrame:
         """O12, tidy: shape, kind and the fields of DurationStats."""
+        import pandas as pd  # noqa: PLC0415
+
         rows = [
             {"shape": shape, "kind": kind, **figures}
             for shape, parts in self.raw["latencies"]["shapes"].items()

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does the command start fast, and can it be stopped from its first moment?"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import smmulab
+
+# Runs the command as its script does, then tells which slow modules were loaded.
+LOADED = """
+import sys
+from smmulab.__main__ import main
+try:
+    code = main()
+except SystemExit as end:
+    code = end.code
+slow = {"matplotlib", "numpy", "pandas", "pyarrow", "tqdm"} & set(sys.modules)
+print(*sorted(slow), file=sys.stderr)
+sys.exit(code)
+"""
+# The same, but Ctrl-C comes when the module named first is about to be imported.
+STOPPED = """
+import sys
+from smmulab.__main__ import main
+at = sys.argv.pop(1)
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == at:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder)
+sys.exit(main())
+"""
+
+
+def python(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("protocols",),
+        ("describe",),
+        ("compare", "--help"),
+        ("compare", "no.iotrace"),
+        ("import", "--help"),
+    ],
+)
+def test_slow_modules_are_loaded_only_where_they_are_used(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    ended = python(tmp_path, LOADED, *arguments)
+    assert ended.returncode == (2 if "no.iotrace" in arguments else 0), ended.stderr
+    assert ended.stderr.splitlines()[-1] == ""
+
+
+@pytest.mark.parametrize("at", ["smmulab.cli", "argparse", "smmulab._core", "smmulab.store"])
+def test_ctrl_c_while_modules_load(tmp_path: Path, at: str) -> None:
+    ended = python(tmp_path, STOPPED, at, "compare", "no.iotrace")
+    assert (ended.returncode, ended.stderr) == (130, "smmulab: interrupted\n")
+
+
+def test_the_package_lists_what_it_offers() -> None:
+    assert set(smmulab.__all__) <= set(dir(smmulab))
+    for name in smmulab.__all__:
+        assert getattr(smmulab, name) is not None
+    with pytest.raises(AttributeError, match="comapre"):
+        _ = smmulab.comapre  # type: ignore[attr-defined]
