@@ -82,7 +82,7 @@ def test_replace_leaves_less_dark_time_than_detach_and_attach(
     assert 0 < dark["igroup"] < dark["v6.2"]
 
 
-def test_a_plot_is_axes_with_a_bar_for_each_protocol(comparison: smmulab.Comparison) -> None:
+def test_a_plot_is_axes_with_a_name_for_each_protocol(comparison: smmulab.Comparison) -> None:
     ax = comparison.plot()
     assert isinstance(ax, Axes)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]

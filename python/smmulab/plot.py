@@ -4,118 +4,219 @@ none calls show(). Colours are those of Okabe and Ito, which colour-blind eyes t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
+_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
 _HATCHES = ("", "//", "..", "xx", "\\\\", "--", "oo", "++")
+_ALARM = "#B00020"
 _PS_PER_US = 1e6
 _PS_PER_MS = 1e9
+# A class of locks with less than this part of the longest bar would not be seen.
+_THINNEST = 0.01
 
 
 def _axes(ax: Axes | None) -> Axes:
     return Figure(figsize=(8, 4.5), layout="constrained").add_subplot() if ax is None else ax
 
 
+def _log_us(ax: Axes, axis: Literal["x", "y"], values: Iterable[float]) -> None:
+    """A log axis around `values` (us; what is not above 0 has no place on it), without ticks if none is positive. Ticks between powers of
+    ten get a number only where there is less than a decade, so that labels never overlap."""
+    shown = [value for value in values if value > 0]
+    which = ax.xaxis if axis == "x" else ax.yaxis
+    if not shown:
+        which.set_ticks([])
+        return
+    low, high = min(shown) / 1.3, max(shown) * 1.3
+    widen = max(1.0, math.sqrt(4 / (high / low)))
+    low, high = low / widen, high * widen
+    # The limits first: a log scale looks for some in the data if it has none.
+    (ax.set_xlim if axis == "x" else ax.set_ylim)(low, high)
+    (ax.set_xscale if axis == "x" else ax.set_yscale)("log")
+    number = FuncFormatter(lambda value, _: f"{value:,.10g}")
+    which.set_major_locator(LogLocator(numticks=12))
+    which.set_minor_locator(LogLocator(subs=range(2, 10), numticks=12))
+    which.set_major_formatter(number)
+    which.set_minor_formatter(number if high / low < 10 else NullFormatter())
+    ax.grid(axis=axis, which="major", color="0.88")
+    ax.set_axisbelow(True)
+
+
+def _rows(ax: Axes, protocols: Iterable[str]) -> None:
+    """One row for each protocol, the first on top; as if there were three, if there are fewer."""
+    names = list(protocols)
+    ax.set_yticks(np.arange(len(names)), names)
+    middle, half = (len(names) - 1) / 2, max(len(names), 3) / 2 + 0.1
+    ax.set_ylim(middle + half, middle - half)
+
+
+def _count_errors(count: int) -> str:
+    return f"{count:,} error" + ("" if count == 1 else "s")
+
+
 def latency(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Bars of p50 with whiskers up to p99, in us on a log axis, for each kind of operation and
-    protocol. `frame`: Comparison.frame(). Kinds seen fewer than ten times are left out, unless
-    that leaves none."""
+    """A dot at p50, a whisker from it to p99 and a tick at the maximum, in us on a log axis, for
+    each kind of operation and protocol. `frame`: Comparison.frame(). Kinds seen fewer than ten
+    times are left out, unless that leaves none. The legend counts operations that failed."""
     ax = _axes(ax)
     often = frame[frame["count"] >= 10]
+    protocols = list(frame["protocol"].unique())
+    errors = frame.groupby("protocol")["errors"].sum()
     frame = often if len(often) else frame
     kinds = list(frame["kind"].unique())
-    protocols = list(frame["protocol"].unique())
-    width = 0.8 / max(len(protocols), 1)
+    step = 0.8 / max(len(protocols), 1)
     for i, protocol in enumerate(protocols):
         part = frame[frame["protocol"] == protocol].set_index("kind").reindex(kinds)
-        p50 = part["p50_ps"].to_numpy(dtype=float) / _PS_PER_US
-        p99 = part["p99_ps"].to_numpy(dtype=float) / _PS_PER_US
-        ax.bar(
-            np.arange(len(kinds)) + (i - (len(protocols) - 1) / 2) * width,
-            p50,
-            width,
-            yerr=np.vstack([np.zeros(len(kinds)), p99 - p50]),
-            capsize=2,
-            label=protocol,
-            color=COLOURS[i % len(COLOURS)],
-            hatch=_HATCHES[i % len(_HATCHES)],
-            edgecolor="white",
+        p50, p99, most = (
+            part[f"{name}_ps"].to_numpy(dtype=float) / _PS_PER_US for name in ("p50", "p99", "max")
         )
-    ax.set_yscale("log")
-    ax.yaxis.set_major_formatter(ScalarFormatter())
-    ax.yaxis.set_minor_formatter(ScalarFormatter())
+        at = np.arange(len(kinds)) + (i - (len(protocols) - 1) / 2) * step
+        failed = int(errors[protocol])
+        colour = COLOURS[i % len(COLOURS)]
+        ax.vlines(at, p50, p99, color=colour, linewidth=2)
+        ax.plot(at, most, linestyle="", marker="_", markersize=9, color=colour)
+        ax.plot(
+            at,
+            p50,
+            linestyle="",
+            marker=_MARKERS[i % len(_MARKERS)],
+            color=colour,
+            label=f"{protocol} ({_count_errors(failed)})" if failed else protocol,
+        )
+    _log_us(ax, "y", [*(frame["p50_ps"] / _PS_PER_US), *(frame["max_ps"] / _PS_PER_US)])
     ax.set_xticks(np.arange(len(kinds)), kinds)
-    ax.set_ylabel("latency (us): bar p50, whisker p99")
-    ax.legend(title="protocol", fontsize="small")
+    ax.set_xlim(-0.6, len(kinds) - 0.4)
+    ax.set_ylabel("latency (us): dot p50, whisker p99, tick max")
+    ax.legend(title="protocol", fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
 
 
 def throughput(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Operations per second of each protocol; the status in place of a bar. `summary`:
-    Comparison.summary()."""
+    """Operations per second of each protocol; the status in place of a bar. Where operations
+    failed, their number stands at the bar. `summary`: Comparison.summary()."""
     ax = _axes(ax)
-    places = np.arange(len(summary))
-    ax.barh(places, summary["ops_per_s"].fillna(0.0) / 1e3, color=COLOURS[0])
-    for place, status in zip(places, summary["status"], strict=True):
-        if status != "ok":
-            ax.text(0, float(place), f" {status}", va="center")
-    ax.set_yticks(places, list(summary["protocol"]))
-    ax.invert_yaxis()
+    rates = summary["ops_per_s"].fillna(0.0).to_numpy(dtype=float) / 1e3
+    ax.barh(np.arange(len(summary)), rates, color=COLOURS[0])
+    most = rates.max(initial=0.0) or 1.0
+    marks = zip(rates, summary["status"], summary["errors"], strict=True)
+    for place, (rate, status, errors) in enumerate(marks):
+        words = [status] if status != "ok" else []
+        words += [_count_errors(errors)] if errors else []
+        ax.text(rate + 0.02 * most, place, ", ".join(words), va="center", color=_ALARM)
+    marked = (summary["errors"] > 0).any() or (summary["status"] != "ok").any()
+    ax.set_xlim(0, most * (1.4 if marked else 1.05))
+    _rows(ax, summary["protocol"])
     ax.set_xlabel("thousand operations per second")
     return ax
 
 
+def _lock_parts(table: pd.DataFrame, most: int) -> pd.DataFrame:
+    """The columns worth a name: the `most` costly classes that can be seen, and the others."""
+    thinnest = _THINNEST * table.sum(axis=1).max()
+    order = table.sum().sort_values(ascending=False, kind="stable").index
+    seen = [name for name in order if table[name].max() > thinnest][:most]
+    parts = table[seen].copy()
+    others = table.drop(columns=seen).sum(axis=1)
+    # matplotlib leaves a name with an underscore out of the legend.
+    parts["others" if others.max() > thinnest else "_others"] = others
+    return parts
+
+
 def lock_wait(locks: pd.DataFrame, ax: Axes | None = None, most: int = 5) -> Axes:
     """Stacked bars: total wait (ms) of each protocol by lock class; the `most` costly classes over
-    all protocols, the others as one. `locks`: Comparison.locks()."""
+    all protocols, the others as one. The legend leaves out what is too thin to be seen. `locks`:
+    Comparison.locks()."""
     ax = _axes(ax)
+    ax.set_xlabel("total lock wait of all threads (ms)")
     if locks.empty:
         return ax
     table = locks.pivot_table(
         index="protocol", columns="class", values="waittime_total_ps", aggfunc="sum", sort=False
     ).fillna(0.0)
-    costly = list(table.sum().sort_values(ascending=False, kind="stable").index[:most])
-    parts: Mapping[str, pd.Series[float]] = {name: table[name] for name in costly}
-    rest = table.drop(columns=costly).sum(axis=1)
-    if rest.sum() > 0:
-        parts = {**parts, "others": rest}
     left = np.zeros(len(table))
-    for i, (name, values) in enumerate(parts.items()):
-        widths = values.to_numpy(dtype=float) / _PS_PER_MS
+    for i, (name, values) in enumerate(_lock_parts(table / _PS_PER_MS, most).items()):
+        widths = values.to_numpy(dtype=float)
         ax.barh(
             np.arange(len(table)),
             widths,
             left=left,
-            label=name,
+            label=str(name),
             color=COLOURS[i % len(COLOURS)],
             hatch=_HATCHES[i % len(_HATCHES)],
             edgecolor="white",
         )
         left = left + widths
-    ax.set_yticks(np.arange(len(table)), list(table.index))
-    ax.invert_yaxis()
-    ax.set_xlabel("total lock wait of all threads (ms)")
-    ax.legend(title="lock class", fontsize="small")
+    _rows(ax, table.index)
+    ax.set_xlim(0, 1.05 * (left.max() or 1.0))
+    if left.max() > 0:
+        ax.legend(
+            title="lock class",
+            fontsize="small",
+            ncols=2,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.18),
+        )
+    else:
+        ax.text(0.5, 0.5, "nobody waited", ha="center", transform=ax.transAxes)
+    return ax
+
+
+def dark(devices: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """How long a replace leaves its device's DMA dark, in us on a log axis: a dot at the mean over
+    all replaces, a line to the longest. `devices`: Comparison.devices()."""
+    ax = _axes(ax)
+    ax.set_xlabel("DMA dark in a replace (us):\ndot mean, tick longest")
+    if devices.empty:
+        return ax
+    rows = devices.groupby("protocol", sort=False).agg(
+        replaces=("replaces", "sum"),
+        total=("replace_dark_total_ps", "sum"),
+        longest=("replace_dark_max_ps", "max"),
+    )
+    mean = (rows["total"] / rows["replaces"].where(rows["replaces"] > 0)).to_numpy() / _PS_PER_US
+    longest = rows["longest"].where(rows["longest"] > 0).to_numpy(dtype=float) / _PS_PER_US
+    places = np.arange(len(rows))
+    ax.hlines(places, mean, longest, color=COLOURS[0], linewidth=2)
+    ax.plot(longest, places, linestyle="", marker="|", markersize=9, color=COLOURS[0])
+    ax.plot(mean, places, linestyle="", marker="o", color=COLOURS[0])
+    _log_us(ax, "x", [*mean, *longest])
+    for place, value in enumerate(mean):
+        if not value > 0:
+            words = "no replace" if np.isnan(value) else "never dark"
+            ax.text(0.02, place, words, va="center", transform=ax.get_yaxis_transform())
+    _rows(ax, rows.index)
     return ax
 
 
 def comparison(
-    frame: pd.DataFrame, summary: pd.DataFrame, locks: pd.DataFrame, title: str = ""
+    frame: pd.DataFrame,
+    summary: pd.DataFrame,
+    locks: pd.DataFrame,
+    devices: pd.DataFrame,
+    title: str = "",
 ) -> Figure:
-    """The one figure of `smmulab compare`: throughput, latency, lock wait."""
-    figure = Figure(figsize=(11, 7.5), layout="constrained")
-    grid = figure.add_gridspec(2, 2)
-    throughput(summary, figure.add_subplot(grid[0, 0]))
-    lock_wait(locks, figure.add_subplot(grid[0, 1]))
+    """The one figure of `smmulab compare`: throughput, lock wait, dark time, latency."""
+    figure = Figure(figsize=(12, 8), layout="constrained")
+    grid = figure.add_gridspec(2, 3)
+    panels = [figure.add_subplot(grid[0, column]) for column in range(3)]
+    throughput(summary, panels[0])
+    lock_wait(locks, panels[1])
+    dark(devices, panels[2])
+    # The rows are the same ones: named once.
+    for panel in panels[1:]:
+        if [text.get_text() for text in panel.get_yticklabels()] == list(summary["protocol"]):
+            panel.tick_params(labelleft=False)
     latency(frame, figure.add_subplot(grid[1, :]))
     if title:
         figure.suptitle(title)

@@ -107,7 +107,7 @@ def save(comparison: Comparison, folder: str | os.PathLike[str]) -> dict[str, An
     _write_table(to, "devices.parquet", comparison.devices(), made)
     _write_table(to, "summary.parquet", comparison.summary(), made)
     title = f"{made['trace']}  (run {made['run_id'][:12]}, smmulab {made['smmulab']})"
-    figure = plot.comparison(frame, comparison.summary(), locks, title)
+    figure = plot.comparison(frame, comparison.summary(), locks, comparison.devices(), title)
     metadata = {"Software": f"smmulab {made['smmulab']}"}
     _publish(
         to / "comparison.png",
