@@ -150,6 +150,19 @@ def test_corrupt_zstd(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     assert "bad.iotrace.zst" in err
 
 
+def test_a_cut_zstd_file_is_wrong_at_a_line(
+    capsys: pytest.CaptureFixture[str], recorded_trace: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "cut.iotrace.zst"
+    whole = recorded_trace.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    code, _, err = run(capsys, "compare", str(path), "-o", str(tmp_path / "out"))
+    assert code == 2
+    line = int(err.split(f"{path}:")[1].split(":")[0])
+    assert line > 100
+    assert "truncated" in err
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [

@@ -99,6 +99,7 @@ class ZstdSource final : public ByteSource {
     }
     return out.pos;
   }
+  [[nodiscard]] bool shows_damage() const override { return true; }
 
  private:
   void step(ZSTD_outBuffer& out) {

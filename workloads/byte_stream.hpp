@@ -29,6 +29,8 @@ class ByteSource {
   virtual ~ByteSource() = default;
   // Fills up to `size` bytes, returns how many; 0 only at the end. Throws CorruptData, ConfigError.
   virtual std::size_t read(char* data, std::size_t size) = 0;
+  // Damage would show, because the bytes are compressed.
+  [[nodiscard]] virtual bool shows_damage() const { return false; }
 };
 
 class ByteSink {

@@ -97,8 +97,34 @@ bool LineReader::fill() {
     end_ += n;
     return n > 0;
   } catch (const CorruptData& damage) {
+    damaged_ = true;
     throw TraceError(path_, line_ + 1, 1, damage.what());
   }
+}
+
+// Reads to the end: what is wrong with the data that was not told yet, or "".
+std::string LineReader::damage_ahead() {
+  if (damaged_ || !source_->shows_damage()) {
+    return "";
+  }
+  try {
+    while (source_->read(buffer_.data(), buffer_.size()) > 0) {
+    }
+  } catch (const CorruptData& damage) {
+    return damage.what();
+  }
+  return "";
+}
+
+void LineReader::throw_with_damage(const TraceError& error) {
+  const std::string damage = damage_ahead();
+  if (damage.empty()) {
+    throw TraceError(error);
+  }
+  const std::string_view what = error.what();
+  const auto place = fmt::formatted_size("{}:{}:{}: ", error.file(), error.line(), error.column());
+  throw TraceError(error.file(), error.line(), error.column(),
+                   fmt::format("{} (the file is damaged: {})", what.substr(place), damage));
 }
 
 void LineReader::check(std::string_view line) const {

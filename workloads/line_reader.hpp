@@ -31,11 +31,16 @@ class LineReader {
   explicit LineReader(std::string path);
   // Without its '\n'; valid until the next call. False at the end. Throws TraceError.
   bool next(std::string_view& line);
+  // Throws `error` again, with what is wrong with the compressed data behind it, if anything: text
+  // that makes no sense may come from damage that shows only at the checksum. REQUIRES: no more
+  // next().
+  [[noreturn]] void throw_with_damage(const TraceError& error);
   // Of the line last returned (after the end: the line behind the last).
   [[nodiscard]] Place place() const { return {&path_, line_}; }
 
  private:
   bool fill();
+  std::string damage_ahead();
   void check(std::string_view line) const;
 
   std::string path_;
@@ -45,6 +50,7 @@ class LineReader {
   std::size_t end_ = 0;
   std::size_t line_ = 0;
   bool at_end_ = false;
+  bool damaged_ = false;
 };
 
 // Index of the first byte that is not valid UTF-8, or text.size().

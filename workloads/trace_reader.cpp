@@ -12,7 +12,11 @@ namespace smmulab::workloads {
 
 TraceReader::TraceReader(std::string path)
     : path_(std::move(path)), lines_(path_), checker_(TraceHeader{}) {
-  read_header();
+  try {
+    read_header();
+  } catch (const TraceError& error) {
+    lines_.throw_with_damage(error);
+  }
   checker_ = OpChecker(header_);
 }
 
@@ -44,10 +48,15 @@ void TraceReader::read_header() {
 }
 
 bool TraceReader::next(Op& op) {
-  std::string_view line;
-  if (ended_) {
-    return false;
+  try {
+    return !ended_ && take_line(op);
+  } catch (const TraceError& error) {
+    lines_.throw_with_damage(error);
   }
+}
+
+bool TraceReader::take_line(Op& op) {
+  std::string_view line;
   if (!next_line(line)) {
     lines_.place().fail(
         1, fmt::format("the trace is truncated: no 'end' line after {} operations", count_));

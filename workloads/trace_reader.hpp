@@ -39,6 +39,7 @@ class TraceReader {
  private:
   bool next_line(std::string_view& line);
   void read_header();
+  bool take_line(Op& op);
   void take_op(Lexer& lexer, Op& op);
   void take_phase(Lexer& lexer, Op& op);
   void take_end(Lexer& lexer);

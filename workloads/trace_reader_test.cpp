@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "workloads/trace_testing.hpp"
@@ -323,6 +324,36 @@ TEST_F(TraceReaderTest, CorruptZstd) {
   std::string flipped = good;
   flipped[good.size() / 2] = static_cast<char>(flipped[good.size() / 2] ^ 0x40);
   EXPECT_NE(verdict(flipped, "flipped.zst").find("corrupt zstd data"), std::string::npos);
+}
+
+// Text that makes no sense is told with the damage behind it, which may be its cause.
+TEST_F(TraceReaderTest, WrongTextInADamagedFile) {
+  const std::string more = "# " + std::string(60'000, '-') + "\n";  // so that a block comes whole
+  for (const auto& [text, message] :
+       {std::pair{std::string("smmulab-trace 1\nbegim\n"),
+                  "2:1: unknown header line 'begim' (did you mean 'begin'?)"},
+        std::pair{std::string(kHeader) + "0 0 bimd dev=0\n",
+                  "12:5: unknown operation 'bimd' (did you mean 'bind'?)"}}) {
+    const std::string path = dir_.file("whole.iotrace.zst");
+    const auto sink = open_sink(path, 3);
+    sink->write(text);
+    for (int i = 0; i < 8; ++i) {
+      sink->write(more);
+    }
+    sink->commit();
+    const std::string whole = testing::read_bytes(path);
+    EXPECT_EQ(verdict(whole, "whole.zst"), message);
+    std::string damaged = whole;
+    damaged.back() = static_cast<char>(~damaged.back());  // the checksum
+    EXPECT_EQ(verdict(damaged, "damaged.zst"),
+              fmt::format("{} (the file is damaged: corrupt zstd data: Restored data doesn't match "
+                          "checksum)",
+                          message));
+    EXPECT_EQ(verdict(whole.substr(0, whole.size() - 6), "cut.zst"),
+              fmt::format("{} (the file is damaged: corrupt zstd data: the file ends inside a "
+                          "frame (truncated?))",
+                          message));
+  }
 }
 
 }  // namespace

@@ -134,7 +134,6 @@ def compare(
     path, assignments = fspath(trace), list(set)
     machine_path = None if machine is None else fspath(machine)
     config = json.loads(_core.resolve(assignments, machine_path))
-    trace_hash = _core.trace_hash(path)
     results = []
     for name in names:
         if engine == "simgrid":
@@ -143,7 +142,8 @@ def compare(
             tell = None if progress is None else _teller(progress, name)
             text = _core.replay_json(path, name, assignments, machine_path, engine, None, tell)
         results.append(json.loads(text))
-    return Comparison(path, trace_hash, engine, config, results)
+    # The hash last: a replay says better where a damaged trace is wrong.
+    return Comparison(path, _core.trace_hash(path), engine, config, results)
 
 
 def _teller(progress: ProgressFunction, protocol: str) -> Callable[[int], bool]:
