@@ -45,7 +45,7 @@ end 12
 
 # Both threads replace at once, X -> Y and Y -> X; then what is left over is destroyed.
 CROSSING = (
-    SMALL.split("begin\n")[0].replace("smmu 0\n", "cpu 2 socket=0 node=0\nsmmu 0\n")
+    SMALL.split("begin\n", maxsplit=1)[0].replace("smmu 0\n", "cpu 2 socket=0 node=0\nsmmu 0\n")
     + """\
 thread 2 name=main cpu=2
 begin

@@ -62,7 +62,7 @@ def test_compare_ends_with_a_verdict_for_every_protocol(
     assert results["seed-unordered"]["status"] == "ok"
     assert results["posted-v1"]["status"] == "wrong state"
     (broken,) = results["posted-v1"]["broken_invariants"][:1]
-    assert broken["invariant"] == "an hwpt that is destroyed is not in use"
+    assert broken["invariant"] == "a domain is linked to its ioas once"
     code, _, _ = run(
         capsys, *argv, "-s", "protocol.mend_h1=true", "-s", "protocol.mend_stale_domain=true"
     )
