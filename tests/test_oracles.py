@@ -11,8 +11,11 @@ from smmulab.commands.validate import check
 from smmulab.oracles import ORACLES, lock_sequences
 from smmulab.recordings import load_reference
 
-# Misses that docs/validation.md explains.
-KNOWN_CONTENTION_MISSES = {"c2_auto_8dev_2ioas", "e2_group4_plus4dev_replace_4hwpt"}
+# Misses that docs/validation.md explains, and how large they may be.
+KNOWN_LATENCY_MISSES = {
+    ("c2_auto_8dev_2ioas", "replace"): 0.45,
+    ("d2_map2_4dev_4hwpt_4map", "replace"): 0.3,
+}
 
 
 def table_of(name: str) -> pd.DataFrame:
@@ -57,14 +60,12 @@ def test_every_recorded_class_is_covered_or_named_as_not() -> None:
 
 def test_contention_falls_on_the_recorded_classes() -> None:
     table = table_of("contention")
-    misses = set(table[table["verdict"] == "miss"]["shape"])
-    assert misses <= KNOWN_CONTENTION_MISSES
+    assert table[table["verdict"] == "miss"].empty
     assert len(table) >= 10
 
 
 def test_latencies_in_virtual_time() -> None:
     table = table_of("latency")
-    misses = table[table["verdict"] == "miss"]
-    assert set(misses["operation"]) <= {"replace"}
-    assert len(misses) <= 2
+    for _, row in table[table["verdict"] == "miss"].iterrows():
+        assert abs(row["error_ratio"]) <= KNOWN_LATENCY_MISSES[row["shape"], row["operation"]]
     assert len(table) >= 28

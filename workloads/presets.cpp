@@ -114,6 +114,14 @@ void apply_qemu_tcg(Settings& s) {
   tcg_iommufd(s);
 }
 
+// The machine of the runs without -icount: the same guest and costs, but every vCPU has a host
+// thread of its own (QEMU's default, "MTTCG"), so that critical sections overlap in time. Nothing was
+// fitted for it.
+void apply_qemu_mttcg(Settings& s) {
+  apply_qemu_tcg(s);
+  s.linux_kernel.sched.multiplexed = false;
+}
+
 }  // namespace
 
 const std::vector<PresetInfo>& presets() {
@@ -122,6 +130,8 @@ const std::vector<PresetInfo>& presets() {
       {"qemu-tcg",
        "Linux 6.12 under QEMU 7.2 TCG -icount, 8 ns an instruction; calibrated on run A_ic_smp2",
        apply_qemu_tcg},
+      {"qemu-mttcg", "the same with a host thread for each vCPU (no -icount); nothing fitted to it",
+       apply_qemu_mttcg},
   };
   return kPresets;
 }

@@ -39,7 +39,7 @@ ORACLES = {
         Oracle(
             "contention",
             "O11: share of contended mutex acquisitions per lock class, within 10 points",
-            "A_ic_smp2",
+            "A_ev_smp2",
             contention.check,
         ),
         Oracle(

@@ -3,7 +3,8 @@
 
 The share of contended mutex acquisitions of each class, for each shape of run A_ev_smp2 (contended:
 the fast path failed, as the tracepoint contention_begin has it), against the model's contentions
-in a closed-loop replay of the same shape on two CPUs with the costs of A_ic_smp2.
+in a closed-loop replay of the same shape on two CPUs that run in parallel, as the run's did, with
+the costs of A_ic_smp2.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from smmulab.recordings import load_reference
 TOLERANCE_POINTS = 10.0
 JUDGED_ABOVE = 0.05  # share in the recording or the model
 FEWEST = 20  # recorded contended acquisitions below which shares are noise
-SETTINGS = ("preset=qemu-tcg",)
+SETTINGS = ("preset=qemu-mttcg",)  # recorded with a host thread for each vCPU
 
 
 def shares(trace: Path) -> dict[str, float]:
