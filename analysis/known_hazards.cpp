@@ -3,30 +3,49 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 namespace smmulab::analysis {
 namespace {
 
-// One class taken twice, or a cycle that has both classes.
+enum class Shape : std::uint8_t { kTwice, kCycle, kLeak };
+
 struct KnownHazard {
   std::string_view name;
   std::string_view text;
+  Shape shape;
   std::string_view one;
-  std::string_view other;  // equal to `one`: taken twice
+  std::string_view other;  // kCycle: the cycle has both
 };
 
-constexpr std::array<KnownHazard, 4> kKnown{{
-    {"H1",
-     "devices_lock of the new hwpt, then of the old one, unordered: replace X to Y against Y to X",
-     "hwpt->devices_lock", "hwpt->devices_lock"},
+constexpr std::array<KnownHazard, 6> kKnown{{
+    {"H1", "two devices_lock (new hwpt, old hwpt) in no order: replace X to Y against Y to X",
+     Shape::kTwice, "hwpt->devices_lock", ""},
     {"H2", "devices_lock, then ioas->mutex, against attach's ioas->mutex, then devices_lock",
-     "hwpt->devices_lock", "ioas->mutex"},
-    {"H3", "ioas->mutex of one IOAS, then of another, against a replace the other way",
-     "ioas->mutex", "ioas->mutex"},
-    {"H7",
-     "iova_rwsem, then group->mutex (v6.2's query of reserved regions), against the other order",
-     "iova_rwsem", "group->mutex"},
+     Shape::kCycle, "hwpt->devices_lock", "ioas->mutex"},
+    {"H3", "two ioas->mutex in no order: a replace across two IOASes against one the other way",
+     Shape::kTwice, "ioas->mutex", ""},
+    {"H7", "iova_rwsem, then group->mutex (v6.2's query of reserved regions) against the reverse",
+     Shape::kCycle, "iova_rwsem", "group->mutex"},
+    {"leaked-reference", "a reference is never put: destroying the object waits for ever",
+     Shape::kLeak, "destroy_rwsem", ""},
+    {"leaked-reference", "", Shape::kLeak, "ioas->shortterm_users", ""},
 }};
+
+bool has_shape(const Finding& finding, Shape shape) {
+  switch (finding.kind) {
+    case FindingKind::kRecursion:
+    case FindingKind::kInstanceOrder:
+      return shape == Shape::kTwice;
+    case FindingKind::kCycle:
+      return shape == Shape::kCycle;
+    case FindingKind::kHeldAtExit:
+    case FindingKind::kLeakedReference:
+      return shape == Shape::kLeak;
+    default:
+      return false;
+  }
+}
 
 std::string_view without_subclass(std::string_view label) {
   return label.substr(0, label.rfind('/'));
@@ -42,14 +61,9 @@ bool has(const Finding& finding, std::string_view lock_class) {
 
 std::vector<std::string> known_hazards(const Finding& finding) {
   std::vector<std::string> names;
-  const bool twice =
-      finding.kind == FindingKind::kRecursion || finding.kind == FindingKind::kInstanceOrder;
-  if (!twice && finding.kind != FindingKind::kCycle) {
-    return names;
-  }
   for (const KnownHazard& known : kKnown) {
-    if ((known.one == known.other) == twice && has(finding, known.one) &&
-        has(finding, known.other)) {
+    if (has_shape(finding, known.shape) && has(finding, known.one) &&
+        (known.other.empty() || has(finding, known.other))) {
       names.emplace_back(known.name);
     }
   }

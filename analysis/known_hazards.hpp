@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hazards of reference locking.md section 11 that are a matter of lock order, and how to tell
-// them by the lock classes of a finding.
+// The hazards of reference locking.md section 11 (and one without a number there) that are a matter
+// of locks, and how to tell them by the lock classes of a finding.
 #pragma once
 
 #include <string>

@@ -265,6 +265,7 @@ void LockGraphBuilder::Run::on_op_end(const RecordEvent& e, Thread& thread) {
   for (const Held& held : thread.held) {
     note(graph_.held_at_exit[held.node], e, thread, held);
   }
+  thread.held.clear();  // told once; what comes later is not its fault
   thread.inside = false;
 }
 

@@ -145,6 +145,8 @@ TEST(LockGraph, WhatIsHeldWhenAnOperationEndsIsNoted) {
   ASSERT_EQ(graph.held_at_exit.size(), 2U);
   EXPECT_TRUE(graph.nodes[0].lock);
   EXPECT_FALSE(graph.nodes[1].lock);
+  s.nest("t", "next", {"B"});
+  EXPECT_TRUE(graph_of(s).edges.empty());  // what was leaked is told once
 }
 
 TEST(LockGraph, WhoWaitsAtTheEndIsBlockedUnlessTheRunWasCut) {

@@ -92,6 +92,8 @@ class Judge {
   void cycles(bool locks_only, FindingKind kind);
   void instance_orders();
   void instance_orders_of(const std::vector<InstancePair>& pairs);
+  [[nodiscard]] Finding instance_order(const std::vector<InstancePair>& pairs, const Cycle& cycle);
+  void add_instance_order(Finding finding);
   void wait_notes();
 
   LockdepReport& report_;
@@ -167,27 +169,47 @@ void Judge::instance_orders_of(const std::vector<InstancePair>& pairs) {
     arcs.push_back({vertices[p.held], vertices[p.wanted]});
   }
   for (const CyclicComponent& component : find_cycles(arcs, count)) {
-    const Cycle& cycle = component.cycles.front();
-    Finding finding{FindingKind::kInstanceOrder, {pairs.front().lock_class}, {}, 0, {}, {}};
-    std::vector<std::string> gates = graph_.instances.at(pairs[cycle.front()]).gates;
-    for (const std::size_t arc : cycle) {
-      const InstanceEdge& edge = graph_.instances.at(pairs[arc]);
-      std::erase_if(gates, [&edge](const std::string& gate) {
-        return !std::binary_search(edge.gates.begin(), edge.gates.end(), gate);
-      });
-      finding.witnesses.push_back(edge.first);
-      finding.count += edge.count;
-    }
-    std::rotate(
-        finding.witnesses.begin(),
-        std::max_element(finding.witnesses.begin(), finding.witnesses.end(),
-                         [](const Witness& a, const Witness& b) { return a.order < b.order; }),
-        finding.witnesses.end());
-    if (!gates.empty()) {
-      finding.gate = gates.front();
-    }
-    add(std::move(finding));
+    add_instance_order(instance_order(pairs, component.cycles.front()));
   }
+}
+
+Finding Judge::instance_order(const std::vector<InstancePair>& pairs, const Cycle& cycle) {
+  Finding finding{FindingKind::kInstanceOrder, {pairs.front().lock_class}, {}, 1, {}, {}};
+  std::vector<std::string> gates = graph_.instances.at(pairs[cycle.front()]).gates;
+  for (const std::size_t arc : cycle) {
+    const InstanceEdge& edge = graph_.instances.at(pairs[arc]);
+    std::erase_if(gates, [&edge](const std::string& gate) {
+      return !std::binary_search(edge.gates.begin(), edge.gates.end(), gate);
+    });
+    finding.witnesses.push_back(edge.first);
+  }
+  std::rotate(
+      finding.witnesses.begin(),
+      std::max_element(finding.witnesses.begin(), finding.witnesses.end(),
+                       [](const Witness& a, const Witness& b) { return a.order < b.order; }),
+      finding.witnesses.end());
+  if (!gates.empty()) {
+    finding.gate = gates.front();
+  }
+  return finding;
+}
+
+// One of each class is told, and one without a gate rather than one with.
+void Judge::add_instance_order(Finding finding) {
+  const auto same =
+      std::find_if(report_.findings.begin(), report_.findings.end(), [&finding](const Finding& f) {
+        return f.kind == FindingKind::kInstanceOrder && f.classes == finding.classes;
+      });
+  if (same == report_.findings.end()) {
+    add(std::move(finding));
+    return;
+  }
+  const std::uint64_t count = same->count + 1;
+  if (!same->hazard() && finding.hazard()) {
+    finding.hazards = known_hazards(finding);
+    *same = std::move(finding);
+  }
+  same->count = count;
 }
 
 void Judge::wait_notes() {

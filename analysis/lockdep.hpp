@@ -35,8 +35,9 @@ struct Finding {
   std::vector<std::string> classes;
   // Of a cycle: who made each edge first, the one that closed it at the front; else one.
   std::vector<Witness> witnesses;
+  // Times it was met; kInstanceOrder: sets of instances (of all runs) in which it was met.
   std::uint64_t count = 1;
-  std::vector<std::string> hazards;  // "H1"
+  std::vector<std::string> hazards;  // "H1", "leaked-reference"
   // kInstanceOrder: a lock that every one held, so that it can not deadlock. "": none.
   std::string gate;
 

@@ -137,6 +137,18 @@ TEST(Lockdep, ACommonOuterLockGuardsTheOrderOfInstances) {
   EXPECT_EQ(report_of(s).hazard_count(), 1U);
 }
 
+TEST(Lockdep, OneFindingForEachClassOfInstances) {
+  RecordScript s;
+  for (const char* pair : {"01", "23"}) {
+    const std::string x = std::string("L#") + pair[0];
+    const std::string y = std::string("L#") + pair[1];
+    s.nest("t1", "x to y", {x, y + "/1"}).nest("t2", "y to x", {y, x + "/1"});
+  }
+  const LockdepReport report = report_of(s);
+  ASSERT_EQ(report.findings.size(), 1U);
+  EXPECT_EQ(report.findings[0].count, 2U);
+}
+
 TEST(Lockdep, ADifferentOuterLockGuardsNothing) {
   RecordScript s;
   s.nest("t1", "x to y", {"G#0", "L#0", "L#1/1"}).nest("t2", "y to x", {"G#1", "L#1", "L#0/1"});

@@ -195,6 +195,10 @@ void TextReport::instance_order(const Finding& f) {
     fmt::format_to(out_, "\n  {}:\n", who(w));
     call_path(w);
   }
+  if (f.count > 1) {
+    fmt::format_to(out_, "\nand {} other sets of instances, in these runs or others\n",
+                   f.count - 1);
+  }
   if (!f.gate.empty()) {
     fmt::format_to(out_, "\nNo hazard: {} is held exclusively each time.\n", f.gate);
   }
@@ -311,7 +315,7 @@ void TextReport::write(std::string_view title) {
   notes();
   for (const RunInfo& run : g.runs) {
     if (!run.failure.empty()) {
-      fmt::format_to(out_, "\nRun {} failed: {}\n", run.name, run.failure);
+      fmt::format_to(out_, "\nRun {} ended badly: {}\n", run.name, run.failure);
     }
   }
   const std::size_t count = report_.hazard_count();

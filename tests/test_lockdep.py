@@ -13,7 +13,12 @@ from smmulab import _core
 from smmulab.cli import main
 from smmulab.commands import lockdep
 
-CLEAN = ("v6.2", "seed-lock-both", "igroup", "one-lock")
+HAZARDS = {
+    "seed-unordered": {"H1"},
+    "posted-v1": {"H1"},
+    "posted-v2": {"H1", "H2", "H3", "leaked-reference"},
+}
+CLEAN = [name for name, *_ in _core.protocols() if name not in HAZARDS]
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -102,13 +107,52 @@ def test_bad_usage(
         assert word in err
 
 
-def test_a_hazard_is_exit_code_1(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("protocol", list(HAZARDS))
+def test_hazards_are_named_and_exit_code_1(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, protocol: str
 ) -> None:
-    class Found:
-        text, dot, json, hazards = "verdict: 1 hazard (H2)", "digraph G {}", "{}", 1
-
-    monkeypatch.setattr(_core, "lockdep", lambda *_: Found)
-    code, out, _ = run(capsys, "-p", "any", "-o", str(tmp_path))
+    argv = ("-p", protocol, "-o", str(tmp_path))
+    code, out, _ = run(capsys, *argv)
     assert code == 1
-    assert "H2" in out
+    verdict = out[out.index("\nverdict: ") :].splitlines()[1]
+    assert set(verdict[verdict.index("(") + 1 : -1].split(", ")) == HAZARDS[protocol]
+    assert "WARNING: possible recursive locking detected" in out
+    assert "*** DEADLOCK ***" in out
+    assert "color=red" in (tmp_path / f"{protocol}.dot").read_text()
+    code, out, _ = run(capsys, *argv, "--json")
+    assert code == 1
+    document = json.loads(out)
+    assert set(document["names"]) == HAZARDS[protocol]
+    recursions = [f for f in document["findings"] if f["kind"] == "recursion"]
+    assert ["hwpt->devices_lock"] in [f["classes"] for f in recursions]
+    assert all(f["seen_by_lockdep"] for f in recursions)
+    assert all(f["witnesses"][0]["operation"].startswith("replace ") for f in recursions)
+
+
+def test_h2_shows_both_operations(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    argv = ("-p", "posted-v2", "-s", "protocol.mend_h3=true", "-o", str(tmp_path))
+    _, out, _ = run(capsys, *argv)
+    part = out[out.index("possible circular locking dependency") :]
+    assert "in detach dev=" in part
+    assert "in attach dev=" in part
+    assert "-> hwpt->devices_lock#" in part
+    assert "-> [ioas->mutex#" in part
+
+
+@pytest.mark.parametrize("protocol", ["seed-unordered", "posted-v1"])
+def test_a_mended_hazard_is_gone(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, protocol: str
+) -> None:
+    code, out, _ = run(capsys, "-p", protocol, "-s", "protocol.mend_h1=true", "-o", str(tmp_path))
+    assert code == 0
+    assert "verdict: clean" in out
+
+
+def test_a_deadlocked_trace_gives_its_graph(
+    capsys: pytest.CaptureFixture[str], crossing_trace: Path, tmp_path: Path
+) -> None:
+    code, out, _ = run(capsys, str(crossing_trace), "-p", "seed-unordered", "-o", str(tmp_path))
+    assert code == 1
+    assert "ended badly: deadlock" in out
+    assert "It happened: a thread that waits for ever" in out
+    assert "(H1)" in out[out.index("\nverdict: ") :]

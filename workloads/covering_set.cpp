@@ -145,6 +145,26 @@ CoveringWorkload both_directions(std::string name, ObjectId ioas_of_y) {
   return s.detach(kOther).detach(kAlone).hwpt_destroy(kX).hwpt_destroy(kY).done();
 }
 
+// The same with a device on each hwpt that stays, so that no replace fills or empties one.
+CoveringWorkload shared(std::string name, ObjectId ioas_of_y) {
+  Script s(std::move(name));
+  s.bind(kAlone).bind(kOther).bind(kGroupA).bind(kAts).two_hwpts(kAlone, ioas_of_y);
+  s.attach(kGroupA, kX).attach(kAts, kY).attach(kAlone, kX).attach(kOther, kY);
+  s.replace(kAlone, kY).replace(kOther, kX).replace(kAlone, kX).replace(kOther, kY);
+  return s.detach(kAlone).detach(kOther).detach(kGroupA).detach(kAts).done();
+}
+
+// Across two IOASes between different pairs of hwpts: no lock of an hwpt is common to both ways.
+CoveringWorkload crossing() {
+  constexpr ObjectId kX2{13};
+  constexpr ObjectId kY2{14};
+  Script s("crossing-two-ioases");
+  s.bind(kAlone).bind(kOther).two_hwpts(kAlone, kIoas2);
+  s.hwpt(kX2, kOther, kIoas).hwpt(kY2, kOther, kIoas2).attach(kAlone, kX).attach(kOther, kY2);
+  s.replace(kAlone, kY).replace(kOther, kX2).replace(kAlone, kX).replace(kOther, kY2);
+  return s.detach(kAlone).detach(kOther).hwpt_destroy(kX2).hwpt_destroy(kY2).done();
+}
+
 // By IOAS id: the kernel finds or makes an hwpt, and destroys it with its last device.
 CoveringWorkload automatic() {
   Script s("automatic");
@@ -199,6 +219,9 @@ std::vector<CoveringWorkload> covering_set() {
   set.push_back(one_hwpt());
   set.push_back(both_directions("both-directions", kIoas));
   set.push_back(both_directions("two-ioases", kIoas2));
+  set.push_back(shared("shared-hwpts", kIoas));
+  set.push_back(shared("shared-hwpts-two-ioases", kIoas2));
+  set.push_back(crossing());
   set.push_back(automatic());
   set.push_back(group());
   set.push_back(ats());

@@ -31,7 +31,7 @@ void write_workload(const CoveringWorkload& workload, const std::string& path);
 // What lockdep reads: the record of one run, however it ended.
 struct RecordedRun {
   std::string name;
-  std::string status;   // "ok", "deadlock", "model error"
+  std::string status;   // "ok", "deadlock", "wrong state", "model error"
   std::string message;  // what went wrong
   std::uint64_t operations = 0;
   Record record;
