@@ -127,8 +127,10 @@ bool HeaderParser::take(std::string_view line, const Place& place) {
 void HeaderParser::take_version(Lexer& lexer) {
   Token word;
   if (!lexer.next(word) || word.text != kTraceMagic) {
-    lexer.fail({word.text, 1}, fmt::format("not a trace: the first line should read '{} {}'",
-                                           kTraceMagic, kTraceVersion));
+    // Whatever comments stood before it: another kind of file may begin with '#'.
+    Place{lexer.place().file, 1}.fail(
+        1,
+        fmt::format("not a trace: the first line should read '{} {}'", kTraceMagic, kTraceVersion));
   }
   const Token version = lexer.expect("the version of the trace format");
   if (parse_u32(lexer, version, "version") != kTraceVersion) {

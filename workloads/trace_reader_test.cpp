@@ -124,6 +124,8 @@ TEST_F(TraceReaderTest, WrongVersionAndNoTrace) {
   EXPECT_EQ(verdict("smmulab-trace 2\nbegin\nend 0\n"),
             "1:15: trace format version 2 is not supported; expected version 1");
   EXPECT_EQ(verdict("hello\n"), "1:1: not a trace: the first line should read 'smmulab-trace 1'");
+  EXPECT_EQ(verdict("# smmulab\n\nA simulator\n"),
+            "1:1: not a trace: the first line should read 'smmulab-trace 1'");
   EXPECT_EQ(verdict(""), "1:1: not a trace: the first line should read 'smmulab-trace 1'");
   EXPECT_EQ(verdict("smmulab-trace 1\nbegin\nend 0\n"), "");
 }
