@@ -41,24 +41,6 @@ std::string take_name(const Lexer& lexer, const Token& value, std::string_view k
   return std::string(value.text);
 }
 
-std::vector<StreamId> take_stream_ids(const Lexer& lexer, const Token& list) {
-  std::vector<StreamId> ids;
-  std::size_t begin = 0;
-  for (;;) {
-    const std::size_t comma = std::min(list.text.find(',', begin), list.text.size());
-    const Token one{list.text.substr(begin, comma - begin), list.column + begin};
-    const StreamId id{parse_u32(lexer, one, "sid")};
-    if (std::find(ids.begin(), ids.end(), id) != ids.end()) {
-      lexer.fail(one, fmt::format("duplicate stream id {:#x}", id.value()));
-    }
-    ids.push_back(id);
-    if (comma == list.text.size()) {
-      return ids;
-    }
-    begin = comma + 1;
-  }
-}
-
 MsiWindow take_msi(const Lexer& lexer, const Token& value) {
   const std::size_t plus = value.text.find('+');
   if (plus == std::string_view::npos) {
@@ -192,7 +174,7 @@ void HeaderParser::take_device(Lexer& lexer) {
     lexer.fail(fields.get("smmu"),
                fmt::format("smmu {} is not declared above", device.smmu.value()));
   }
-  device.stream_ids = take_stream_ids(lexer, fields.get("sid"));
+  device.stream_ids = take_stream_ids(lexer, fields.get("sid"), device.smmu);
   device.group = GroupId{fields.number("group")};
   expect_declared(lexer, fields.get("group"), groups_, device.group, "group");
   device.devset = DevSetId{fields.number("devset")};
@@ -204,6 +186,33 @@ void HeaderParser::take_device(Lexer& lexer) {
     device.msi = take_msi(lexer, *msi);
   }
   header_.devices.push_back(std::move(device));
+}
+
+// A stream table entry belongs to one device [Linux 6.12 arm_smmu_insert_master: "stream already in
+// tree" is an error].
+std::vector<StreamId> HeaderParser::take_stream_ids(const Lexer& lexer, const Token& list,
+                                                    SmmuIndex smmu) {
+  std::vector<StreamId> ids;
+  const std::size_t device = header_.devices.size();
+  std::size_t begin = 0;
+  for (;;) {
+    const std::size_t comma = std::min(list.text.find(',', begin), list.text.size());
+    const Token one{list.text.substr(begin, comma - begin), list.column + begin};
+    const StreamId id{parse_u32(lexer, one, "sid")};
+    const auto [known, fresh] = streams_.try_emplace({smmu, id}, device);
+    if (!fresh) {
+      lexer.fail(one,
+                 fmt::format("duplicate stream id {:#x}{}", id.value(),
+                             known->second == device ? ""
+                                                     : fmt::format(": device {} on smmu {} has it",
+                                                                   known->second, smmu.value())));
+    }
+    ids.push_back(id);
+    if (comma == list.text.size()) {
+      return ids;
+    }
+    begin = comma + 1;
+  }
 }
 
 void HeaderParser::take_thread(Lexer& lexer) {

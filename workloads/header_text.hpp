@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The header lines of a trace, from "smmulab-trace 1" to "begin": parser and canonical text.
 // Rules: cpu, smmu, device and thread numbers count up from 0; whatever a line names is declared
-// above it; names of devices and of threads are unique. docs/trace-format.md has the details.
+// above it; names of devices and of threads are unique, stream ids of an SMMU too.
+// docs/trace-format.md has the details.
 #pragma once
 
+#include <cstddef>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "workloads/lexer.hpp"
 #include "workloads/trace_header.hpp"
@@ -31,10 +36,13 @@ class HeaderParser {
   void take_devset(Lexer& lexer);
   void take_device(Lexer& lexer);
   void take_thread(Lexer& lexer);
+  [[nodiscard]] std::vector<StreamId> take_stream_ids(const Lexer& lexer, const Token& list,
+                                                      SmmuIndex smmu);
 
   TraceHeader header_;
   std::set<GroupId> groups_;
   std::set<DevSetId> devsets_;
+  std::map<std::pair<SmmuIndex, StreamId>, std::size_t> streams_;  // -> number of the device
   std::set<std::string, std::less<>> names_;  // of devices and threads, with their kind before
   bool seen_version_ = false;
 };

@@ -183,6 +183,10 @@ TEST_F(TraceReaderTest, DuplicateIdsInTheHeader) {
   EXPECT_EQ(verdict(v + "smmu 0\ngroup 1\ndevset 1\n"
                         "device 0 name=a smmu=0 sid=1,0x1 group=1 devset=1\n"),
             "5:30: duplicate stream id 0x1");
+  EXPECT_EQ(verdict(base + "device 1 name=b smmu=0 sid=7,1 group=1 devset=1\n"),
+            "6:30: duplicate stream id 0x1: device 0 on smmu 0 has it");
+  EXPECT_EQ(verdict(base + "smmu 1\ndevice 1 name=b smmu=1 sid=1 group=1 devset=1\nbegin\nend 0\n"),
+            "");
   EXPECT_EQ(verdict(v + "smmu 0\ngroup 1\ndevset 1\n"
                         "device 0 name=a smmu=0 sid=1 group=1 devset=1 msi=0x800+0x1000\n"),
             "5:51: msi: expected whole 4096-byte pages, at least one, below 2^64");
