@@ -174,9 +174,11 @@ int main_with(int argc, char** argv) {
   app.set_version_flag("--version", version_text());
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& e) {  // --help, --version
+    return app.exit(e);
   } catch (const CLI::ParseError& e) {
-    const int code = app.exit(e);
-    return code == 0 ? 0 : kUsageError;
+    fmt::print(stderr, "smmulab-replay: {}; see smmulab-replay --help\n", e.what());
+    return kUsageError;
   }
   if (args.protocols.empty()) {
     args.protocols = {"igroup"};

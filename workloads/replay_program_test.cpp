@@ -284,8 +284,12 @@ TEST_F(ReplayProgramTest, Arguments) {
   EXPECT_EQ(testing::run_replay_program({}).exit_code, kUsageError);
   const testing::CommandResult unknown = testing::run_replay_program({good(), "--oops"});
   EXPECT_EQ(unknown.exit_code, kUsageError);
-  EXPECT_TRUE(unknown.err.starts_with("The following argument was not expected: --oops"))
-      << unknown.err;
+  EXPECT_EQ(unknown.err,
+            "smmulab-replay: The following argument was not expected: --oops; see smmulab-replay "
+            "--help\n");
+  const testing::CommandResult help = testing::run_replay_program({"--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  EXPECT_NE(help.out.find("TRACE"), std::string::npos) << help.out;
   const testing::CommandResult version = testing::run_replay_program({"--version"});
   EXPECT_EQ(version.exit_code, 0);
   EXPECT_TRUE(version.out.starts_with("smmulab ")) << version.out;
