@@ -44,7 +44,12 @@ class FileSource final : public ByteSource {
   explicit FileSource(const std::string& path)
       : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     if (fd_.get() < 0) {
-      fail();
+      fail(path == "-" ? "standard input cannot be read twice; name a file" : errno_text(errno));
+    }
+    struct stat status{};
+    // A folder fails when it is read.
+    if (::fstat(fd_.get(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) {
+      fail("it is no regular file, so it cannot be read twice");
     }
   }
   std::size_t read(char* data, std::size_t size) override {
@@ -54,7 +59,7 @@ class FileSource final : public ByteSource {
         return static_cast<std::size_t>(n);
       }
       if (errno != EINTR) {
-        fail();
+        fail(errno_text(errno));
       }
     }
   }
@@ -67,8 +72,8 @@ class FileSource final : public ByteSource {
   }
 
  private:
-  [[noreturn]] void fail() const {
-    throw ConfigError(fmt::format("cannot read {}: {}", path_, errno_text(errno)));
+  [[noreturn]] void fail(const std::string& why) const {
+    throw ConfigError(fmt::format("cannot read {}: {}", path_, why));
   }
   std::string path_;
   Fd fd_;
@@ -153,6 +158,9 @@ class AtomicFileSink final : public ByteSink {
 
  private:
   int open_beside() {
+    if (const std::string why = why_not_replaced(path_); !why.empty()) {
+      throw ConfigError(fmt::format("cannot write {}: {}", path_, why));
+    }
     static std::atomic<std::uint64_t> counter{0};  // only names files; never reaches output
     for (;;) {
       temporary_ = fmt::format("{}.tmp-{}-{}", path_, ::getpid(), counter++);
@@ -222,6 +230,16 @@ class ZstdSink final : public ByteSink {
 
 bool has_zst_suffix(std::string_view path) {
   return path.ends_with(".zst");
+}
+
+std::string why_not_replaced(const std::string& path) {
+  struct stat status{};
+  if (path == "-") {
+    return "standard output will not do; name a file";
+  }
+  // A rename would put a file in place of /dev/null.
+  const bool special = ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
+  return special ? (S_ISDIR(status.st_mode) ? errno_text(EISDIR) : "it is no regular file") : "";
 }
 
 std::unique_ptr<ByteSource> open_source(const std::string& path) {

@@ -45,7 +45,11 @@ class ByteSink {
 
 [[nodiscard]] bool has_zst_suffix(std::string_view path);
 
-// Throws ConfigError if the file cannot be opened.
+// Why a file of that name cannot be written beside it and then renamed to it ("-", a device, a
+// folder), or "".
+[[nodiscard]] std::string why_not_replaced(const std::string& path);
+
+// Throws ConfigError if the file cannot be opened, or is a pipe or a device: replays read it again.
 [[nodiscard]] std::unique_ptr<ByteSource> open_source(const std::string& path);
 // zstd level 1..22, used for ".zst" only. Throws ConfigError if the folder cannot be written.
 [[nodiscard]] std::unique_ptr<ByteSink> open_sink(const std::string& path, int zstd_level);

@@ -10,23 +10,29 @@
 #include <fmt/format.h>
 
 #include "sim/error.hpp"
+#include "workloads/byte_stream.hpp"
 
 namespace smmulab::workloads {
 namespace {
 
-[[noreturn]] void fail(const std::string& path) {
-  throw ConfigError(
-      fmt::format("{}: cannot be written: {}", path, std::generic_category().message(errno)));
+[[noreturn]] void fail(const std::string& path, const std::string& why) {
+  throw ConfigError(fmt::format("{}: cannot be written: {}", path, why));
+}
+
+std::string errno_text() {
+  return std::generic_category().message(errno);
 }
 
 }  // namespace
 
 OpsFile::OpsFile(std::string path)
-    : path_(std::move(path)),
-      temporary_(fmt::format("{}.{}.part", path_, getpid())),
-      file_(std::fopen(temporary_.c_str(), "wb")) {
+    : path_(std::move(path)), temporary_(fmt::format("{}.{}.part", path_, getpid())) {
+  if (const std::string why = why_not_replaced(path_); !why.empty()) {
+    fail(path_, why);
+  }
+  file_ = std::fopen(temporary_.c_str(), "wb");
   if (file_ == nullptr) {
-    fail(path_);
+    fail(path_, errno_text());
   }
 }
 
@@ -46,8 +52,9 @@ void OpsFile::finish() {
   const bool failed = std::ferror(file_) != 0;
   const bool closed = std::fclose(std::exchange(file_, nullptr)) == 0;
   if (failed || !closed || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const std::string why = errno_text();
     std::remove(temporary_.c_str());
-    fail(path_);
+    fail(path_, why);
   }
 }
 

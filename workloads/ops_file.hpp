@@ -27,7 +27,7 @@ class OpsFile {
  private:
   std::string path_;
   std::string temporary_;
-  std::FILE* file_;
+  std::FILE* file_ = nullptr;
 };
 
 }  // namespace smmulab::workloads

@@ -3,7 +3,12 @@
 // on a protocol that deadlocks.
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -143,6 +148,24 @@ TEST_F(ReplayProgramTest, CorruptZstd) {
 TEST_F(ReplayProgramTest, MissingTrace) {
   const std::string path = dir_.file("none.iotrace");
   expect_refused({path}, "cannot read " + path + ": No such file or directory");
+}
+
+TEST_F(ReplayProgramTest, OnlyRegularFiles) {
+  expect_refused({"-"}, "cannot read -: standard input cannot be read twice; name a file");
+  const std::string pipe = dir_.file("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const int writer = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  expect_refused({pipe},
+                 "cannot read " + pipe + ": it is no regular file, so it cannot be read twice");
+  ::close(writer);
+  for (const auto& [path, why] :
+       {std::pair<std::string, std::string>{"-", "standard output will not do; name a file"},
+        {pipe, "it is no regular file"},
+        {std::filesystem::path(pipe).parent_path(), "Is a directory"}}) {
+    const testing::CommandResult result = testing::run_replay_program({good(), "--ops", path});
+    EXPECT_EQ(result.exit_code, kUsageError);
+    EXPECT_EQ(result.err, fmt::format("smmulab-replay: {}: cannot be written: {}\n", path, why));
+  }
 }
 
 TEST_F(ReplayProgramTest, UnknownProtocol) {
