@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // smmulab-replay: replays a trace under one or more protocols; no Python needed.
 // Exit codes: 0 all replays ended, 1 a model failed, a protocol deadlocked or ended in a wrong
-// state, 2 wrong usage or input.
+// state, 2 wrong usage or input, 130 stopped by SIGINT, 143 by SIGTERM.
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +12,9 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include <sys/wait.h>
@@ -31,7 +36,15 @@ namespace {
 constexpr int kModelFailure = 1;
 constexpr int kUsageError = 2;
 
-volatile std::sig_atomic_t interrupted = 0;
+volatile std::sig_atomic_t stop_signal = 0;
+volatile std::sig_atomic_t child = 0;  // process that replays, if it is not this one
+
+extern "C" void note_signal(int signal) {
+  stop_signal = signal;
+  if (child > 0) {
+    ::kill(child, signal);
+  }
+}
 
 struct Arguments {
   std::string trace;
@@ -61,7 +74,7 @@ bool show_progress(std::uint64_t ended) {
     fmt::print(stderr, "\r{} operations", ended);
     std::fflush(stderr);
   }
-  return interrupted == 0;
+  return stop_signal == 0;
 }
 
 ReplayResult replay_one(const Arguments& args, const Settings& settings,
@@ -95,34 +108,13 @@ void expect_each_once(const std::vector<std::string>& protocols) {
   }
 }
 
-int replay_all(const Arguments& args) {
-  const Settings settings = settings_from(args);
-  bool failed = false;
-  std::vector<std::string> documents;
-  for (const std::string& protocol : args.protocols) {
-    const ReplayResult result = replay_one(args, settings, protocol);
-    failed = failed || result.status != "ok";
-    if (args.json) {
-      documents.push_back(to_json(result));
-    } else {
-      std::cout << to_text(result) << std::flush;
-    }
-  }
-  if (args.json) {
-    std::cout << fmt::format("{{\"trace\":{},\"config\":{},\"results\":[{}]}}\n",
-                             json_string(trace_hash(args.trace)), settings_json(settings),
-                             fmt::join(documents, ","));
-  }
-  return failed ? kModelFailure : 0;
-}
-
 // Runs `body`, which gives the exit code; an error becomes a line on stderr and an exit code.
 int guarded(const std::function<int()>& body) {
   try {
     return body();
   } catch (const Interrupted& e) {
-    fmt::print(stderr, "\nsmmulab-replay: {}\n", e.what());
-    return 128 + SIGINT;
+    fmt::print(stderr, "{}smmulab-replay: {}\n", isatty(STDERR_FILENO) != 0 ? "\n" : "", e.what());
+    return 128 + stop_signal;
   } catch (const ModelError& e) {
     fmt::print(stderr, "smmulab-replay: model error: {}\n", e.what());
     return kModelFailure;
@@ -132,30 +124,106 @@ int guarded(const std::function<int()>& body) {
   }
 }
 
-// SimGrid allows one engine per process: each protocol gets a process of its own.
-int fork_per_protocol(const Arguments& args) {
-  int status = 0;
-  for (const std::string& protocol : args.protocols) {
-    std::cout << std::flush;
-    const pid_t child = fork();
-    if (child == 0) {
-      Arguments one = args;
-      one.protocols = {protocol};
-      if (!args.ops.empty() && args.protocols.size() > 1) {
-        one.ops += "." + protocol;
-      }
-      std::_Exit([&one] {
-        const int code = guarded([&one] { return replay_all(one); });
-        std::cout << std::flush;
-        return code;
-      }());
+// What one replay has to say: a JSON document or tables; and whether the protocol deadlocked.
+struct Answer {
+  int code = 0;
+  std::string text;
+};
+
+Answer answer_of(const Arguments& args, const Settings& settings, const std::string& protocol) {
+  const ReplayResult result = replay_one(args, settings, protocol);
+  return {result.status == "ok" ? 0 : kModelFailure, args.json ? to_json(result) : to_text(result)};
+}
+
+[[noreturn]] void fail_with_errno(std::string_view what) {
+  throw Error(fmt::format("{}: {}", what, std::generic_category().message(errno)));
+}
+
+void write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno != EINTR) {
+      fail_with_errno("cannot pass on a result");
     }
-    int child_status = 0;
-    waitpid(child, &child_status, 0);
-    const int code = WIFEXITED(child_status) ? WEXITSTATUS(child_status) : kModelFailure;
-    status = std::max(status, code);
+    bytes.remove_prefix(n > 0 ? static_cast<std::size_t>(n) : 0);
   }
-  return status;
+}
+
+std::string read_all(int fd) {
+  std::string text;
+  std::array<char, 1 << 16> block{};
+  for (;;) {
+    const ssize_t n = ::read(fd, block.data(), block.size());
+    if (n == 0) {
+      return text;
+    }
+    if (n < 0 && errno != EINTR) {
+      fail_with_errno("cannot read a result");
+    }
+    text.append(block.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
+  }
+}
+
+// The same in a process of its own, as SimGrid allows one engine per process. An answer without
+// text: the replay failed and has said so.
+Answer answer_of_child(const Arguments& args, const Settings& settings,
+                       const std::string& protocol) {
+  std::array<int, 2> ends{};
+  if (::pipe(ends.data()) != 0) {
+    fail_with_errno("cannot make a pipe");
+  }
+  std::cout << std::flush;
+  child = ::fork();
+  if (child < 0) {
+    fail_with_errno("cannot start a process");
+  }
+  if (child == 0) {
+    ::close(ends[0]);
+    std::_Exit(guarded([&] {
+      const Answer answer = answer_of(args, settings, protocol);
+      write_all(ends[1], answer.text);
+      return answer.code;
+    }));
+  }
+  ::close(ends[1]);
+  Answer answer{kModelFailure, read_all(ends[0])};
+  ::close(ends[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  child = 0;
+  if (WIFEXITED(status)) {
+    answer.code = WEXITSTATUS(status);
+  } else {
+    throw ModelError(fmt::format("{}: its process ended by signal {}", protocol, WTERMSIG(status)));
+  }
+  return answer;
+}
+
+int replay_all(const Arguments& args) {
+  const Settings settings = settings_from(args);
+  expect_each_once(args.protocols);
+  const bool apart = args.engine == "simgrid" && args.protocols.size() > 1;
+  int code = 0;
+  std::vector<std::string> documents;
+  for (const std::string& protocol : args.protocols) {
+    Answer answer =
+        apart ? answer_of_child(args, settings, protocol) : answer_of(args, settings, protocol);
+    code = std::max(code, answer.code);
+    if (answer.text.empty()) {
+      return code;
+    }
+    if (args.json) {
+      documents.push_back(std::move(answer.text));
+    } else {
+      std::cout << answer.text << std::flush;
+    }
+  }
+  if (args.json) {
+    std::cout << fmt::format("{{\"trace\":{},\"config\":{},\"results\":[{}]}}\n",
+                             json_string(trace_hash(args.trace)), settings_json(settings),
+                             fmt::join(documents, ","));
+  }
+  return code;
 }
 
 int main_with(int argc, char** argv) {
@@ -183,12 +251,9 @@ int main_with(int argc, char** argv) {
   if (args.protocols.empty()) {
     args.protocols = {"igroup"};
   }
-  std::signal(SIGINT, [](int /*signal*/) { interrupted = 1; });
-  return guarded([&args] {
-    expect_each_once(args.protocols);
-    return args.engine == "simgrid" && args.protocols.size() > 1 ? fork_per_protocol(args)
-                                                                 : replay_all(args);
-  });
+  std::signal(SIGINT, note_signal);
+  std::signal(SIGTERM, note_signal);
+  return guarded([&args] { return replay_all(args); });
 }
 
 }  // namespace

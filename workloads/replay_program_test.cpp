@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // smmulab-replay on bad input: what it says, its exit code, and that it leaves nothing behind; and
 // on a protocol that deadlocks.
+#include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -234,6 +239,51 @@ TEST_F(ReplayProgramTest, UnwritableOpsFile) {
     EXPECT_EQ(result.exit_code, kUsageError);
     EXPECT_EQ(result.out, "");
     EXPECT_EQ(result.err, fmt::format("smmulab-replay: {}: cannot be written: {}\n", path, why));
+  }
+}
+
+TEST_F(ReplayProgramTest, OneJsonDocumentForSeveralProtocols) {
+  const std::vector<std::string> arguments{good(), "--json", "-p", "igroup", "-p", "v6.2"};
+  const testing::CommandResult native = testing::run_replay_program(arguments);
+  EXPECT_EQ(native.exit_code, 0) << native.err;
+  EXPECT_EQ(std::ranges::count(native.out, '\n'), 1);
+  if (!simgrid_available()) {
+    return;
+  }
+  std::vector<std::string> with_simgrid = arguments;
+  with_simgrid.insert(with_simgrid.end(), {"--engine", "simgrid"});
+  const testing::CommandResult simgrid = testing::run_replay_program(with_simgrid);
+  EXPECT_EQ(simgrid.exit_code, 0) << simgrid.err;
+  EXPECT_EQ(simgrid.out, native.out);
+}
+
+// Stopped in the middle, by either signal, with the engine in this process or in a child.
+TEST_F(ReplayProgramTest, SignalsLeaveNoFile) {
+  std::string text(kHeader);
+  constexpr int kPairs = 300'000;
+  for (int i = 0; i < kPairs; ++i) {
+    text += "0 0 ioas_alloc ioas=5\n0 0 ioas_destroy ioas=5\n";
+  }
+  const std::string trace = file("long.iotrace", text + fmt::format("end {}\n", 2 * kPairs));
+  for (const std::string engine : {"native", "simgrid"}) {
+    for (const int signal : {SIGINT, SIGTERM}) {
+      if (engine == "simgrid" && !simgrid_available()) {
+        continue;
+      }
+      const auto when_it_writes = [&](pid_t program) {
+        while (dir_.names().size() == 1 && ::waitpid(program, nullptr, WNOHANG) == 0) {
+          std::this_thread::sleep_for(std::chrono::milliseconds{5});
+        }
+        ::kill(program, signal);
+      };
+      const testing::CommandResult result = testing::run_replay_program(
+          {trace, "--ops", dir_.file("ops"), "--engine", engine, "-p", "v6.2", "-p", "igroup"},
+          when_it_writes);
+      EXPECT_EQ(result.exit_code, 128 + signal) << engine << result.err;
+      EXPECT_EQ(result.out, "");
+      EXPECT_TRUE(result.err.starts_with("smmulab-replay: ")) << result.err;
+      EXPECT_EQ(dir_.names(), std::vector<std::string>{"long.iotrace"});
+    }
   }
 }
 

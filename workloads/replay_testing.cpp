@@ -28,7 +28,8 @@ void redirect(int to, const std::string& path) {
   ::close(fd);
 }
 
-CommandResult run_program(const std::vector<std::string>& words) {
+CommandResult run_program(const std::vector<std::string>& words,
+                          const std::function<void(pid_t)>& meanwhile = {}) {
   const TempDir dir;
   std::vector<std::string> copy = words;
   std::vector<char*> argv;
@@ -42,6 +43,9 @@ CommandResult run_program(const std::vector<std::string>& words) {
     redirect(STDERR_FILENO, dir.file("err"));
     ::execvp(argv[0], argv.data());
     std::_Exit(kCannotExec);
+  }
+  if (meanwhile) {
+    meanwhile(child);
   }
   int status = 0;
   rusage usage{};
@@ -149,10 +153,11 @@ bool unpack(const std::string& archive, const std::string& folder) {
   return run_program({"tar", "-C", folder, "-xJf", archive}).exit_code == 0;
 }
 
-CommandResult run_replay_program(const std::vector<std::string>& arguments) {
+CommandResult run_replay_program(const std::vector<std::string>& arguments,
+                                 const std::function<void(pid_t)>& meanwhile) {
   std::vector<std::string> words{SMMULAB_REPLAY_PROGRAM};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  return run_program(words);
+  return run_program(words, meanwhile);
 }
 
 Outcomes replay_all(const std::string& path, const Settings& settings,

@@ -3,9 +3,12 @@
 // built command line program, and operation results in a form that compares.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <sys/types.h>
 
 #include <fmt/format.h>
 
@@ -47,8 +50,9 @@ struct CommandResult {
   std::string err;
   long max_rss_kib = 0;
 };
-// Runs smmulab-replay, found where the build put it.
-[[nodiscard]] CommandResult run_replay_program(const std::vector<std::string>& arguments);
+// Runs smmulab-replay, found where the build put it. `meanwhile` is called with its process id.
+[[nodiscard]] CommandResult run_replay_program(const std::vector<std::string>& arguments,
+                                               const std::function<void(pid_t)>& meanwhile = {});
 
 struct Outcomes {
   ReplayResult result;
