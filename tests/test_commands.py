@@ -176,6 +176,7 @@ def test_a_cut_zstd_file_is_wrong_at_a_line(
         (("--engine", "simgird"), ("simgird",)),
         (("-m", "absent.toml"), ("absent.toml",)),
         (("-o", "/proc/no/such/folder"), ("/proc/no/such/folder",)),
+        (("-o", "small.iotrace"), ("small.iotrace: is a file, not a folder",)),
     ],
 )
 def test_bad_arguments(

@@ -125,6 +125,29 @@ def test_engines_agree(small_trace: Path) -> None:
     native = smmulab.compare(small_trace, ["igroup", "v6.2"])
     simgrid = smmulab.compare(small_trace, ["igroup", "v6.2"], engine="simgrid")
     assert native.results == simgrid.results
+    assert store.run_id(native) == store.run_id(simgrid)
+    assert store.manifest(native)["engine"] != store.manifest(simgrid)["engine"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["machine.cpus=1", "driver.global_asid_lock=false"],
+        ("machine.cpus=1", "driver.global_asid_lock=false"),
+        {"machine.cpus": 1, "driver.global_asid_lock": False},
+    ],
+)
+def test_settings_may_be_a_mapping(
+    small_trace: Path, settings: list[str] | dict[str, object]
+) -> None:
+    config = smmulab.compare(small_trace, "igroup", set=settings).config
+    assert (config["machine.cpus"], config["driver.global_asid_lock"]) == (1, False)
+
+
+def test_one_name_and_one_setting_need_no_list(small_trace: Path) -> None:
+    comparison = smmulab.compare(small_trace, "igroup", set="hw.sync=500ns")
+    assert comparison.protocols == ["igroup"]
+    assert comparison.config["hw.sync"] == "500ns"
 
 
 def test_progress_may_stop_a_run(recorded_trace: Path) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
@@ -101,8 +101,10 @@ def _in_child(job: tuple[str, str, list[str], str | None, str]) -> str:
         return pool.submit(_one, job).result()
 
 
-def _names(protocols: Sequence[str] | None) -> list[str]:
-    names = list(protocols) if protocols is not None else [row[0] for row in _core.protocols()]
+def _names(protocols: str | Sequence[str] | None) -> list[str]:
+    if protocols is None:
+        return [row[0] for row in _core.protocols()]
+    names = [protocols] if isinstance(protocols, str) else list(protocols)
     for place, name in enumerate(names):
         _core.check_protocol(name)
         if name in names[:place]:
@@ -111,19 +113,33 @@ def _names(protocols: Sequence[str] | None) -> list[str]:
     return names
 
 
+def _assignments(settings: str | Sequence[str] | Mapping[str, object]) -> list[str]:
+    """ "KEY=VALUE" of each setting."""
+    if isinstance(settings, str):
+        return [settings]
+    if not isinstance(settings, Mapping):
+        return list(settings)
+    # True is "true", as in a machine file.
+    return [
+        f"{key}={str(value).lower() if isinstance(value, bool) else value}"
+        for key, value in settings.items()
+    ]
+
+
 def compare(
     trace: str | PathLike[str],
-    protocols: Sequence[str] | None = None,
+    protocols: str | Sequence[str] | None = None,
     machine: str | PathLike[str] | None = None,
     *,
-    set: Sequence[str] = (),
+    set: str | Sequence[str] | Mapping[str, object] = (),
     engine: str = "native",
     progress: ProgressFunction | None = None,
 ) -> Comparison:
-    """Replay `trace` (.iotrace or .iotrace.zst) under each of `protocols` (default: all).
+    """Replay `trace` (.iotrace or .iotrace.zst) under each of `protocols` (one name or several;
+    default: all).
 
-    `machine`: a TOML file with parameters; `set`: "KEY=VALUE" assignments after it (see
-    `smmulab describe`), "preset=NAME" included. `engine`: "native" or "simgrid" (same results).
+    `machine`: a TOML file with parameters; `set`: assignments after it (see `smmulab describe`),
+    "preset=NAME" included, as "KEY=VALUE", several of them, or a mapping. `engine`: "native" or "simgrid" (same results).
     `progress(protocol, operations_ended)` is called now and then; False ends the run.
 
     Raises ConfigError (unknown or repeated name, value out of range, unreadable file), TraceError
@@ -131,7 +147,7 @@ def compare(
     invariant one with status "wrong state"; neither is an error, and other protocols go on.
     """
     names = _names(protocols)
-    path, assignments = fspath(trace), list(set)
+    path, assignments = fspath(trace), _assignments(set)
     machine_path = None if machine is None else fspath(machine)
     config = json.loads(_core.resolve(assignments, machine_path))
     results = []

@@ -33,6 +33,8 @@ def _publish(path: Path, write: Callable[[Path], object]) -> None:
 
 def prepare_folder(folder: Path) -> None:
     """Make `folder`; raises ConfigError if it cannot be made or written to."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: is a file, not a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"
@@ -49,7 +51,8 @@ def canonical_json(value: Any) -> str:
 
 
 def run_id(comparison: Comparison) -> str:
-    """SHA-256 over resolved configuration, trace, protocols and build: what makes the numbers."""
+    """SHA-256 over resolved configuration, trace, protocols and build: what makes the numbers. Not
+    the engine: both give the same ones, which the tests hold them to; the manifest names it."""
     info = build_info()
     identity = [
         comparison.config,
