@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,38 @@ def test_import_names_the_bad_line(capsys: pytest.CaptureFixture[str], tmp_path:
     assert "x.ops.txt:1" in err
     assert "iofd-ops" in err
     assert not (tmp_path / "x.iotrace").exists()
+
+
+def archive_of(folder: Path, *members: str) -> Path:
+    path = folder / "run.tar.xz"
+    with tarfile.open(path, "w:xz") as archive:
+        for name in members:
+            archive.addfile(tarfile.TarInfo(name))
+    return path
+
+
+def test_import_of_an_archive_lists_its_shapes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = str(tmp_path / "x.iotrace")
+    archive = archive_of(tmp_path, "run/b_two.ops.txt", "run/a_one.ops.txt", "run/a_one.lockstat")
+    for log in (f"{archive}", f"{archive}:"):
+        code, _, err = run(capsys, "import", log, "-o", out)
+        assert code == 2
+        assert f"name a shape, {archive}:SHAPE; it has: a_one, b_two" in err
+    archive = archive_of(tmp_path, "run/a_one.lockstat")
+    for log in (f"{archive}", f"{archive}:a_one"):
+        code, _, err = run(capsys, "import", log, "-o", out)
+        assert code == 2
+        assert "has no operation log" in err
+
+
+def test_import_writes_traces_only(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    log = tmp_path / "x.ops.txt"
+    log.touch()
+    code, _, err = run(capsys, "import", str(log), "-o", str(tmp_path / "c.txt"))
+    assert code == 2
+    assert "c.txt: a trace is named FILE.iotrace or FILE.iotrace.zst" in err
 
 
 def test_import_of_a_recorded_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

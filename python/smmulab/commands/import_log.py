@@ -12,6 +12,7 @@ from smmulab.recordings import open_recording
 
 KINDS = ("iofd-ops",)
 _ARCHIVE = ".tar.xz"
+_TRACES = (".iotrace", ".iotrace.zst")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Imports; the kind is recognized by the log's first line unless it is named."""
+    if not args.out.endswith(_TRACES):
+        raise ConfigError(f"{args.out}: a trace is named FILE.iotrace or FILE.iotrace.zst")
+    if args.log.endswith(_ARCHIVE):
+        return _import_member(args, args.log, "")
     if _ARCHIVE + ":" in args.log:
         archive, _, shape = args.log.rpartition(":")
         return _import_member(args, archive, shape)
@@ -37,6 +42,10 @@ def run(args: argparse.Namespace) -> int:
 def _import_member(args: argparse.Namespace, archive: str, shape: str) -> int:
     recording = open_recording(archive)
     shapes = recording.shapes("ops.txt")
+    if not shapes:
+        raise ConfigError(f"{archive}: this recording has no operation log (SHAPE.ops.txt)")
+    if not shape:
+        raise ConfigError(f"name a shape, {archive}:SHAPE; it has: {', '.join(shapes)}")
     if shape not in shapes:
         raise ConfigError(f"{archive} has no shape '{shape}'; it has: {', '.join(shapes)}")
     with tempfile.TemporaryDirectory() as folder:
