@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from conftest import RECORDED_RUNS
+from smmulab.cli import main
+from smmulab.commands import validate
 from smmulab.commands.validate import check
 from smmulab.oracles import ORACLES, lock_sequences
 from smmulab.recordings import load_reference
@@ -45,6 +49,45 @@ def test_lock_sequences_are_those_of_the_kernel() -> None:
         "hwpt_alloc",
     } <= taken
     assert len(table) - len(judged) <= 2
+
+
+def test_a_lock_sequence_that_misses_is_shown_against_the_nearest() -> None:
+    sequence = load_reference().sequences("detach_leave")[0]
+    words = lock_sequences.covered(sequence.words)
+    model = [word for word in words if word != "+M igroup->lock"] + ["-W iova_rwsem"]
+    row = pd.Series({"operation": "detach", "verdict": "miss", "model": "; ".join(model)})
+    lines = lock_sequences.details(row).splitlines()
+    assert lines[0].startswith("against a recorded detach")
+    assert [line for line in lines[1:] if not line.startswith("  ")] == [
+        "- +M igroup->lock",
+        "+ -W iova_rwsem",
+    ]
+    row["verdict"] = "ok"
+    assert max(map(len, lock_sequences.details(row).splitlines())) <= 100
+
+
+def test_all_prints_the_rows_that_agree(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = [("a_one", "map", "ok"), ("b_two", "unmap", "miss")]
+    table = pd.DataFrame(rows, columns=["shape", "operation", "verdict"])
+    monkeypatch.setattr(validate, "check", lambda *_: table)
+    for oracle in ("latency", "contention"):
+        assert main(["validate", str(tmp_path), "--oracle", oracle]) == 1
+        few = capsys.readouterr().out
+        assert ("a_one" in few, "b_two" in few) == (False, True)
+        assert "1 agree (--all prints them), 1 miss" in few
+        main(["validate", str(tmp_path), "--oracle", oracle, "--all"])
+        assert "a_one" in capsys.readouterr().out
+
+
+def test_without_the_recorded_runs_a_file_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["validate", "--oracle", "latency"]) == 2
+    assert "A_ic_smp2.tar.xz: no such recorded run" in (err := capsys.readouterr().err)
+    assert "smmulab validate --oracle latency FILE" in err
 
 
 def test_every_recorded_class_is_covered_or_named_as_not() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import tempfile
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"one of: {', '.join(ORACLES)}; may be repeated (default: all)",
     )
-    parser.add_argument("--all", action="store_true", help="print rows that agree, too")
+    parser.add_argument("--all", action="store_true", help="print the rows that agree, too")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,9 +45,19 @@ def run(args: argparse.Namespace) -> int:
             hint = f", did you mean '{near[0]}'?" if near else ""
             raise ConfigError(f"unknown oracle '{name}'{hint}; known: {', '.join(ORACLES)}")
         oracle = ORACLES[name]
-        table = check(oracle, args.file or RUNS / f"{oracle.run}.tar.xz")
+        table = check(oracle, args.file or _recorded_run(oracle))
         missed += _print(oracle, table, everything=args.all)
     return 1 if missed else 0
+
+
+def _recorded_run(oracle: Oracle) -> Path:
+    path = RUNS / f"{oracle.run}.tar.xz"
+    if not path.exists():
+        raise ConfigError(
+            f"{path}: no such recorded run (the default of oracle {oracle.name}); name one: "
+            f"smmulab validate --oracle {oracle.name} FILE"
+        )
+    return path
 
 
 def check(oracle: Oracle, path: Path) -> pd.DataFrame:
@@ -69,13 +80,18 @@ def check(oracle: Oracle, path: Path) -> pd.DataFrame:
 
 def _print(oracle: Oracle, table: pd.DataFrame, *, everything: bool) -> int:
     """Prints model beside recording; returns the number of misses."""
+    agrees = table["verdict"].str.startswith("ok")
     misses = int((table["verdict"] == "miss").sum())
-    agree = int(table["verdict"].str.startswith("ok").sum())
+    agree = int(agrees.sum())
     print(f"{oracle.name}: {oracle.holds}")
-    judged_apart = everything or "recorded" not in table.columns
-    shown = table if judged_apart else table[~table["verdict"].str.startswith("ok")]
-    if len(shown):
+    shown = table if everything else table[~agrees]
+    if oracle.details is not None:
+        for _, row in shown.iterrows():
+            print(*row.drop("model"), sep="  ")
+            print(textwrap.indent(oracle.details(row), "    "))
+    elif len(shown):
         with pd.option_context("display.max_colwidth", 100):
             print(shown.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
-    print(f"{agree} agree, {misses} miss, {len(table) - agree - misses} not judged\n")
+    hidden = " (--all prints them)" if agree and not everything else ""
+    print(f"{agree} agree{hidden}, {misses} miss, {len(table) - agree - misses} not judged\n")
     return misses

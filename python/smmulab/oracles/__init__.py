@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,13 +19,15 @@ class Oracle:
     """One oracle: its name, what it holds, the recorded run it is of, and how it is checked.
 
     `check(traces)` takes shape -> trace file and gives a tidy table with a column `verdict`:
-    "ok", "miss", or "not judged" (the table says why).
+    "ok", "miss", or "not judged" (the table says why). `details(row)`: what stands in place of the
+    row's column `model`, which is too long for a table.
     """
 
     name: str
     holds: str
     run: str
     check: Callable[[Mapping[str, Path]], pd.DataFrame]
+    details: Callable[[pd.Series[Any]], str] | None = None
 
 
 ORACLES = {
@@ -35,6 +38,7 @@ ORACLES = {
             "O4: locks each operation takes, in order and nesting, as lockdep saw them",
             "B_lk_smp2",
             lock_sequences.check,
+            lock_sequences.details,
         ),
         Oracle(
             "contention",

@@ -8,8 +8,11 @@ recorded for its kind.
 
 from __future__ import annotations
 
+import difflib
+import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -88,6 +91,28 @@ def _judge(operation: str, words: str) -> tuple[str, str]:
     if operation == "replace" and (_MAKES in text or _DESTROYS in text):
         return "not judged", "a replace that makes or destroys an automatic hwpt was not recorded"
     return "miss", ""
+
+
+def details(row: pd.Series[Any]) -> str:
+    """The operation's words, wrapped; of a miss, line by line against the nearest recorded sequence:
+    "-" stands only there, "+" only in the model."""
+    words = row["model"].split("; ") if row["model"] else []
+    if row["verdict"] != "miss":
+        return textwrap.fill("; ".join(words), 100)
+    of_model = covered(words)
+    matcher = difflib.SequenceMatcher(b=of_model, autojunk=False)
+
+    def likeness(sequence: tuple[str, ...]) -> float:
+        matcher.set_seq1(sequence)
+        return matcher.ratio()
+
+    known = _recorded(row["operation"])
+    nearest = max(known, key=likeness, default=())
+    heading = (
+        f"against a recorded {known[nearest]}:" if known else "no such operation was recorded:"
+    )
+    compared = difflib.ndiff(nearest, of_model)
+    return "\n".join([heading, *(line for line in compared if not line.startswith("?"))])
 
 
 def check(traces: Mapping[str, Path]) -> pd.DataFrame:
