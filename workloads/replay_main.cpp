@@ -173,7 +173,15 @@ Answer answer_of_child(const Arguments& args, const Settings& settings,
     fail_with_errno("cannot make a pipe");
   }
   std::cout << std::flush;
+  // A signal between fork() and the assignment would reach this process only.
+  sigset_t stops;
+  sigset_t before;
+  ::sigemptyset(&stops);
+  ::sigaddset(&stops, SIGINT);
+  ::sigaddset(&stops, SIGTERM);
+  ::sigprocmask(SIG_BLOCK, &stops, &before);
   child = ::fork();
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
   if (child < 0) {
     fail_with_errno("cannot start a process");
   }

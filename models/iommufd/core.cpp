@@ -81,9 +81,6 @@ Task<void> IommuCore::release_dma_owner(lnx::Thread& t, IommuGroup& group) {
 }
 
 Task<int> IommuCore::attach_idle(lnx::Thread& t, IommuGroup& group, smmu::Domain& domain) {
-  if (group.domain == &domain) {
-    co_return 0;
-  }
   if (group.domain != group.default_domain && group.domain != blocking(group)) {
     co_return -EBUSY;
   }
