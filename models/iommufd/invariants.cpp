@@ -49,7 +49,7 @@ std::string_view invariant_text(Invariant invariant) {
 void Invariants::note(Invariant invariant, std::string detail) {
   const bool known = std::any_of(broken_.begin(), broken_.end(),
                                  [invariant](const auto& b) { return b.invariant == invariant; });
-  if (!known && !context_.protocol().racy()) {
+  if (!known && context_.protocol().keeps_invariants()) {
     broken_.push_back({invariant, std::move(detail), context_.machine().now()});
   }
 }

@@ -3,8 +3,8 @@
 // A group is looked at whenever none of its devices is being moved, an hwpt when it is destroyed,
 // everything once the last operation has ended. The first breach of each kind is kept. Looking
 // takes no simulated time.
-// Not checked: protocols that promise nothing (Protocol::racy); which area is in which domain (only
-// how many bytes are); state in the middle of an operation.
+// Not checked: protocols that promise nothing (Protocol::keeps_invariants); which area is in which
+// domain (only how many bytes are); state in the middle of an operation.
 #pragma once
 
 #include <cstdint>

@@ -38,8 +38,10 @@ class Protocol {
   Protocol& operator=(const Protocol&) = delete;
 
   [[nodiscard]] virtual ObjectRefs object_refs() const = 0;
-  // True: state may be inconsistent at times (bounds without locks).
+  // True: a destroyed object may still be looked at, so it is kept.
   [[nodiscard]] virtual bool racy() const { return false; }
+  // False: promises no invariant (bounds without locks).
+  [[nodiscard]] virtual bool keeps_invariants() const { return true; }
 
   // From 6.3 on, binding asks iommu_group_has_isolated_msi(), which takes group->mutex for itself.
   [[nodiscard]] virtual bool checks_isolated_msi_at_bind() const { return false; }

@@ -24,6 +24,7 @@ class NoLocks final : public IgroupProtocol {
  public:
   explicit NoLocks(Context& context) : IgroupProtocol(context) { elide_mutexes(machine()); }
   [[nodiscard]] bool racy() const override { return true; }
+  [[nodiscard]] bool keeps_invariants() const override { return false; }
 };
 
 class OneLock final : public IgroupProtocol {

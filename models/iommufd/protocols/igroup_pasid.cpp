@@ -40,8 +40,8 @@ Task<void> IgroupPasid::group_setup_msi(lnx::Thread& t, Hwpt& hwpt) {
   t.charge(costs().list_step * static_cast<std::int64_t>(sw_msi_pages_));
   const Bytes size{sw_msi_pages_ * kPage};
   if (hwpt.sw_msi_bytes == 0 && size.value() != 0) {
-    co_await context().driver().map(t, *hwpt.domain, kMsiBase, size, Bytes{kPage});
-    hwpt.sw_msi_bytes = size.value();
+    const int rc = co_await context().driver().map(t, *hwpt.domain, kMsiBase, size, Bytes{kPage});
+    hwpt.sw_msi_bytes = rc == 0 ? size.value() : 0;
   }
   co_await sw_msi_lock_.unlock(t);
 }
