@@ -43,6 +43,7 @@ void throw_input_error(const ModelError& error) {
 
 struct PhaseSpan {
   std::uint64_t operations = 0;
+  std::uint64_t errors = 0;
   SimTime first = kTimeMax;
   SimTime last{};
 };
@@ -237,6 +238,7 @@ void Replayer::finish(lnx::Thread& t, const OpFeed::Item& item, SimTime start, i
   }
   PhaseSpan& phase = phases_[item.phase];
   ++phase.operations;
+  phase.errors += rc != 0 ? 1U : 0U;
   phase.first = std::min(phase.first, start);
   phase.last = std::max(phase.last, end);
   if (options_.record != nullptr) {
@@ -265,6 +267,7 @@ ReplayResult Replayer::run() {
                                  kEvery);
   }
   result_.protocol = options_.protocol;
+  result_.warnings = system_.placement_warnings(feed_.header());
   try {
     engine_->run();
     system_.invariants().check_end();
@@ -288,6 +291,7 @@ void Replayer::collect() {
     if (phases_[i].operations > result_.main_operations) {
       result_.main_phase = feed_.phases()[i];
       result_.main_operations = phases_[i].operations;
+      result_.main_errors = phases_[i].errors;
       result_.main_span = phases_[i].last - phases_[i].first;
     }
   }

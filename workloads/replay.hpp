@@ -94,7 +94,8 @@ struct ReplayResult {
   // The phase with most operations (the whole trace if it has none): what throughput is taken from.
   std::string main_phase;
   std::uint64_t main_operations = 0;
-  Ps main_span{0};  // from the first start to the last end of its operations
+  std::uint64_t main_errors = 0;  // those of them with rc != 0
+  Ps main_span{0};                // from the first start to the last end of its operations
   std::uint64_t events = 0;
   std::array<KindResult, kOpKinds> kinds;
   std::vector<LockResult> locks;
@@ -103,6 +104,7 @@ struct ReplayResult {
   std::vector<smmu::CommandQueueStat> queues;
   std::array<std::uint64_t, smmu::kCommandKinds> commands{};
   std::vector<std::string> final_state;
+  std::vector<std::string> warnings;  // about threads and CPUs that may not be meant
 };
 
 // Throws ConfigError, TraceError, ModelError, Interrupted. A deadlock is a result, so is a wrong

@@ -93,6 +93,11 @@ ReplayResult replay_one(const Arguments& args, const Settings& settings,
   if (ops) {
     ops->finish();
   }
+  if (protocol == args.protocols.front()) {  // the same for each
+    for (const std::string& warning : result.warnings) {
+      fmt::print(stderr, "smmulab-replay: warning: {}\n", warning);
+    }
+  }
   if (isatty(STDERR_FILENO) != 0) {
     fmt::print(stderr, "\r\033[K");
   }

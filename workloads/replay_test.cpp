@@ -197,6 +197,40 @@ TEST_F(ReplayTest, ResultsAreHeldAgainstTheRecordedOnes) {
                                       "device d0 bound, to nothing"}));
 }
 
+TEST_F(ReplayTest, ErrorsOfTheMainPhaseAreCounted) {
+  const auto [result, ops] =
+      run("0 0 ioas_alloc ioas=5\n"
+          "1 0 map ioas=5 iova=0x1000 len=4096\n"
+          "2 0 map ioas=5 iova=0x1000 len=4096 ret=-17\n"
+          "phase run\n"
+          "3 0 map ioas=5 iova=0x2000 len=4096\n"
+          "4 0 map ioas=5 iova=0x3000 len=4096\n"
+          "5 0 map ioas=5 iova=0x2000 len=4096 ret=-17\n"
+          "6 0 map ioas=5 iova=0x1000 len=4096 ret=-17\n");
+  EXPECT_EQ(result.main_operations, 4U);
+  EXPECT_EQ(result.main_errors, 2U);
+}
+
+TEST_F(ReplayTest, WarnsOfUnusedAndOfSharedCpus) {
+  using Warnings = std::vector<std::string>;
+  const std::string path = trace("0 0 bind dev=0\n");
+  const auto warnings = [&path](const std::vector<std::string>& assignments) {
+    return testing::replay_all(path, testing::settings_with(assignments)).result.warnings;
+  };
+  EXPECT_EQ(warnings({}), Warnings{});
+  EXPECT_EQ(warnings({"machine.cpus=8"}), Warnings{});  // two threads can use two CPUs only
+  EXPECT_EQ(warnings({"machine.cpus=1"}),
+            Warnings{"2 threads share 1 CPU: latencies include waiting for a CPU"});
+  std::string text = testing::read_bytes(path);
+  text.replace(text.find("name=b cpu=1"), 12, "name=b cpu=0");
+  testing::write_bytes(path, text);
+  EXPECT_EQ(warnings({}),
+            Warnings{"1 of 2 CPUs are left to no pinned thread: 2 threads are pinned to 1 "
+                     "(machine.pinning=spread shares them out)"});
+  EXPECT_EQ(warnings({"machine.pinning=spread"}), Warnings{});
+  EXPECT_EQ(warnings({"machine.pinning=none"}), Warnings{});
+}
+
 TEST_F(ReplayTest, TheProgressFunctionCanEndTheRun) {
   std::string text = "0 0 bind dev=0\n";
   for (int i = 1; i <= 100'000; ++i) {

@@ -131,6 +131,7 @@ std::string to_json(const ReplayResult& r) {
                          {"operations", r.operations},
                          {"main_phase", r.main_phase},
                          {"main_operations", r.main_operations},
+                         {"main_errors", r.main_errors},
                          {"main_span_ps", r.main_span.count()},
                          {"kinds", kinds_json(r)},
                          {"locks", locks_json(r)},
@@ -138,7 +139,8 @@ std::string to_json(const ReplayResult& r) {
                          {"threads", std::move(threads)},
                          {"queues", queues_json(r)},
                          {"commands", std::move(commands)},
-                         {"final_state", r.final_state}};
+                         {"final_state", r.final_state},
+                         {"warnings", r.warnings}};
   return document.dump();
 }
 

@@ -40,9 +40,12 @@ void kinds_table(Out out, const ReplayResult& r) {
     }
   }
   if (span > 0) {
-    fmt::format_to(out, "  {:.0f} operations/s in phase {} ({} operations in {:.1f} us)\n",
-                   static_cast<double>(r.main_operations) / span, r.main_phase, r.main_operations,
-                   us(r.main_span));
+    const std::uint64_t succeeded = r.main_operations - r.main_errors;
+    fmt::format_to(out, "  {:.0f} successful operations/s in {} ({} in {:.1f} us{})\n",
+                   static_cast<double>(succeeded) / span,
+                   r.main_phase.empty() ? "the whole trace" : "phase " + r.main_phase, succeeded,
+                   us(r.main_span),
+                   r.main_errors == 0 ? "" : fmt::format("; {} failed", r.main_errors));
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -96,6 +97,31 @@ std::uint32_t System::affinity(const TraceHeader& header, std::uint32_t thread) 
   }
   const auto& cpu = header.threads[thread].cpu;
   return cpu ? cpu->value() % cpus : lnx::kAnyCpu;
+}
+
+std::vector<std::string> System::placement_warnings(const TraceHeader& header) const {
+  const std::size_t cpus = machine_.cpu_count();
+  const std::size_t threads = header.threads.size();
+  std::set<std::uint32_t> used;
+  std::size_t pinned = 0;
+  for (std::uint32_t i = 0; i < threads; ++i) {
+    if (const std::uint32_t cpu = affinity(header, i); cpu != lnx::kAnyCpu) {
+      used.insert(cpu);
+      ++pinned;
+    }
+  }
+  std::vector<std::string> warnings;
+  if (used.size() + (threads - pinned) < std::min(cpus, threads)) {
+    warnings.push_back(
+        fmt::format("{} of {} CPUs are left to no pinned thread: {} threads are pinned to {} "
+                    "(machine.pinning=spread shares them out)",
+                    cpus - used.size(), cpus, pinned, used.size()));
+  }
+  if (threads > cpus) {
+    warnings.push_back(fmt::format("{} threads share {} CPU{}: latencies include waiting for a CPU",
+                                   threads, cpus, cpus == 1 ? "" : "s"));
+  }
+  return warnings;
 }
 
 std::vector<std::string> System::final_state() const {

@@ -30,6 +30,8 @@ class System {
   [[nodiscard]] const std::deque<smmu::Smmu>& smmus() const { return smmus_; }
   [[nodiscard]] const std::deque<smmu::Master>& masters() const { return masters_; }
   [[nodiscard]] const std::deque<iommufd::Device>& devices() const { return devices_; }
+  // What may not be meant about where the threads run.
+  [[nodiscard]] std::vector<std::string> placement_warnings(const TraceHeader& header) const;
   // The CPU for a thread of the trace: a number, or lnx::kAnyCpu.
   [[nodiscard]] std::uint32_t affinity(const TraceHeader& header, std::uint32_t thread) const;
   // The mapping and attachment state as sorted lines, one per area, domain and device: equal for
