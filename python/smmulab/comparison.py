@@ -48,12 +48,17 @@ class Comparison:
                 return result
         raise KeyError(f"'{protocol}' was not run; these were: {', '.join(self.protocols)}")
 
+    @property
+    def warnings(self) -> list[str]:
+        """What may not be meant, such as CPUs that no thread uses; each once."""
+        return list(dict.fromkeys(text for result in self.results for text in result["warnings"]))
+
     def frame(self) -> pd.DataFrame:
         """Tidy: a row for each protocol and kind of operation.
 
         Columns: protocol, status, kind, count, errors, different_result (errno is not the recorded
-        one), ops_per_s (of this kind, over the main phase's span; NaN unless status is "ok"), mean_ps,
-        p50_ps, p99_ps, p999_ps, max_ps.
+        one), ops_per_s (all of this kind, failed ones too, over the main phase's span; NaN unless status
+        is "ok"), mean_ps, p50_ps, p99_ps, p999_ps, max_ps.
         """
         return tables.operations(self.results)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from smmulab import report, store
@@ -49,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
             engine=args.engine,
             progress=progress,
         )
+    for warning in comparison.warnings:
+        print(f"smmulab: warning: {warning}", file=sys.stderr)
     made = store.save(comparison, args.out)
     if args.json:
         print(json.dumps({"manifest": made, "results": comparison.results}))
