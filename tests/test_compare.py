@@ -13,7 +13,7 @@ import pytest
 from matplotlib.axes import Axes
 
 import smmulab
-from smmulab import plot, store
+from smmulab import plot, report, store
 
 PROTOCOLS = [row[0] for row in smmulab._core.protocols()]
 # As posted these deadlock on the trace or end in a wrong state.
@@ -67,6 +67,33 @@ def test_lock_tables_have_the_kernel_columns(comparison: smmulab.Comparison) -> 
     assert igroup["wait_total_ps"].is_monotonic_decreasing
     with pytest.raises(ValueError, match="lockstat"):
         comparison.locks(by="clock")
+
+
+def test_the_rate_is_of_successful_operations_and_the_row_is_marked(recorded_trace: Path) -> None:
+    trace = recorded_trace.with_name("A_qplain_smp2-e_group4_replace_4hwpt.iotrace.zst")
+    comparison = smmulab.compare(trace, ["v6.2"])
+    result, row = comparison.results[0], comparison.summary().iloc[0]
+    assert 0 < result["main_errors"] <= row["errors"]
+    good = result["main_operations"] - result["main_errors"]
+    assert row["ops_per_s"] == pytest.approx(good / (result["main_span_ps"] / 1e12))
+    heading, table, *_ = report.text(comparison).split("\n\n")
+    assert heading.endswith("on the SMMU driver of Linux 6.12")
+    titles, values, note = table.splitlines()
+    assert titles.split()[:4] == ["protocol", "ok", "ops/s", "errors"]
+    assert "longest dark us" in titles
+    assert values.split()[1:3] == [f"{row['ops_per_s']:,.0f}*", str(row["errors"])]
+    assert note.startswith("*")
+
+
+def test_warnings_name_each_doubt_once(recorded_trace: Path) -> None:
+    def warnings(*settings: str) -> list[str]:
+        return smmulab.compare(recorded_trace, ["igroup", "v6.2"], set=settings).warnings
+
+    assert [text.split(":")[0] for text in warnings("machine.cpus=6")] == [
+        "4 of 6 CPUs are left to no pinned thread",
+        "9 threads share 6 CPUs",
+    ]
+    assert warnings("machine.cpus=16", "machine.pinning=spread") == []
 
 
 def test_wait_totals_agree_between_tables(comparison: smmulab.Comparison) -> None:

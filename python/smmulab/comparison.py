@@ -77,7 +77,9 @@ class Comparison:
     def summary(self) -> pd.DataFrame:
         """A row for each protocol: throughput, total lock wait, spin CPU time, dark time.
 
-        ops_per_s is NaN unless status is "ok"; deadlock_cycle and broken_invariants tell why.
+        ops_per_s counts the successful operations of the main phase and is NaN unless status is "ok"
+        (deadlock_cycle and broken_invariants tell why); errors and different_result (errno is not the
+        recorded one) are of the whole trace.
         """
         return tables.summary(self.results)
 

@@ -103,7 +103,7 @@ def latency(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def throughput(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Operations per second of each protocol; the status in place of a bar. Where operations
+    """Successful operations per second of each protocol; the status in place of a bar. Where some
     failed, their number stands at the bar. `summary`: Comparison.summary()."""
     ax = _axes(ax)
     rates = summary["ops_per_s"].fillna(0.0).to_numpy(dtype=float) / 1e3
@@ -117,7 +117,7 @@ def throughput(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
     marked = (summary["errors"] > 0).any() or (summary["status"] != "ok").any()
     ax.set_xlim(0, most * (1.4 if marked else 1.05))
     _rows(ax, summary["protocol"])
-    ax.set_xlabel("thousand operations per second")
+    ax.set_xlabel("thousand successful operations per second")
     return ax
 
 

@@ -23,17 +23,19 @@ def _table(frame: pd.DataFrame) -> str:
 def _protocols(comparison: Comparison) -> str:
     rows = comparison.summary()
     shown = rows[["protocol"]].copy()
-    shown["ops/s"] = [
-        status if math.isnan(rate) else f"{rate:,.0f}"
-        for status, rate in zip(rows["status"], rows["ops_per_s"], strict=True)
+    failed = rows["errors"] > 0
+    shown["ok ops/s"] = [
+        (status if math.isnan(rate) else f"{rate:,.0f}") + ("*" if some else "")
+        for status, rate, some in zip(rows["status"], rows["ops_per_s"], failed, strict=True)
     ]
+    shown["errors"] = rows["errors"]
     shown["lock wait ms"] = rows["lock_wait_total_ps"] / _PS_PER_MS
     shown["spin CPU ms"] = rows["spin_cpu_ps"] / _PS_PER_MS
     shown["replace dark ms"] = rows["replace_dark_total_ps"] / _PS_PER_MS
-    shown["longest us"] = rows["replace_dark_max_ps"] / _PS_PER_US
-    shown["errors"] = rows["errors"]
+    shown["longest dark us"] = rows["replace_dark_max_ps"] / _PS_PER_US
     shown["not as recorded"] = rows["different_result"]
-    return _table(shown)
+    mark = "\n* some operations failed: the rate is of the successful ones" if failed.any() else ""
+    return _table(shown) + mark
 
 
 def _operations(comparison: Comparison) -> str:
@@ -76,7 +78,8 @@ def _heading(comparison: Comparison) -> str:
     phase = first["main_phase"] or "the whole trace"
     return (
         f"trace {comparison.trace} (XXH3-128 {comparison.trace_hash}), "
-        f"{first['operations']} operations; rates are of phase {phase}"
+        f"{first['operations']} operations; rates are of phase {phase}, on the SMMU driver of "
+        f"Linux {comparison.config['driver.version']}"
     )
 
 

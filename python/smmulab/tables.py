@@ -136,13 +136,14 @@ def summary(results: Iterable[Result]) -> pd.DataFrame:
 def _summary_row(result: Result) -> dict[str, Any]:
     span_s = result["main_span_ps"] / _PS_PER_S
     finished = result["status"] == "ok" and span_s > 0
+    succeeded = result["main_operations"] - result["main_errors"]
     waits = [lock[mode] for lock in result["locks"] for mode in ("write", "read")]
     return {
         "protocol": result["protocol"],
         "status": result["status"],
         "phase": result["main_phase"],
         "operations": result["main_operations"],
-        "ops_per_s": result["main_operations"] / span_s if finished else float("nan"),
+        "ops_per_s": succeeded / span_s if finished else float("nan"),
         "errors": sum(kind["errors"] for kind in result["kinds"]),
         "different_result": sum(kind["different_result"] for kind in result["kinds"]),
         "lock_wait_total_ps": sum(stat["waittime_total_ps"] for stat in waits),
