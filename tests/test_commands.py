@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import RECORDED_RUNS, SMALL
+from conftest import RECORDED_RUNS, ROOT, SMALL
 from smmulab import _core
 from smmulab.cli import main
 from smmulab.commands.options import Progress
@@ -100,6 +100,53 @@ def test_protocols_and_describe(capsys: pytest.CaptureFixture[str]) -> None:
     assert row["key"] == "lock.osq"
     assert row["provenance"]
     assert row["default"].endswith("ns")
+
+
+def config_of(machine: Path) -> dict[str, object]:
+    config: dict[str, object] = json.loads(_core.resolve([], str(machine)))
+    return config
+
+
+@pytest.mark.parametrize("preset", [(), *((f"preset={row[0]}",) for row in _core.presets())])
+def test_describe_as_a_machine_file_that_loads_back(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, preset: tuple[str, ...]
+) -> None:
+    code, text, _ = run(capsys, "describe", "--toml", *preset, "-s", "machine.cpus=3")
+    assert code == 0
+    machine = tmp_path / "m.toml"
+    machine.write_text(text)
+    assert config_of(machine) == json.loads(_core.resolve([*preset, "machine.cpus=3"]))
+    code, again, _ = run(capsys, "describe", "--toml", "-m", str(machine))
+    assert again == text
+
+
+def test_the_machine_file_of_the_documentation_loads(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "machine.md").read_text()
+    machine = tmp_path / "m.toml"
+    machine.write_text(page.split("```toml\n")[1].split("```")[0])
+    config = config_of(machine)
+    assert config["machine.cpus"] == 64
+    assert config["line.cross_socket"] == "180ns"
+    assert config["driver.global_asid_lock"] is False
+    tables = {parameter.key.split(".")[0] for parameter in _core.parameters()}
+    assert all(f"`{table}`" in page for table in tables)
+    assert all(f"`{name}`" in page for name, _ in _core.presets())
+
+
+def test_describe_takes_the_beginning_of_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+    def keys(prefix: str) -> list[str]:
+        code, text, _ = run(capsys, "describe", prefix, "--json")
+        assert code == 0
+        return [row["key"] for row in json.loads(text)]
+
+    assert set(keys("lock.mutex")) < set(keys("lock"))
+    assert keys("lock") == [p.key for p in _core.parameters() if p.key.startswith("lock.")]
+    code, _, err = run(capsys, "describe", "lokc")
+    assert code == 2
+    assert "did you mean 'lock'?" in err
+    code, _, err = run(capsys, "describe", "-s", "machine.cpus=3")
+    assert code == 2
+    assert "--toml" in err
 
 
 def test_every_parameter_has_a_provenance() -> None:
