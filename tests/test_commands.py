@@ -8,9 +8,11 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import smmulab
 from conftest import RECORDED_RUNS, ROOT, SMALL
 from smmulab import _core
 from smmulab.cli import main
@@ -328,8 +330,9 @@ def test_ctrl_c_ends_quietly(long_trace: Path, tmp_path: Path) -> None:
         "threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
+    out = tmp_path / "new" / "out"
     ended = subprocess.run(
-        [sys.executable, "-c", script, "compare", str(long_trace), "-o", str(tmp_path / "out")],
+        [sys.executable, "-c", script, "compare", str(long_trace), "-o", str(out)],
         capture_output=True,
         text=True,
         check=False,
@@ -338,4 +341,42 @@ def test_ctrl_c_ends_quietly(long_trace: Path, tmp_path: Path) -> None:
     assert ended.returncode == 130, ended.stderr
     assert "interrupted" in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert not (tmp_path / "out" / "manifest.json").exists()
+    assert not out.parent.exists()
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, smmulab.Interrupted])
+def test_an_interrupted_comparison_prints_what_has_finished(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    small_trace: Path,
+    tmp_path: Path,
+    stop: type[BaseException],
+) -> None:
+    replay = _core.replay_json
+
+    def stopped_at_igroup(trace: str, protocol: str, *rest: Any) -> str:
+        if protocol == "igroup":
+            raise stop
+        return replay(trace, protocol, *rest)
+
+    monkeypatch.setattr(_core, "replay_json", stopped_at_igroup)
+    out = tmp_path / "out"
+    argv = ("compare", str(small_trace), "-o", str(out))
+    code, text, err = run(capsys, *argv, "-p", "v6.2", "-p", "igroup", "-p", "no-locks")
+    assert code == 130
+    assert "interrupted" in err
+    assert "\n    v6.2 " in text
+    assert "no-locks" not in text
+    assert text.endswith("incomplete: interrupted after 1 of 3 protocols; nothing was written\n")
+    assert not out.exists()
+
+
+def test_a_failure_leaves_only_folders_that_were_there(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "there"
+    out.mkdir()
+    for folder in (out, out / "new" / "out"):
+        assert run(capsys, "compare", str(tmp_path / "no.iotrace"), "-o", str(folder))[0] == 2
+    assert out.is_dir()
+    assert not list(out.iterdir())

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
@@ -153,20 +153,54 @@ def compare(
     (file:line:column), Interrupted. A deadlock is a result with status "deadlock", a broken
     invariant one with status "wrong state"; neither is an error, and other protocols go on.
     """
-    names = _names(protocols)
-    path, assignments = fspath(trace), _assignments(set)
-    machine_path = None if machine is None else fspath(machine)
-    config = json.loads(_core.resolve(assignments, machine_path))
-    results = []
-    for name in names:
-        if engine == "simgrid":
-            text = _in_child((path, name, assignments, machine_path, engine))
-        else:
-            tell = None if progress is None else _teller(progress, name)
-            text = _core.replay_json(path, name, assignments, machine_path, engine, None, tell)
-        results.append(json.loads(text))
-    # The hash last: a replay says better where a damaged trace is wrong.
-    return Comparison(path, _core.trace_hash(path), engine, config, results)
+    plan = Plan.of(trace, protocols, machine, set, engine)
+    return plan.comparison(list(plan.results(progress)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked comparison before it runs: results come one by one, so that what has finished is
+    not lost if the rest is interrupted."""
+
+    trace: str
+    protocols: list[str]
+    machine: str | None
+    assignments: list[str]
+    engine: str
+    config: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        trace: str | PathLike[str],
+        protocols: str | Sequence[str] | None,
+        machine: str | PathLike[str] | None,
+        settings: str | Sequence[str] | Mapping[str, object],
+        engine: str,
+    ) -> Plan:
+        """As `compare` takes them; raises ConfigError."""
+        names = _names(protocols)
+        assignments = _assignments(settings)
+        machine_path = None if machine is None else fspath(machine)
+        config = json.loads(_core.resolve(assignments, machine_path))
+        return cls(fspath(trace), names, machine_path, assignments, engine, config)
+
+    def results(self, progress: ProgressFunction | None = None) -> Iterator[dict[str, Any]]:
+        """The raw document of each protocol, in order, each when it has been run."""
+        for name in self.protocols:
+            job = (self.trace, name, self.assignments, self.machine, self.engine)
+            if self.engine == "simgrid":
+                text = _in_child(job)
+            else:
+                tell = None if progress is None else _teller(progress, name)
+                text = _core.replay_json(*job, None, tell)
+            yield json.loads(text)
+
+    def comparison(self, results: list[dict[str, Any]]) -> Comparison:
+        """Of some or all results."""
+        # The hash last: a replay says better where a damaged trace is wrong.
+        trace_hash = _core.trace_hash(self.trace)
+        return Comparison(self.trace, trace_hash, self.engine, self.config, results)
 
 
 def _teller(progress: ProgressFunction, protocol: str) -> Callable[[int], bool]:

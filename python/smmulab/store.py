@@ -7,7 +7,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,22 @@ def prepare_folder(folder: Path) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"{folder}: cannot write to this folder: {reason}") from None
+
+
+@contextmanager
+def output_folder(folder: Path) -> Iterator[None]:
+    """Prepares `folder`; if the body fails, folders that were made for it go away again, unless
+    something is in them."""
+    chain = [folder, *folder.parents]
+    made = [path for path in chain if not path.exists()]
+    prepare_folder(folder)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # not empty
+            for path in made:
+                path.rmdir()
+        raise
 
 
 def canonical_json(value: Any) -> str:

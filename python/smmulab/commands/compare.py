@@ -7,10 +7,11 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
-from smmulab import report, store
+from smmulab import Interrupted, report, store
 from smmulab.commands.options import Progress, add_settings
-from smmulab.comparison import compare
+from smmulab.comparison import Plan
 
 EXIT_FAILURE = 1
 
@@ -40,16 +41,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0, or 1 if a protocol deadlocked or ended in a wrong state."""
-    store.prepare_folder(args.out)
-    with Progress() as progress:
-        comparison = compare(
-            args.trace,
-            args.protocol,
-            args.machine,
-            set=args.set,
-            engine=args.engine,
-            progress=progress,
-        )
+    plan = Plan.of(args.trace, args.protocol, args.machine, args.set, args.engine)
+    with store.output_folder(args.out):
+        return _compare(plan, args)
+
+
+def _compare(plan: Plan, args: argparse.Namespace) -> int:
+    results: list[dict[str, Any]] = []
+    try:
+        with Progress() as progress:
+            for result in plan.results(progress):
+                results.append(result)  # noqa: PERF402  keeps those before an interrupt
+    except (Interrupted, KeyboardInterrupt):
+        if results and not args.json:
+            print(report.text(plan.comparison(results)))
+            print(
+                f"\nincomplete: interrupted after {len(results)} of {len(plan.protocols)} "
+                "protocols; nothing was written"
+            )
+        raise
+    comparison = plan.comparison(results)
     for warning in comparison.warnings:
         print(f"smmulab: warning: {warning}", file=sys.stderr)
     made = store.save(comparison, args.out)
