@@ -13,6 +13,7 @@ import pytest
 from matplotlib.axes import Axes
 
 import smmulab
+from conftest import ROOT
 from smmulab import plot, report, store
 
 PROTOCOLS = [row[0] for row in smmulab._core.protocols()]
@@ -175,6 +176,19 @@ def test_one_name_and_one_setting_need_no_list(small_trace: Path) -> None:
     comparison = smmulab.compare(small_trace, "igroup", set="hw.sync=500ns")
     assert comparison.protocols == ["igroup"]
     assert comparison.config["hw.sync"] == "500ns"
+
+
+def test_the_hand_written_trace_of_the_documentation_replays(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "trace-format.md").read_text()
+    by_hand = page.split("## A trace written by hand")[1]
+    trace = tmp_path / "hand.iotrace"
+    trace.write_text(by_hand.split("```\n")[1])
+    comparison = smmulab.compare(trace)
+    summary = comparison.summary()
+    assert (summary["errors"] == 0).all()
+    assert (summary["different_result"] == 0).all()
+    assert set(summary["phase"]) == {"run"}
+    assert len(comparison.devices()) == 2 * len(summary)
 
 
 def test_progress_may_stop_a_run(recorded_trace: Path) -> None:
