@@ -36,6 +36,8 @@ class TextReport {
   void write(std::string_view title);
 
  private:
+  void summary(std::string_view title);
+  void verdict();
   void heading(std::string_view title);
   void findings(bool seen_by_lockdep);
   void finding(const Finding& f, std::size_t number);
@@ -289,7 +291,7 @@ void TextReport::notes() {
   }
 }
 
-void TextReport::write(std::string_view title) {
+void TextReport::summary(std::string_view title) {
   const LockGraph& g = report_.graph;
   const auto locks =
       std::count_if(g.nodes.begin(), g.nodes.end(), [](const LockNode& n) { return n.lock; });
@@ -305,15 +307,10 @@ void TextReport::write(std::string_view title) {
   if (g.dropped != 0) {
     fmt::format_to(out_, "The record is not whole: {} events were dropped.\n", g.dropped);
   }
-  const auto hidden = std::any_of(report_.findings.begin(), report_.findings.end(),
-                                  [](const Finding& f) { return !f.seen_by_lockdep(); });
-  findings(true);
-  if (hidden) {
-    fmt::format_to(out_, "\nWhat lockdep can not see:\n");
-    findings(false);
-  }
-  notes();
-  for (const RunInfo& run : g.runs) {
+}
+
+void TextReport::verdict() {
+  for (const RunInfo& run : report_.graph.runs) {
     if (!run.failure.empty()) {
       fmt::format_to(out_, "\nRun {} ended badly: {}\n", run.name, run.failure);
     }
@@ -326,6 +323,18 @@ void TextReport::write(std::string_view title) {
   const std::vector<std::string> names = report_.hazards();
   fmt::format_to(out_, "\nverdict: {} hazard{}{}\n", count, count == 1 ? "" : "s",
                  names.empty() ? "" : fmt::format(" ({})", fmt::join(names, ", ")));
+}
+
+void TextReport::write(std::string_view title) {
+  summary(title);
+  findings(true);
+  if (std::any_of(report_.findings.begin(), report_.findings.end(),
+                  [](const Finding& f) { return !f.seen_by_lockdep(); })) {
+    fmt::format_to(out_, "\nWhat lockdep can not see:\n");
+    findings(false);
+  }
+  notes();
+  verdict();
 }
 
 }  // namespace

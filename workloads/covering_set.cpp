@@ -12,12 +12,13 @@ namespace smmulab::workloads {
 namespace {
 
 // Devices: two alone, two that share a group (in device sets of their own, else VFIO lets them meet
-// never), one with ATS.
+// never), one with ATS, one behind another SMMU, whose hwpts the others can not use.
 constexpr DeviceIndex kAlone{0};
 constexpr DeviceIndex kOther{1};
 constexpr DeviceIndex kGroupA{2};
 constexpr DeviceIndex kGroupB{3};
 constexpr DeviceIndex kAts{4};
+constexpr DeviceIndex kFar{5};
 constexpr std::uint32_t kThreads = 3;
 
 // IOASes and hwpts, as most workloads have them.
@@ -25,6 +26,7 @@ constexpr ObjectId kIoas{1};
 constexpr ObjectId kIoas2{2};
 constexpr ObjectId kX{11};
 constexpr ObjectId kY{12};
+constexpr ObjectId kFarHwpt{15};
 constexpr Iova kArea{0x100000};
 constexpr Bytes kSize{0x4000};
 constexpr Iova kMsiWindow{0x8000000};
@@ -32,8 +34,8 @@ constexpr Iova kMsiWindow{0x8000000};
 TraceHeader header() {
   TraceHeader h;
   h.cpus = {{0, 0}, {0, 0}, {0, 0}};
-  h.smmu_count = 1;
-  const std::vector<std::uint32_t> groups = {0, 1, 2, 2, 3};
+  h.smmu_count = 2;
+  const std::vector<std::uint32_t> groups = {0, 1, 2, 2, 3, 4};
   for (std::uint32_t i = 0; i < groups.size(); ++i) {
     h.devsets.emplace_back(i);
     if (h.groups.empty() || h.groups.back() != GroupId{groups[i]}) {
@@ -45,6 +47,7 @@ TraceHeader header() {
     device.group = GroupId{groups[i]};
     device.devset = DevSetId{i};
     device.ats = DeviceIndex{i} == kAts;
+    device.smmu = SmmuIndex{DeviceIndex{i} == kFar ? 1U : 0U};
     h.devices.push_back(std::move(device));
   }
   for (std::uint32_t t = 0; t < kThreads; ++t) {
@@ -171,6 +174,7 @@ CoveringWorkload automatic() {
   s.bind(kAlone).bind(kOther).ioas(kIoas).ioas(kIoas2).map(kIoas).map(kIoas2);
   s.hwpt(kX, kAlone, kIoas).hwpt(kY, kAlone, kIoas2);
   s.attach(kAlone, kIoas).attach(kOther, kIoas).replace(kAlone, kIoas);
+  s.bind(kFar).attach(kFar, kIoas).detach(kFar);      // finds one that it can not use
   s.replace(kAlone, kIoas2).replace(kOther, kIoas2);  // shared, then its last
   s.replace(kAlone, kIoas).replace(kOther, kIoas);    // and back
   s.replace(kAlone, kX).replace(kOther, kY);          // to hwpts of either IOAS
@@ -206,9 +210,12 @@ CoveringWorkload failures() {
   s.attach(kAlone, kY).fails(EADDRINUSE).attach(kAlone, kIoas2).fails(EADDRINUSE);
   s.attach(kAlone, kX).replace(kAlone, kY).fails(EADDRINUSE);
   s.replace(kAlone, kIoas2).fails(EADDRINUSE);
+  s.bind(kFar).hwpt(kFarHwpt, kFar, kIoas).attach(kFar, kFarHwpt);
+  s.attach(kOther, kFarHwpt).fails(EINVAL).replace(kAlone, kFarHwpt).fails(EINVAL);
   s.hwpt_destroy(kX).fails(EBUSY).ioas_destroy(kIoas).fails(EBUSY);
   s.unmap(kIoas).fails(ENOENT).map(kIoas).map(kIoas).fails(EEXIST);
   s.map(kIoas, kMsiWindow).fails(EINVAL);
+  s.detach(kFar).hwpt_destroy(kFarHwpt);
   return s.detach(kAlone).unbind(kOther).hwpt_destroy(kY).ioas_destroy(kIoas2).done();
 }
 
