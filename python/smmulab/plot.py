@@ -115,9 +115,9 @@ def throughput(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
         words += [_count_errors(errors)] if errors else []
         ax.text(rate + 0.02 * most, place, ", ".join(words), va="center", color=_ALARM)
     marked = (summary["errors"] > 0).any() or (summary["status"] != "ok").any()
-    ax.set_xlim(0, most * (1.4 if marked else 1.05))
+    ax.set_xlim(0, most * (1.5 if marked else 1.05))
     _rows(ax, summary["protocol"])
-    ax.set_xlabel("thousand successful operations per second")
+    ax.set_xlabel("thousand operations per second,\nthe successful ones")
     return ax
 
 
