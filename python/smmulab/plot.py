@@ -31,8 +31,9 @@ def _axes(ax: Axes | None) -> Axes:
 
 
 def _log_us(ax: Axes, axis: Literal["x", "y"], values: Iterable[float]) -> None:
-    """A log axis around `values` (us; what is not above 0 has no place on it), without ticks if none is positive. Ticks between powers of
-    ten get a number only where there is less than a decade, so that labels never overlap."""
+    """A log axis around `values` (us; what is not above 0 has no place on it), without ticks if none
+    is positive. Ticks between powers of ten get a number only where there is less than a decade, so
+    that labels never overlap."""
     shown = [value for value in values if value > 0]
     which = ax.xaxis if axis == "x" else ax.yaxis
     if not shown:
@@ -68,8 +69,11 @@ def _count_errors(count: int) -> str:
 def latency(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """A dot at p50, a whisker from it to p99 and a tick at the maximum, in us on a log axis, for
     each kind of operation and protocol. `frame`: Comparison.frame(). Kinds seen fewer than ten
-    times are left out, unless that leaves none. The legend counts operations that failed."""
+    times are left out, unless that leaves none; so are protocols that deadlocked or ended in a wrong
+    state. The legend counts operations that failed."""
     ax = _axes(ax)
+    finished = frame[frame["status"] == "ok"]
+    frame = finished if len(finished) else frame
     often = frame[frame["count"] >= 10]
     protocols = list(frame["protocol"].unique())
     errors = frame.groupby("protocol")["errors"].sum()
@@ -90,7 +94,7 @@ def latency(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             at,
             p50,
             linestyle="",
-            marker=_MARKERS[i % len(_MARKERS)],
+            marker=_MARKERS[(i + i // len(COLOURS)) % len(_MARKERS)],  # no pair comes twice
             color=colour,
             label=f"{protocol} ({_count_errors(failed)})" if failed else protocol,
         )
