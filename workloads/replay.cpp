@@ -72,7 +72,7 @@ class Replayer {
   static SimTime at_speed(SimTime recorded, std::uint32_t percent);
   [[nodiscard]] Ps dark_so_far(DeviceIndex device) const;
   void note_replace_dark(const Op& op, Ps dark_before, bool was_attached);
-  void wake_ready();
+  void wake_ready(const lnx::Thread& waker);
   void collect();
   void collect_broken();
 
@@ -99,14 +99,14 @@ Task<void> Replayer::wait_until_ready(lnx::Thread& t, const OpFeed::Item& item) 
   }
 }
 
-void Replayer::wake_ready() {
+void Replayer::wake_ready(const lnx::Thread& waker) {
   // In order of arrival; a woken thread checks again.
   const auto ready = std::stable_partition(
       waiting_.begin(), waiting_.end(), [this](const Waiting& w) { return !feed_.ready(*w.item); });
   const std::vector<Waiting> woken(ready, waiting_.end());
   waiting_.erase(ready, waiting_.end());
   for (const Waiting& w : woken) {
-    system_.machine().wake(*w.thread);
+    system_.machine().wake(*w.thread, Ps{0}, &waker);
   }
 }
 
@@ -250,7 +250,7 @@ void Replayer::finish(lnx::Thread& t, const OpFeed::Item& item, SimTime start, i
     options_.sink({op.seq, op.thread, op.kind, start, end, rc, as_recorded});
   }
   if (!waiting_.empty()) {
-    wake_ready();
+    wake_ready(t);
   }
 }
 

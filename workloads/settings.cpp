@@ -44,6 +44,7 @@ void describe(ParamTable& table, Settings& settings) {
   iommufd::describe(table, settings.iommufd);
   iommufd::describe(table, settings.protocol);
   describe_replay(table, settings.replay);
+  describe(table, settings.free);
 }
 
 void apply_preset(std::string_view name, Settings& settings) {
@@ -71,8 +72,8 @@ void load_machine_file(const std::string& path, Settings& settings) {
   }
   ParamTable first;
   first.add_enum("preset", &chosen, names, "preset to start from", {"user's choice"});
-  first.load_toml_file(
-      path, {"machine", "sched", "line", "lock", "driver", "hw", "iommufd", "protocol", "replay"});
+  first.load_toml_file(path, {"machine", "sched", "line", "lock", "driver", "hw", "iommufd",
+                              "protocol", "replay", "free"});
   Settings changed = settings;
   if (chosen != Chosen::kFirst) {
     presets()[static_cast<std::size_t>(chosen)].apply(changed);

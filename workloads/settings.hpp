@@ -13,6 +13,7 @@
 #include "models/linux/params.hpp"
 #include "models/smmuv3/driver/params.hpp"
 #include "sim/params.hpp"
+#include "workloads/free_locks.hpp"
 
 namespace smmulab::workloads {
 
@@ -42,6 +43,7 @@ struct Settings {
   iommufd::IommufdParams iommufd;
   iommufd::ProtocolParams protocol;
   ReplayParams replay;
+  FreeLocks free;
 };
 
 // Binds all fields. The table must not outlive `settings`.

@@ -49,6 +49,7 @@ System::System(Engine& engine, const TraceHeader& header, const Settings& settin
         "(driver.version 6.12)");
   }
   machine_.set_record(record);
+  make_free(machine_.locks(), settings.free);
   build_devices(header);
 }
 

@@ -20,6 +20,10 @@ Context::Context(lnx::Machine& machine, IommuCore& core, const IommufdParams& pa
 
 Context::~Context() = default;
 
+bool Context::racy() const {
+  return protocol_->racy() || machine_.locks().freed();
+}
+
 Task<void> Context::lock_table(lnx::Thread& t, Ps cost) {
   t.charge(cost);
   co_await machine_.access(t, table_line_);
@@ -74,7 +78,7 @@ void Context::drop_reference(lnx::Thread& t, Object& object) {
   if (protocol_->object_refs() == ObjectRefs::kShortTerm && --object.shortterm_users == 0 &&
       object.destroyer != nullptr) {
     t.charge(machine_.params().sched.wake_up);
-    machine_.wake(*object.destroyer);
+    machine_.wake(*object.destroyer, Ps{0}, &t);
   }
 }
 
@@ -161,7 +165,7 @@ Task<int> Context::remove(lnx::Thread& t, Object* held, ObjectId id) {
     co_await object->destroy_rwsem->write_unlock(t);
   }
   t.charge(params_.object_free);
-  if (protocol_->racy() || !unused) {
+  if (racy() || !unused) {
     graveyard_.push_back(std::move(object));
   }
   co_return 0;
@@ -248,7 +252,7 @@ Task<void> Context::abort_hwpt(lnx::Thread& t, Hwpt& hwpt) {
   co_await lock_table(t, params_.object_free);
   --hwpt.ioas->users;
   const auto it = objects_.find(hwpt.id.value());
-  if (protocol_->racy()) {
+  if (racy()) {
     graveyard_.push_back(std::move(it.value()));
   }
   objects_.erase(it);

@@ -86,6 +86,8 @@ class Context {
   };
 
   [[nodiscard]] std::vector<Change>::iterator change_of(const lnx::Thread& t);
+  // Something may still look at an object that is destroyed.
+  [[nodiscard]] bool racy() const;
   [[nodiscard]] RecordObject awaited(Record& record, const Object& object) const;
   Task<void> lock_table(lnx::Thread& t, Ps cost);
   Task<int> remove(lnx::Thread& t, Object* held, ObjectId id);

@@ -52,6 +52,13 @@ IoPagetable::AreaTree::iterator IoPagetable::first_area_in(std::uint64_t start,
   return it != areas_.end() && it->first <= last ? it : areas_.end();
 }
 
+void IoPagetable::forget_area(std::uint64_t start) {
+  AreaTree::node_type area = areas_.extract(start);
+  if (machine_.locks().freed()) {
+    graveyard_.push_back(std::move(area));
+  }
+}
+
 // iopt_check_iova(); the length test comes first, as in iopt_alloc_area_pages().
 int IoPagetable::check_range(std::uint64_t start, std::uint64_t length) const {
   const std::uint64_t alignment = domains_.empty() ? 1 : kPage;
@@ -109,7 +116,7 @@ Task<int> IoPagetable::map(lnx::Thread& t, Iova iova, Bytes length) {
     areas_.at(start).published = true;
   } else {
     t.charge(params_.area_remove);  // iopt_abort_area()
-    areas_.erase(start);
+    forget_area(start);
   }
   co_await iova_rwsem_.write_unlock(t);
   co_await domains_rwsem_.read_unlock(t);
@@ -136,9 +143,10 @@ Task<int> IoPagetable::fill_domains(lnx::Thread& t, std::uint64_t start) {
   }
   if (rc == 0) {
     t.charge(params_.account);
-    area.storage_domain = domains_.front();
+    // A free domains_rwsem may let the last domain go meanwhile.
+    area.storage_domain = domains_.empty() ? nullptr : domains_.front();
   } else {
-    for (std::size_t i = 0; i + 1 < filled; ++i) {
+    for (std::size_t i = 0; i + 1 < filled && i < domains_.size(); ++i) {
       co_await driver_.unmap(t, *domains_[i], Iova{start}, size);
     }
     t.charge(params_.unpin_page * static_cast<std::int64_t>(pages));
@@ -191,7 +199,7 @@ Task<int> IoPagetable::unmap_range(lnx::Thread& t, std::uint64_t start, std::uin
     co_await unfill_domains(t, first);
     co_await iova_rwsem_.write_lock(t);
     t.charge(params_.area_remove);
-    areas_.erase(first);
+    forget_area(first);
     *unmapped = true;
     co_await iova_rwsem_.write_unlock(t);
     t.charge(params_.pages_free);

@@ -72,6 +72,7 @@ class IoPagetable {
 
   [[nodiscard]] int check_range(std::uint64_t start, std::uint64_t length) const;
   [[nodiscard]] AreaTree::iterator first_area_in(std::uint64_t start, std::uint64_t last);
+  void forget_area(std::uint64_t start);
   int insert_reserved(lnx::Thread& t, const smmu::Master& device);
   Task<int> unmap_range(lnx::Thread& t, std::uint64_t start, std::uint64_t last, bool* unmapped);
   Task<int> fill_domains(lnx::Thread& t, std::uint64_t start);
@@ -89,6 +90,7 @@ class IoPagetable {
   lnx::Rwsem domains_rwsem_;
   lnx::Rwsem iova_rwsem_;
   AreaTree areas_;
+  std::vector<AreaTree::node_type> graveyard_;  // a lock is free: somebody may still look at them
   std::vector<Reserved> reserved_;
   std::vector<smmu::Domain*> domains_;
 };

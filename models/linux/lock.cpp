@@ -20,8 +20,15 @@ LockClass& LockRegistry::get(std::string_view name, LockKind kind) {
                                          .kind = kind,
                                          .id = static_cast<std::uint32_t>(classes_.size()),
                                          .instances = 0,
-                                         .elided = false,
+                                         .elided = std::count(free_.begin(), free_.end(), name) > 0,
                                          .stat = {}});
+}
+
+void LockRegistry::make_free(std::string_view name) {
+  free_.emplace_back(name);
+  for (LockClass& cls : classes_) {
+    cls.elided = cls.elided || cls.name == name;
+  }
 }
 
 LockBase::LockBase(Machine& machine, LockClass& cls)

@@ -30,7 +30,8 @@ struct LockClass {
   LockKind kind;
   std::uint32_t id;
   std::uint32_t instances = 0;
-  // Mutexes of an elided class exclude nobody and cost nothing (bounds, what-if).
+  // Locks of an elided class exclude nobody, cost nothing and leave no trace in statistics and
+  // record (bounds, what-if).
   bool elided = false;
   LockStat stat;
 };
@@ -39,10 +40,15 @@ class LockRegistry {
  public:
   // The class of that name, made at the first call. References stay valid.
   LockClass& get(std::string_view name, LockKind kind);
+  // The class of that name, made already or not, is elided; freed() from then on.
+  void make_free(std::string_view name);
+  // What a lock was there for may happen: an object may go while somebody looks at it.
+  [[nodiscard]] bool freed() const { return !free_.empty(); }
   [[nodiscard]] const std::deque<LockClass>& classes() const { return classes_; }
 
  private:
   std::deque<LockClass> classes_;
+  std::vector<std::string> free_;
 };
 
 class LockBase : public Waitable {

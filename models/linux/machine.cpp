@@ -53,7 +53,9 @@ Task<void> Machine::thread_main(Thread& t, std::function<Task<void>(Thread&)> bo
   t.leave_cpu();
 }
 
-void Machine::wake(Thread& t, Ps after) {
+void Machine::wake(Thread& t, Ps after, const Thread* waker) {
+  note(record_, record_event::thread_wake(now(), t.record_id(),
+                                          waker == nullptr ? kNoThread : waker->record_id()));
   if (t.state_ == Thread::State::kSleeping) {
     enqueue(select_cpu(t), t, after);
   } else if (t.about_to_sleep_) {

@@ -196,7 +196,7 @@ void Mutex::release(Thread& t) {
     notify_spinners();
   }
   t.charge(p.lock.mutex_queue + p.sched.wake_up);
-  machine().wake(next);
+  machine().wake(next, Ps{0}, &t);
 }
 
 void Mutex::notify_spinners() {

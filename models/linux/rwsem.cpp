@@ -67,6 +67,9 @@ void Rwsem::notify_spinners() {
 }
 
 bool Rwsem::try_read_lock(Thread& t, unsigned subclass) {
+  if (lock_class().elided) {
+    return true;
+  }
   Acquisition how;
   how.asked = machine().now();
   how.bounced = line_.bounces(t.cpu_index());
@@ -85,6 +88,10 @@ bool Rwsem::try_read_lock(Thread& t, unsigned subclass) {
 
 Task<void> Rwsem::read_lock(Thread& t, unsigned subclass) {
   const LinuxParams& p = machine().params();
+  if (lock_class().elided) {
+    co_await t.run();
+    co_return;
+  }
   if (p.sched.preempt != Preempt::kNone && t.need_resched()) {
     co_await t.schedule();  // might_sleep()
   }
@@ -152,6 +159,10 @@ Task<void> Rwsem::read_slow(Thread& t) {
 
 Task<void> Rwsem::write_lock(Thread& t, unsigned subclass) {
   const LinuxParams& p = machine().params();
+  if (lock_class().elided) {
+    co_await t.run();
+    co_return;
+  }
   if (p.sched.preempt != Preempt::kNone && t.need_resched()) {
     co_await t.schedule();  // might_sleep()
   }

@@ -143,7 +143,7 @@ struct Rwsem::ReleaseAwaiter {
 };
 
 inline Rwsem::ReleaseAwaiter Rwsem::release_awaiter(Thread& t, Release kind, Ps cost) {
-  return {*this, t, kind, t.run(cost + touch(t)), {}};
+  return {*this, t, kind, t.run(lock_class().elided ? Ps{0} : cost + touch(t)), {}};
 }
 inline Rwsem::ReleaseAwaiter Rwsem::read_unlock(Thread& t) {
   return release_awaiter(t, Release::kRead, machine().params().lock.rwsem_read);

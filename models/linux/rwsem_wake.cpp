@@ -15,6 +15,9 @@ unsigned Rwsem::held_subclass(Thread& t) const {
 
 // Changes the count; gives the pass that is to follow.
 Rwsem::Wake Rwsem::release(Thread& t, Release kind) {
+  if (lock_class().elided) {
+    return Wake::kNobody;
+  }
   const unsigned subclass = kind == Release::kDowngrade ? held_subclass(t) : 0;
   note_release(t, kind == Release::kRead ? LockMode::kRead : LockMode::kWrite);
   if (kind == Release::kRead) {
@@ -79,7 +82,7 @@ void Rwsem::mark_wake(Wake whom, Thread& waker) {
   Waiter& first = *slow_->queue.front();
   if (first.mode == LockMode::kWrite) {
     if (whom == Wake::kAny && first.thread != &waker) {
-      machine().wake(*first.thread);
+      machine().wake(*first.thread, Ps{0}, &waker);
       waker.charge(machine().params().sched.wake_up);
     }
     return;
@@ -114,7 +117,7 @@ void Rwsem::grant_readers(Thread& waker) {
     holders_.push_back(waiter->thread);
     waiter->granted = true;
     if (waiter->thread != &waker) {
-      machine().wake(*waiter->thread, woken);
+      machine().wake(*waiter->thread, woken, &waker);
       woken += wake_up;
     }
   }

@@ -4,6 +4,10 @@
 namespace smmulab::lnx {
 
 Task<void> Spinlock::lock(Thread& t, unsigned subclass) {
+  if (lock_class().elided) {
+    co_await t.run();
+    co_return;
+  }
   note_request(t, LockMode::kWrite, subclass);
   t.disable_preemption();
   Acquisition how;
@@ -61,6 +65,9 @@ Task<void> Spinlock::wait_in_queue(Thread& t) {
 }
 
 void Spinlock::release(Thread& t) {
+  if (lock_class().elided) {
+    return;
+  }
   note_release(t, LockMode::kWrite);
   owner_ = nullptr;
   t.enable_preemption();

@@ -68,7 +68,7 @@ struct Spinlock::UnlockAwaiter {
 };
 
 inline Spinlock::UnlockAwaiter Spinlock::unlock(Thread& t) {
-  return {*this, t, t.run(machine().params().lock.spin_unlock)};
+  return {*this, t, t.run(lock_class().elided ? Ps{0} : machine().params().lock.spin_unlock)};
 }
 
 }  // namespace smmulab::lnx

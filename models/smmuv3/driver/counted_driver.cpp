@@ -21,12 +21,15 @@ CountedDriver::CountedDriver(lnx::Machine& machine, const DriverParams& params)
       init_class_(machine.locks().get("init_mutex", lnx::LockKind::kMutex)),
       devices_class_(machine.locks().get("devices_lock", lnx::LockKind::kSpinlock)),
       asid_lock_(machine, machine.locks().get("asid_lock", lnx::LockKind::kMutex)) {
-  asid_lock_.lock_class().elided = !params.global_asid_lock;
+  if (!params.global_asid_lock) {
+    asid_lock_.lock_class().elided = true;
+  }
 }
 
-// False: a bound without locks lets two attaches of one master overlap.
+// False: a bound without locks, or a what-if, lets two attaches of one master overlap.
 bool CountedDriver::serialised() const {
-  return !machine_.locks().get("group->mutex", lnx::LockKind::kMutex).elided;
+  return !machine_.locks().freed() &&
+         !machine_.locks().get("group->mutex", lnx::LockKind::kMutex).elided;
 }
 
 Domain& CountedDriver::new_domain() {
@@ -277,9 +280,10 @@ Task<void> CountedDriver::invalidate_domain_atc(lnx::Thread& t, Domain& domain) 
   CommandQueue& queue = domain.smmu->queue;
   CommandBatch batch;
   co_await domain.devices_lock.lock(t);
-  for (Master* master : domain.masters) {
-    if (master->ats_enabled) {
-      co_await add(t, queue, batch, Command::kAtcInv, master->stream_ids.size());
+  for (std::size_t i = 0; i < domain.masters.size(); ++i) {  // a free lock lets the list change
+    const Master& master = *domain.masters[i];
+    if (master.ats_enabled) {
+      co_await add(t, queue, batch, Command::kAtcInv, master.stream_ids.size());
     }
   }
   co_await domain.devices_lock.unlock(t);
