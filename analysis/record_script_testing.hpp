@@ -14,7 +14,11 @@ class RecordScript {
  public:
   Record record;
 
-  // Each event is one picosecond after the last.
+  // Each event is one picosecond after the last, or at the time given.
+  RecordScript& at(std::int64_t ps) {
+    now_ = ps - 1;
+    return *this;
+  }
   RecordScript& begin(std::string_view thread, std::string_view op) {
     record.append(record_event::op_begin(tick(), who(thread), record.intern_op(op), number_++));
     return *this;
@@ -37,8 +41,8 @@ class RecordScript {
   RecordScript& read(std::string_view thread, std::string_view lock, std::uint16_t flags = 0) {
     return take(thread, lock, static_cast<std::uint16_t>(flags | record_flag::kRead));
   }
-  RecordScript& drop(std::string_view thread, std::string_view lock) {
-    record.append(record_event::lock_release(tick(), who(thread), use(lock)));
+  RecordScript& drop(std::string_view thread, std::string_view lock, std::uint16_t flags = 0) {
+    record.append(record_event::lock_release(tick(), who(thread), use(lock), flags));
     return *this;
   }
   // An operation that takes the locks in this order and drops them in the opposite one.
@@ -67,6 +71,18 @@ class RecordScript {
   }
   RecordScript& waited(std::string_view thread, std::string_view object) {
     record.append(record_event::wait_end(tick(), who(thread), record.intern_object(object)));
+    return *this;
+  }
+  RecordScript& on(std::string_view thread, std::string_view cpu) {
+    record.append(record_event::cpu_on(tick(), who(thread), record.intern_object(cpu)));
+    return *this;
+  }
+  RecordScript& off(std::string_view thread, std::string_view cpu, bool preempted = false) {
+    record.append(record_event::cpu_off(tick(), who(thread), record.intern_object(cpu), preempted));
+    return *this;
+  }
+  RecordScript& wake(std::string_view woken, std::string_view waker) {
+    record.append(record_event::thread_wake(tick(), who(woken), who(waker)));
     return *this;
   }
 
