@@ -34,6 +34,8 @@ class Walker {
     return lock == kNoRecordId ? kNoRecordId : record_.lock_class(RecordLock{lock}).value();
   }
 
+  [[nodiscard]] std::uint32_t lock_at(std::uint64_t event) const;
+
   void step();
   void charge(SimTime from, std::uint32_t op, PathState state, std::uint32_t lock_class,
               std::uint32_t object);
@@ -63,6 +65,14 @@ void Walker::charge(SimTime from, std::uint32_t op, PathState state, std::uint32
     ++count;
     now_ = from;
   }
+}
+
+// The lock that thread_ took last of those it holds then.
+std::uint32_t Walker::lock_at(std::uint64_t event) const {
+  const auto& contexts = timelines_.threads()[thread_].contexts;
+  const auto it = std::lower_bound(contexts.begin(), contexts.end(), event,
+                                   [](const Context& c, std::uint64_t e) { return c.event < e; });
+  return it == contexts.begin() ? kNoRecordId : std::prev(it)->lock;
 }
 
 void Walker::go_to(std::uint32_t thread, std::uint64_t event) {
@@ -113,7 +123,7 @@ Walker::Arrival Walker::arrival() const {
 void Walker::came_from_wait(const Wait& wait) {
   runs_since(wait.end);
   if (!wait.lock) {
-    charge(wait.from, wait.op, PathState::kWaits, kNoRecordId, wait.object);
+    charge(wait.from, wait.op, PathState::kWaits, class_of(lock_at(wait.begin)), wait.object);
     go_to(thread_, wait.begin);
     return;
   }

@@ -21,7 +21,7 @@ namespace smmulab::analysis {
 enum class PathState : std::uint8_t {
   kRuns,        // lock_class: the lock taken last of those it holds
   kHandedOver,  // from a release to the acquisition it let in
-  kWaits,       // for an object: `awaited`
+  kWaits,       // for an object: `awaited`; lock_class as for kRuns
   kWakes,       // from a wake-up to the woken thread on its CPU
   kNeedsCpu,    // runnable: from another thread leaving the CPU to this one on it
   kAsleep,      // nobody known to have ended it

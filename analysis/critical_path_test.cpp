@@ -43,10 +43,11 @@ TEST_F(CriticalPathTest, AnEmptyRecordHasNone) {
 TEST_F(CriticalPathTest, OneThreadIsItsOwnPath) {
   s.at(0).on("t0", "cpu 0").at(10).begin("t0", "map").at(20).take("t0", "L").at(50).drop("t0", "L");
   s.at(60).wait("t0", "CMD_SYNC#0").at(90).waited("t0", "CMD_SYNC#0");
-  s.at(100).end("t0", "map").at(105).off("t0", "cpu 0");
-  // take() asks at 20 and gets at 21.
-  EXPECT_EQ(rows(), (Lines{"t0/ runs  15", "t0/map runs  31", "t0/map runs L 29",
-                           "t0/map waits CMD_SYNC#0 30"}));
+  s.at(91).take("t0", "M").at(93).wait("t0", "CMD_SYNC#0").at(95).waited("t0", "CMD_SYNC#0");
+  s.at(95).drop("t0", "M").at(100).end("t0", "map").at(105).off("t0", "cpu 0");
+  // take() asks at 20 and gets at 21; M from 92 to 95.
+  EXPECT_EQ(rows(), (Lines{"t0/ runs  15", "t0/map runs  28", "t0/map runs L 29", "t0/map runs M 1",
+                           "t0/map waits CMD_SYNC#0 30", "t0/map waits MCMD_SYNC#0 2"}));
   EXPECT_EQ(path().length, Ps{105});
   EXPECT_EQ(path().switches, 0);
 }

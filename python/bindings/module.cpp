@@ -7,5 +7,6 @@ PYBIND11_MODULE(_core, m) {
   smmulab::bindings::register_errors(m);
   smmulab::bindings::register_build_info(m);
   smmulab::bindings::register_workloads(m);
+  smmulab::bindings::register_waits(m);
   smmulab::bindings::register_lockdep(m);
 }

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     )
     from smmulab._version import __version__
     from smmulab.comparison import Comparison, compare
+    from smmulab.waits import Blame, blame
+    from smmulab.what_if import WhatIf, whatif
 
 __all__ = [
+    "Blame",
     "BuildInfo",
     "Comparison",
     "ConfigError",
@@ -32,14 +35,21 @@ __all__ = [
     "Interrupted",
     "ModelError",
     "TraceError",
+    "WhatIf",
     "__version__",
+    "blame",
     "build_info",
     "compare",
+    "whatif",
 ]
 _ELSEWHERE = {
+    "Blame": "smmulab.waits",
+    "blame": "smmulab.waits",
     "Comparison": "smmulab.comparison",
+    "WhatIf": "smmulab.what_if",
     "__version__": "smmulab._version",
     "compare": "smmulab.comparison",
+    "whatif": "smmulab.what_if",
 }
 
 

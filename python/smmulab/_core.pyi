@@ -104,3 +104,19 @@ def lockdep(
     trace: str | None = None,
     progress: Callable[[int], bool] | None = None,
 ) -> Lockdep: ...
+
+class Waits(metaclass=_PybindType):
+    @property
+    def result(self) -> str: ...
+    @property
+    def blame(self) -> str: ...
+    @property
+    def critical_path(self) -> str: ...
+
+def waits(
+    trace: str,
+    protocol: str,
+    assignments: Sequence[str],
+    machine: str | None = None,
+    progress: Callable[[int], bool] | None = None,
+) -> Waits: ...

@@ -225,3 +225,53 @@ def comparison(
     if title:
         figure.suptitle(title)
     return figure
+
+
+def _bars(ax: Axes, rows: pd.DataFrame, gain: str, most: int) -> None:
+    """Bars of `gain` (%), the largest by magnitude on top; a half of a cost lies on the whole."""
+    ax.axvline(0, color="black", linewidth=0.8)
+    rows = rows.dropna(subset=[gain])
+    size = rows.groupby("what", sort=False)[gain].agg(lambda values: values.abs().max())
+    names = list(size[size >= 0.0005].sort_values(ascending=False, kind="stable").index[:most])
+    for to, colour in (("x0", COLOURS[0]), ("x0.5", COLOURS[5]), ("", COLOURS[1])):
+        part = rows[rows["to"] == to] if to else rows[~rows["to"].isin(["x0", "x0.5"])]
+        values = (part.set_index("what")[gain].reindex(names) * 100).to_numpy(dtype=float)
+        if not np.isnan(values).all():
+            label = {"x0": "cost 0", "x0.5": "cost halved", "": "lock free, or setting changed"}[to]
+            ax.barh(np.arange(len(names)), np.nan_to_num(values), color=colour, label=label)
+    wrong = set(rows.loc[rows["status"] != "ok", "what"])
+    _rows(ax, [f"{name} (state broke)" if name in wrong else name for name in names])
+    if names:
+        ax.legend(fontsize="small", loc="lower right")
+    else:
+        ax.text(0.5, 0.5, "nothing changes it", ha="center", transform=ax.transAxes)
+
+
+def tornado(summary: pd.DataFrame, ax: Axes | None = None, most: int = 15) -> Axes:
+    """What each change does to throughput, in %, the largest effect on top. `summary`:
+    WhatIf.summary()."""
+    ax = _axes(ax)
+    _bars(ax, summary, "ops_gain", most)
+    ax.set_xlabel("change of throughput (%)")
+    return ax
+
+
+def tornado_p99(frame: pd.DataFrame, kind: str, ax: Axes | None = None, most: int = 15) -> Axes:
+    """What each change takes from the p99 of one kind of operation, in %. `frame`:
+    WhatIf.frame()."""
+    ax = _axes(ax)
+    _bars(ax, frame[frame["kind"] == kind], "p99_gain", most)
+    ax.set_xlabel(f"p99 of {kind}: less by (%)")
+    return ax
+
+
+def what_if(summary: pd.DataFrame, frame: pd.DataFrame, title: str = "") -> Figure:
+    """The one figure of `smmulab whatif`: throughput, and p99 of the most frequent operation."""
+    figure = Figure(figsize=(12, 6.5), layout="constrained")
+    left, right = (figure.add_subplot(1, 2, column) for column in (1, 2))
+    tornado(summary, left)
+    kind = str(frame["kind"].iloc[int(frame["count"].argmax())]) if len(frame) else ""
+    tornado_p99(frame, kind, right)
+    if title:
+        figure.suptitle(title)
+    return figure

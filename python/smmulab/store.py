@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a comparison to a folder: configuration, tidy Parquet, one figure, and the manifest last,
+"""Writes results to a folder: configuration, tidy Parquet, one figure, and the manifest last,
 so that a folder with a manifest is whole. Every file appears under its name only when complete."""
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ from smmulab._core import ConfigError, build_info
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from smmulab.comparison import Comparison
+    from smmulab.waits import Blame
+    from smmulab.what_if import WhatIf
+
+    _Result = Comparison | WhatIf | Blame
 
 SCHEMA = 1
 
@@ -67,21 +72,24 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def run_id(comparison: Comparison) -> str:
+def run_id(comparison: _Result) -> str:
     """SHA-256 over resolved configuration, trace, protocols and build: what makes the numbers. Not
     the engine: both give the same ones, which the tests hold them to; the manifest names it."""
     info = build_info()
-    identity = [
+    identity: list[Any] = [
         comparison.config,
         comparison.trace_hash,
         comparison.protocols,
         info.version,
         info.compiler,
     ]
+    changes = getattr(comparison, "changes", None)
+    if changes is not None:
+        identity.append([change.assignments for change in changes])
     return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
 
 
-def manifest(comparison: Comparison) -> dict[str, Any]:
+def manifest(comparison: _Result) -> dict[str, Any]:
     """What made the results; the same inputs give the same bytes. Replays draw no random numbers,
     so the seed is null."""
     info = build_info()
@@ -111,28 +119,66 @@ def _write_table(folder: Path, name: str, frame: pd.DataFrame, made: dict[str, A
     _publish(folder / name, lambda path: pq.write_table(table, path, compression="zstd"))
 
 
+def _begin(of: _Result, to: Path) -> dict[str, Any]:
+    """Make the folder, take away an old manifest, write the configuration; the new manifest."""
+    prepare_folder(to)
+    made = manifest(of)
+    (to / "manifest.json").unlink(missing_ok=True)
+    config = canonical_json(of.config) + "\n"
+    _publish(to / "config.json", lambda path: path.write_text(config, "utf-8"))
+    return made
+
+
+def _title(made: dict[str, Any]) -> str:
+    return f"{made['trace']}  (run {made['run_id'][:12]}, smmulab {made['smmulab']})"
+
+
+def _end(to: Path, name: str, figure: Figure, made: dict[str, Any]) -> None:
+    """The figure, then the manifest."""
+    metadata = {"Software": f"smmulab {made['smmulab']}"}
+    _publish(to / name, lambda path: figure.savefig(path, format="png", dpi=120, metadata=metadata))
+    _finish(to, made)
+
+
+def _finish(to: Path, made: dict[str, Any]) -> None:
+    text = json.dumps(made, indent=1) + "\n"
+    _publish(to / "manifest.json", lambda path: path.write_text(text, "utf-8"))
+
+
 def save(comparison: Comparison, folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Write everything into `folder`; returns the manifest. Raises ConfigError if it cannot."""
     from smmulab import plot  # noqa: PLC0415  imports matplotlib
 
     to = Path(folder)
-    prepare_folder(to)
-    made = manifest(comparison)
-    (to / "manifest.json").unlink(missing_ok=True)
-    config = canonical_json(comparison.config) + "\n"
-    _publish(to / "config.json", lambda path: path.write_text(config, "utf-8"))
+    made = _begin(comparison, to)
     frame, locks = comparison.frame(), comparison.locks()
     _write_table(to, "operations.parquet", frame, made)
     _write_table(to, "locks.parquet", locks, made)
     _write_table(to, "devices.parquet", comparison.devices(), made)
     _write_table(to, "summary.parquet", comparison.summary(), made)
-    title = f"{made['trace']}  (run {made['run_id'][:12]}, smmulab {made['smmulab']})"
-    figure = plot.comparison(frame, comparison.summary(), locks, comparison.devices(), title)
-    metadata = {"Software": f"smmulab {made['smmulab']}"}
-    _publish(
-        to / "comparison.png",
-        lambda path: figure.savefig(path, format="png", dpi=120, metadata=metadata),
-    )
-    text = json.dumps(made, indent=1) + "\n"
-    _publish(to / "manifest.json", lambda path: path.write_text(text, "utf-8"))
+    figure = plot.comparison(frame, comparison.summary(), locks, comparison.devices(), _title(made))
+    _end(to, "comparison.png", figure, made)
+    return made
+
+
+def save_whatif(what_if: WhatIf, folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The same for a what-if: whatif.parquet, summary.parquet, whatif.png."""
+    from smmulab import plot  # noqa: PLC0415  imports matplotlib
+
+    to = Path(folder)
+    made = _begin(what_if, to)
+    _write_table(to, "whatif.parquet", what_if.frame(), made)
+    _write_table(to, "summary.parquet", what_if.summary(), made)
+    _end(to, "whatif.png", plot.what_if(what_if.summary(), what_if.frame(), _title(made)), made)
+    return made
+
+
+def save_blame(found: Blame, folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The same for blame: blame.parquet, critical_path.parquet, blame.folded."""
+    to = Path(folder)
+    made = _begin(found, to)
+    _write_table(to, "blame.parquet", found.frame(), made)
+    _write_table(to, "critical_path.parquet", found.critical_path(), made)
+    _publish(to / "blame.folded", lambda path: path.write_text(found.folded(), "utf-8"))
+    _finish(to, made)
     return made

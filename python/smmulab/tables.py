@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ _LOCKSTAT = (
     "holdtime_total_ps",
     "holdtime_avg_ps",
 )
+
+_PERCENTILES = ("mean", "p50", "p99")
 
 
 def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -158,3 +161,125 @@ def _summary_row(result: Result) -> dict[str, Any]:
             broken["invariant"] for broken in result["broken_invariants"]
         ),
     }
+
+
+def unfinished(protocol: str, status: str, message: str) -> dict[str, Any]:
+    """The document of a run that ended without results."""
+    nothing: list[Any] = []
+    return {
+        "protocol": protocol,
+        "status": status,
+        "message": message,
+        "deadlock_cycle": nothing,
+        "broken_invariants": nothing,
+        "main_phase": "",
+        "main_operations": 0,
+        "main_span_ps": 0,
+        "kinds": nothing,
+        "locks": nothing,
+        "devices": nothing,
+        "threads": nothing,
+    }
+
+
+def _rate(result: Result) -> float:
+    """Operations per second of the main phase; of a run in a wrong state, too."""
+    span_s = result["main_span_ps"] / _PS_PER_S
+    if result["status"] not in ("ok", "wrong state") or span_s <= 0:
+        return math.nan
+    return float(result["main_operations"] / span_s)
+
+
+def _errors(result: Result) -> int:
+    return sum(kind["errors"] for kind in result["kinds"])
+
+
+def _change_row(base: Result, names: Mapping[str, str], result: Result) -> dict[str, Any]:
+    rate = _rate(result)
+    return {
+        **names,
+        "status": result["status"],
+        "errors": _errors(result) - _errors(base),
+        "ops_per_s": rate,
+        "ops_gain": rate / _rate(base) - 1,
+    }
+
+
+def what_if(base: Result, pairs: Iterable[tuple[Mapping[str, str], Result]]) -> pd.DataFrame:
+    """A row for each change and kind of operation (WhatIf.frame)."""
+    before = {kind["kind"]: kind["latency"] for kind in base["kinds"]}
+    rows = []
+    for names, result in pairs:
+        row = _change_row(base, names, result)
+        finished = not math.isnan(row["ops_per_s"])
+        after = {kind["kind"]: kind["latency"] for kind in result["kinds"]} if finished else {}
+        for kind, latency in before.items():
+            now = after.get(kind, {})
+            was = latency["p99_ps"]
+            rows.append(
+                {
+                    **row,
+                    "kind": kind,
+                    "count": latency["count"],
+                    **{f"{name}_ps": now.get(f"{name}_ps", math.nan) for name in _PERCENTILES},
+                    "p99_gain": 1 - now.get("p99_ps", math.nan) / was if was else 0.0,
+                }
+            )
+    return _frame(rows)
+
+
+def what_if_summary(
+    base: Result, pairs: Iterable[tuple[Mapping[str, str], Result]]
+) -> pd.DataFrame:
+    """A row for each change, most throughput first (WhatIf.summary)."""
+    rows = []
+    for names, result in pairs:
+        totals = _summary_row(result)
+        row = _change_row(base, names, result)
+        for column in ("lock_wait_total_ps", "spin_cpu_ps"):
+            row[column] = totals[column]
+        rows.append(row)
+    frame = _frame(rows)
+    return frame.sort_values("ops_gain", ascending=False, kind="stable", ignore_index=True)
+
+
+_BLAME = (
+    "waiter",
+    "waiter_op",
+    "holder",
+    "holder_op",
+    "kind",
+    "awaited",
+    "lock_class",
+    "total_ps",
+    "longest_ps",
+    "count",
+)
+_PATH = ("thread", "op", "state", "lock_class", "awaited", "total_ps", "share", "count")
+
+
+def blame(rows: Iterable[Result]) -> pd.DataFrame:
+    """A row for each waiter, holder and lock instance (Blame.frame)."""
+    import pandas as pd  # noqa: PLC0415  most of a start-up's time
+
+    return pd.DataFrame([dict(row) for row in rows], columns=list(_BLAME))
+
+
+def blame_matrix(rows: Iterable[Result], side: str) -> pd.DataFrame:
+    """Time waited for locks, waiters by holders (Blame.matrix)."""
+    frame = blame(rows)
+    frame = frame[frame["kind"] == "lock"]
+    waiter, holder = ("waiter", "holder") if side == "thread" else ("waiter_op", "holder_op")
+    matrix = frame.pivot_table(
+        index=waiter, columns=holder, values="total_ps", aggfunc="sum", fill_value=0
+    )
+    return matrix.astype("int64") if len(matrix) else matrix
+
+
+def critical_path(path: Result) -> pd.DataFrame:
+    """A row for each kind of stretch (Blame.critical_path)."""
+    import pandas as pd  # noqa: PLC0415  most of a start-up's time
+
+    length = path["length_ps"] or 1
+    rows = [{**row, "share": row["total_ps"] / length} for row in path["rows"]]
+    return pd.DataFrame(rows, columns=list(_PATH))

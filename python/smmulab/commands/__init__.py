@@ -44,6 +44,16 @@ COMMANDS: tuple[Command, ...] = (
         "Replay a trace under several protocols; print the comparison, write tables and a figure.",
         "smmulab.commands.compare",
     ),
+    Command(
+        "whatif",
+        "Replay a trace with one thing changed at a time (a lock free, a cost 0); rank what it buys.",
+        "smmulab.commands.whatif",
+    ),
+    Command(
+        "blame",
+        "Replay a trace; tell who waits for whom, through which lock, and the critical path.",
+        "smmulab.commands.blame",
+    ),
     Command("import", "Turn a recorded log into a trace.", "smmulab.commands.import_log"),
     Command(
         "validate",

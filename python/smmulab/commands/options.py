@@ -26,17 +26,17 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class Progress:
+class _Bar:
     """A bar on standard error, from the second second on; quiet where nobody watches.
 
     `clock` gives seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._unit = unit
         self._clock = clock
         self._start = clock()
         self._bar: tqdm[Any] | None = None
-        self._protocol = ""
 
     def __enter__(self) -> Self:
         return self
@@ -50,17 +50,46 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def __call__(self, protocol: str, ended: int) -> bool:
-        """Always goes on; Ctrl-C raises by itself."""
+    def _shown(self) -> tqdm[Any] | None:
+        """The bar, once it is time for one."""
         if self._bar is None and self._clock() - self._start > 1:
             from tqdm.auto import tqdm  # noqa: PLC0415  only a long run needs it
 
-            self._bar = tqdm(unit=" operations", leave=False, disable=None)
-        if self._bar is not None:
+            self._bar = tqdm(unit=f" {self._unit}", leave=False, disable=None)
+        return self._bar
+
+
+class Progress(_Bar):
+    """The operations of one replay after another."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__("operations", clock)
+        self._protocol = ""
+
+    def __call__(self, protocol: str, ended: int) -> bool:
+        """Always goes on; Ctrl-C raises by itself."""
+        bar = self._shown()
+        if bar is not None:
             # A bar that is off has few of its attributes: what it shows is remembered here.
             if protocol != self._protocol:
                 self._protocol = protocol
-                self._bar.reset()
-                self._bar.set_description_str(protocol)
-            self._bar.update(ended - self._bar.n)
+                bar.reset()
+                bar.set_description_str(protocol)
+            bar.update(ended - bar.n)
+        return True
+
+
+class Runs(_Bar):
+    """Replays that ended, of those known so far."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__("replays", clock)
+
+    def __call__(self, ended: int, known: int, what: str) -> bool:
+        """Always goes on; Ctrl-C raises by itself."""
+        bar = self._shown()
+        if bar is not None:
+            bar.total = known
+            bar.set_description_str(what, refresh=False)
+            bar.update(ended - bar.n)
         return True
