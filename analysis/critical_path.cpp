@@ -15,6 +15,12 @@ namespace {
 // Thread, operation, state, lock class, object.
 using Key = std::tuple<std::uint32_t, std::uint32_t, PathState, std::uint32_t, std::uint32_t>;
 
+struct Sum {
+  Ps total{0};
+  Ps longest{0};
+  std::uint64_t count = 0;
+};
+
 class Walker {
  public:
   explicit Walker(const Timelines& timelines)
@@ -43,11 +49,11 @@ class Walker {
   void go_to(std::uint32_t thread, std::uint64_t event);
   void came_from_wait(const Wait& wait);
   void came_from_away(const Away& away);
-  [[nodiscard]] PathRow row(const Key& key, const std::pair<Ps, std::uint64_t>& sum) const;
+  [[nodiscard]] PathRow row(const Key& key, const Sum& sum) const;
 
   const Timelines& timelines_;
   const Record& record_;
-  std::map<Key, std::pair<Ps, std::uint64_t>> sums_;
+  std::map<Key, Sum> sums_;
   std::uint64_t switches_ = 0;
   // Where the walk is: `thread_` just before `event_`; what is after `now_` is charged.
   std::uint32_t thread_ = kNoRecordId;
@@ -60,9 +66,10 @@ class Walker {
 void Walker::charge(SimTime from, std::uint32_t op, PathState state, std::uint32_t lock_class,
                     std::uint32_t object) {
   if (from < now_) {
-    auto& [total, count] = sums_[{thread_, op, state, lock_class, object}];
-    total += now_ - from;
-    ++count;
+    Sum& sum = sums_[{thread_, op, state, lock_class, object}];
+    sum.total += now_ - from;
+    sum.longest = std::max(sum.longest, now_ - from);
+    ++sum.count;
     now_ = from;
   }
 }
@@ -163,15 +170,16 @@ void Walker::step() {
   }
 }
 
-PathRow Walker::row(const Key& key, const std::pair<Ps, std::uint64_t>& sum) const {
+PathRow Walker::row(const Key& key, const Sum& sum) const {
   const auto& [thread, op, state, lock_class, object] = key;
   return {.thread = record_.name(RecordThread{thread}),
           .op = op == kNoRecordId ? "" : record_.name(RecordOp{op}),
           .state = state,
           .lock_class = lock_class == kNoRecordId ? "" : record_.name(RecordLockClass{lock_class}),
           .awaited = object == kNoRecordId ? "" : record_.name(RecordObject{object}),
-          .total = sum.first,
-          .count = sum.second};
+          .total = sum.total,
+          .longest = sum.longest,
+          .count = sum.count};
 }
 
 CriticalPath Walker::run() {
@@ -193,7 +201,7 @@ CriticalPath Walker::run() {
   path.switches = switches_;
   for (const auto& [key, sum] : sums_) {
     path.rows.push_back(row(key, sum));
-    path.length += sum.first;
+    path.length += sum.total;
   }
   const auto order = [](const PathRow& r) {
     return std::tuple(-r.total.count(), std::tie(r.thread, r.op, r.state, r.lock_class, r.awaited));
@@ -220,6 +228,7 @@ std::string to_json(const CriticalPath& path) {
                     {"lock_class", r.lock_class},
                     {"awaited", r.awaited},
                     {"total_ps", r.total.count()},
+                    {"longest_ps", r.longest.count()},
                     {"count", r.count}});
   }
   return nlohmann::json{{"rows", std::move(rows)},

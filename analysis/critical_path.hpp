@@ -34,6 +34,7 @@ struct PathRow {
   std::string lock_class;
   std::string awaited;
   Ps total{0};
+  Ps longest{0};            // stretch
   std::uint64_t count = 0;  // stretches
 };
 

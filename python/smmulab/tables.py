@@ -255,7 +255,17 @@ _BLAME = (
     "longest_ps",
     "count",
 )
-_PATH = ("thread", "op", "state", "lock_class", "awaited", "total_ps", "share", "count")
+_PATH = (
+    "thread",
+    "op",
+    "state",
+    "lock_class",
+    "awaited",
+    "total_ps",
+    "longest_ps",
+    "share",
+    "count",
+)
 
 
 def blame(rows: Iterable[Result]) -> pd.DataFrame:

@@ -63,7 +63,7 @@ class Blame:
 
     def critical_path(self) -> pd.DataFrame:
         """The critical path by thread, operation, state and lock class, most time first. Columns:
-        thread, op, state, lock_class, awaited, total_ps, share (of the run), count.
+        thread, op, state, lock_class, awaited, total_ps, longest_ps, share (of the run), count.
 
         state: "runs", "waits" (for `awaited`; lock_class of both: the lock taken last of those held),
         "handed over" (from a release to the acquisition it let in), "wakes up", "needs CPU",
