@@ -63,8 +63,8 @@ Ps recorded_waits(const Record& record) {
   return total;
 }
 
-constexpr Ps kHandOver{500'000};
-constexpr Ps kWakeUp{2'500'000};  // sched.wake_latency
+constexpr Ps kHandOver{1'500'000};  // twice sched.wake_up, and moving lines
+constexpr Ps kWakeUp{2'500'000};    // sched.wake_latency
 
 class WaitsTest : public ::testing::TestWithParam<std::string> {};
 
@@ -89,11 +89,11 @@ TEST_P(WaitsTest, TheCriticalPathIsAsLongAsTheRunAndBlameIsAllTheWaiting) {
       for (const analysis::PathRow& row : path.rows) {
         EXPECT_NE(row.state, analysis::PathState::kAsleep) << row.thread << " " << row.op;
         EXPECT_GT(row.total, Ps{0});
-        // No slack: who is let in goes on within what moving a line and leaving the queue of
-        // spinners take; who is woken, within the wake-up latency and the waker's other wake-ups.
+        // No slack: who is let in goes on within the lock's slow path, in which a waiter of an
+        // rwsem may have to wake others first; who is woken, within the wake-up latency.
         if (row.state == analysis::PathState::kHandedOver) {
           EXPECT_LT(row.longest, kHandOver) << row.thread << " " << row.op << row.lock_class;
-        } else if (row.state == analysis::PathState::kWakes && row.count != 0) {
+        } else if (row.state == analysis::PathState::kWakes) {
           EXPECT_LE(row.longest, kWakeUp) << row.thread << " " << row.op;
         }
       }

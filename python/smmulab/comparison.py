@@ -120,7 +120,7 @@ def _names(protocols: str | Sequence[str] | None) -> list[str]:
     return names
 
 
-def _assignments(settings: str | Sequence[str] | Mapping[str, object]) -> list[str]:
+def assignments_of(settings: str | Sequence[str] | Mapping[str, object]) -> list[str]:
     """ "KEY=VALUE" of each setting."""
     if isinstance(settings, str):
         return [settings]
@@ -180,7 +180,7 @@ class Plan:
     ) -> Plan:
         """As `compare` takes them; raises ConfigError."""
         names = _names(protocols)
-        assignments = _assignments(settings)
+        assignments = assignments_of(settings)
         machine_path = None if machine is None else fspath(machine)
         config = json.loads(_core.resolve(assignments, machine_path))
         return cls(fspath(trace), names, machine_path, assignments, engine, config)

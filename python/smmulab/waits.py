@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Literal
 
 from smmulab import _core, tables
 from smmulab._version import __version__
+from smmulab.comparison import assignments_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +82,7 @@ def blame(
     protocol: str = "igroup",
     machine: str | PathLike[str] | None = None,
     *,
-    set: Sequence[str] = (),
+    set: str | Sequence[str] | Mapping[str, object] = (),
     progress: ProgressFunction | None = None,
 ) -> Blame:
     """Replay `trace` under `protocol` with a record, and read who waited for whom.
@@ -90,7 +91,7 @@ def blame(
     run that deadlocks the waits up to there are told, and `unfinished` requests never granted.
     """
     _core.check_protocol(protocol)
-    path, assignments = fspath(trace), list(set)
+    path, assignments = fspath(trace), assignments_of(set)
     machine_path = None if machine is None else fspath(machine)
     config = json.loads(_core.resolve(assignments, machine_path))
     tell = None if progress is None else (lambda ended: progress(protocol, ended))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from smmulab import _core, tables
 from smmulab._version import __version__
+from smmulab.comparison import assignments_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -244,7 +245,7 @@ def whatif(
     protocol: str = "igroup",
     machine: str | PathLike[str] | None = None,
     *,
-    set: Sequence[str] = (),
+    set: str | Sequence[str] | Mapping[str, object] = (),
     progress: ProgressFunction | None = None,
     jobs: int | None = None,
 ) -> WhatIf:
@@ -263,7 +264,7 @@ def whatif(
         jobs = min(2, len(os.sched_getaffinity(0)))
     if jobs < 1:
         raise _core.ConfigError(f"jobs must be 1 or more, not {jobs}")
-    path, assignments = fspath(trace), list(set)
+    path, assignments = fspath(trace), assignments_of(set)
     machine_path = None if machine is None else fspath(machine)
     config = json.loads(_core.resolve(assignments, machine_path))
     runner = _Runner(path, protocol, machine_path, assignments, progress, jobs)
