@@ -9,6 +9,7 @@
 
 #include "workloads/op_feed.hpp"
 #include "workloads/op_text.hpp"
+#include "workloads/perform.hpp"
 #include "workloads/system.hpp"
 
 namespace smmulab::workloads {
@@ -66,7 +67,6 @@ class Replayer {
   Task<void> thread_main(lnx::Thread& t, ThreadIndex index);
   Task<void> wait_until_ready(lnx::Thread& t, const OpFeed::Item& item);
   Task<void> think(lnx::Thread& t, const Op& op, SimTime recorded_end);
-  Task<int> perform(lnx::Thread& t, const Op& op);
   [[nodiscard]] RecordOp record_op(const Op& op) const;
   void finish(lnx::Thread& t, const OpFeed::Item& item, SimTime start, int rc);
   static SimTime at_speed(SimTime recorded, std::uint32_t percent);
@@ -137,43 +137,6 @@ Task<void> Replayer::think(lnx::Thread& t, const Op& op, SimTime recorded_end) {
   }
 }
 
-Task<int> Replayer::perform(lnx::Thread& t, const Op& op) {
-  iommufd::Iommufd& io = system_.iommufd();
-  switch (op.kind) {
-    case OpKind::kBind:
-      return io.bind(t, op.device);
-    case OpKind::kUnbind:
-      return io.unbind(t, op.device);
-    case OpKind::kIoasAlloc:
-      return io.ioas_alloc(t, op.object);
-    case OpKind::kIoasDestroy:
-      return io.ioas_destroy(t, op.object);
-    case OpKind::kHwptAlloc:
-      return io.hwpt_alloc(t, op.object, op.device, op.pt);
-    case OpKind::kHwptDestroy:
-      return io.hwpt_destroy(t, op.object);
-    case OpKind::kAttach:
-      return io.attach(t, op.device, op.pt);
-    case OpKind::kReplace:
-      return io.replace(t, op.device, op.pt);
-    case OpKind::kDetach:
-      return io.detach(t, op.device);
-    case OpKind::kMap:
-      return io.map(t, op.object, op.iova, op.length);
-    case OpKind::kUnmap:
-      return io.unmap(t, op.object, op.iova, op.length);
-    case OpKind::kUnmapAll:
-      return io.unmap_all(t, op.object);
-    case OpKind::kDma:
-    case OpKind::kPhase:
-      break;
-  }
-  return [](lnx::Thread& thread, Ps duration) -> Task<int> {
-    co_await thread.user(duration);
-    co_return 0;
-  }(t, op.has_duration() ? op.duration : Ps{0});
-}
-
 // REQUIRES: there is a record.
 RecordOp Replayer::record_op(const Op& op) const {
   return options_.record_objects ? options_.record->intern_op(op_label(op))
@@ -197,7 +160,7 @@ Task<void> Replayer::thread_main(lnx::Thread& t, ThreadIndex index) {
       options_.record->append(
           record_event::op_begin(start, t.record_id(), record_op(item.op), item.op.seq));
     }
-    const int rc = co_await perform(t, item.op);
+    const int rc = co_await perform(system_.iommufd(), t, item.op);
     if (moves) {
       note_replace_dark(item.op, dark, attached);
     }

@@ -35,9 +35,9 @@ std::string attached_to(const iommufd::Hwpt* hwpt) {
 }  // namespace
 
 System::System(Engine& engine, const TraceHeader& header, const Settings& settings,
-               const iommufd::ProtocolInfo& protocol, Record* record)
+               const iommufd::ProtocolInfo& protocol, Record* record, lnx::StepControl* control)
     : settings_(settings),
-      machine_(engine, settings.linux_kernel, topology_of(header, settings.machine)),
+      machine_(engine, settings.linux_kernel, topology_of(header, settings.machine), control),
       driver_(smmu::make_counted_driver(machine_, settings.driver)),
       core_(machine_, *driver_, settings.iommufd),
       context_(machine_, core_, settings.iommufd),

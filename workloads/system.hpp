@@ -21,7 +21,8 @@ class System {
  public:
   // `settings` must outlive the system. Throws ConfigError for what does not fit together.
   System(Engine& engine, const TraceHeader& header, const Settings& settings,
-         const iommufd::ProtocolInfo& protocol, Record* record);
+         const iommufd::ProtocolInfo& protocol, Record* record,
+         lnx::StepControl* control = nullptr);
 
   [[nodiscard]] lnx::Machine& machine() { return machine_; }
   [[nodiscard]] iommufd::Iommufd& iommufd() { return iommufd_; }

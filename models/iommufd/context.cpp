@@ -24,8 +24,9 @@ bool Context::racy() const {
   return protocol_->racy() || machine_.locks().freed();
 }
 
-Task<void> Context::lock_table(lnx::Thread& t, Ps cost) {
+Task<void> Context::lock_table(lnx::Thread& t, Ps cost, ObjectId id, lnx::Access access) {
   t.charge(cost);
+  co_await t.access(shared(Shared::kId, id.value()), access);
   co_await machine_.access(t, table_line_);
   co_await t.run();
 }
@@ -37,17 +38,22 @@ RecordObject Context::awaited(Record& record, const Object& object) const {
                                           object.id.value()));
 }
 
-Task<bool> Context::try_get(lnx::Thread& t, Object& object) {
+void Context::add_destroy_rwsem(Object& object) const {
+  if (!object.destroy_rwsem) {
+    object.destroy_rwsem = std::make_unique<lnx::Rwsem>(machine_, destroy_class_);
+  }
+}
+
+bool Context::reference(lnx::Thread& t, Object& object) {
+  t.touch(object.counts(), lnx::Access::kUpdate);
   if (object.users <= 0) {
-    co_return false;
+    return false;
   }
   t.charge(machine_.params().lock.atomic);
   if (protocol_->object_refs() == ObjectRefs::kDestroyRwsem) {
-    if (!object.destroy_rwsem) {
-      object.destroy_rwsem = std::make_unique<lnx::Rwsem>(machine_, destroy_class_);
-    }
+    add_destroy_rwsem(object);
     if (!object.destroy_rwsem->try_read_lock(t)) {
-      co_return false;
+      return false;
     }
   } else {
     ++object.shortterm_users;
@@ -57,17 +63,22 @@ Task<bool> Context::try_get(lnx::Thread& t, Object& object) {
     }
   }
   ++object.users;
-  co_return true;
+  return true;
+}
+
+Task<bool> Context::try_get(lnx::Thread& t, Object& object) {
+  co_await t.access(object.counts(), lnx::Access::kUpdate);
+  co_return reference(t, object);
 }
 
 Task<Object*> Context::get(lnx::Thread& t, ObjectId id) {
-  co_await lock_table(t, params_.lookup);
+  co_await lock_table(t, params_.lookup, id, lnx::Access::kRead);
   const auto it = objects_.find(id.value());
   if (it == objects_.end() || !it->second->finalized) {
     co_return nullptr;
   }
   Object* object = it->second.get();
-  co_return co_await try_get(t, *object) ? object : nullptr;
+  co_return reference(t, *object) ? object : nullptr;
 }
 
 void Context::drop_reference(lnx::Thread& t, Object& object) {
@@ -84,6 +95,7 @@ void Context::drop_reference(lnx::Thread& t, Object& object) {
 
 Task<void> Context::put(lnx::Thread& t, Object& object) {
   t.charge(params_.put);
+  co_await t.access(object.counts(), lnx::Access::kUpdate);
   if (protocol_->object_refs() == ObjectRefs::kDestroyRwsem) {
     --object.users;
     co_await object.destroy_rwsem->read_unlock(t);
@@ -110,6 +122,7 @@ Task<void> Context::wait_shortterm(lnx::Thread& t, Object& object) {
     while (object.shortterm_users != 0) {
       t.prepare_to_sleep();
       co_await t.block(object);
+      t.touch(object.counts(), lnx::Access::kRead);
     }
     object.destroyer = nullptr;
   }
@@ -131,12 +144,11 @@ Task<int> Context::remove(lnx::Thread& t, Object* held, ObjectId id) {
     co_await held->destroy_rwsem->read_unlock(t);
   }
   if (rwsem) {
-    if (!held->destroy_rwsem) {
-      held->destroy_rwsem = std::make_unique<lnx::Rwsem>(machine_, destroy_class_);
-    }
+    add_destroy_rwsem(*held);
     co_await held->destroy_rwsem->write_lock(t);
   }
-  co_await lock_table(t, params_.lookup);
+  co_await lock_table(t, params_.lookup, id, lnx::Access::kWrite);
+  t.touch(shared(Shared::kUsers, id.value()), lnx::Access::kWrite);
   if (held != nullptr) {
     --held->users;
   }
@@ -171,12 +183,23 @@ Task<int> Context::remove(lnx::Thread& t, Object* held, ObjectId id) {
   co_return 0;
 }
 
+bool Context::check_unused(lnx::Thread& t, const Hwpt& hwpt) {
+  if (machine_.control() != nullptr) [[unlikely]] {
+    t.touch(linked(*hwpt.domain), lnx::Access::kRead);
+    t.touch(hwpt.ioas->mutex, lnx::Access::kRead);
+    for (const auto& igroup : groups_) {
+      t.touch(igroup->moves(), lnx::Access::kRead);
+    }
+  }
+  return invariants_.check_unused(hwpt);
+}
+
 Task<bool> Context::destroy_object(lnx::Thread& t, Object& object) {
   if (object.type == ObjectType::kHwpt) {
     auto& hwpt = static_cast<Hwpt&>(object);
     co_await protocol_->hwpt_destroy(t, hwpt);
     --hwpt.ioas->users;
-    const bool unused = invariants_.check_unused(hwpt);
+    const bool unused = check_unused(t, hwpt);
     std::erase(hwpt.ioas->hwpt_list, &hwpt);
     co_return unused;
   }
@@ -187,9 +210,10 @@ Task<bool> Context::destroy_object(lnx::Thread& t, Object& object) {
 }
 
 Task<int> Context::destroy(lnx::Thread& t, ObjectId id, ObjectType type) {
+  t.touch(shared(Shared::kId, id.value()), lnx::Access::kRead);
   const Object* object = peek(id);
   if (object == nullptr || object->type != type) {
-    co_await lock_table(t, params_.lookup);
+    co_await lock_table(t, params_.lookup, id, lnx::Access::kRead);
     co_return -ENOENT;
   }
   co_return co_await remove(t, nullptr, id);
@@ -198,6 +222,7 @@ Task<int> Context::destroy(lnx::Thread& t, ObjectId id, ObjectType type) {
 Task<void> Context::put_hwpt(lnx::Thread& t, Hwpt& hwpt) {
   if (!hwpt.auto_domain) {
     t.charge(machine_.params().lock.atomic);
+    co_await t.access(hwpt.counts(), lnx::Access::kUpdate);
     --hwpt.users;
     co_return;
   }
@@ -225,23 +250,29 @@ Task<void> Context::end_change(lnx::Thread& t) {
 
 Task<int> Context::add_ioas(lnx::Thread& t, ObjectId id) {
   t.charge(params_.object_alloc);
-  co_await lock_table(t, params_.lookup);
+  co_await lock_table(t, params_.lookup, id, lnx::Access::kWrite);
   if (id_in_use(id)) {
     co_return -EEXIST;
   }
   auto& object = objects_[id.value()];
   object = std::make_unique<Ioas>(machine_, driver(), params_, id);
-  finalize(*object);
+  if (machine_.control() != nullptr) [[unlikely]] {
+    add_destroy_rwsem(*object);  // it must not be another in another order
+  }
+  finalize(t, *object);
   co_return 0;
 }
 
 Task<Hwpt*> Context::new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id) {
   t.charge(params_.object_alloc);
-  co_await lock_table(t, params_.lookup);
+  co_await lock_table(t, params_.lookup, id, lnx::Access::kWrite);
   if (id_in_use(id)) {
     co_return nullptr;
   }
   auto hwpt = std::make_unique<Hwpt>(machine_, id, ioas);
+  if (machine_.control() != nullptr) [[unlikely]] {
+    add_destroy_rwsem(*hwpt);
+  }
   Hwpt* raw = hwpt.get();
   objects_[id.value()] = std::move(hwpt);
   ++ioas.users;
@@ -249,7 +280,7 @@ Task<Hwpt*> Context::new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id) {
 }
 
 Task<void> Context::abort_hwpt(lnx::Thread& t, Hwpt& hwpt) {
-  co_await lock_table(t, params_.object_free);
+  co_await lock_table(t, params_.object_free, hwpt.id, lnx::Access::kWrite);
   --hwpt.ioas->users;
   const auto it = objects_.find(hwpt.id.value());
   if (racy()) {

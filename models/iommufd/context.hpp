@@ -49,6 +49,8 @@ class Context {
   // iommufd_lock_obj(): a reference to an object the caller found by itself. False: being
   // destroyed.
   Task<bool> try_get(lnx::Thread& t, Object& object);
+  // Invariants::check_unused(), told to a step control.
+  bool check_unused(lnx::Thread& t, const Hwpt& hwpt);
   // DESTROY: 0, -ENOENT, -EBUSY (in use).
   Task<int> destroy(lnx::Thread& t, ObjectId id, ObjectType type);
   // iommufd_hw_pagetable_put(): drops a device's reference; destroys an automatic domain with it,
@@ -63,9 +65,15 @@ class Context {
   Task<int> add_ioas(lnx::Thread& t, ObjectId id);
   // An hwpt without a domain yet; auto domains get an id of their own above 2^31.
   Task<Hwpt*> new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id);
-  [[nodiscard]] ObjectId next_auto_id() { return ObjectId{next_auto_id_++}; }
+  [[nodiscard]] ObjectId next_auto_id() {
+    lnx::StepControl* control = machine_.control();
+    return ObjectId{control == nullptr ? next_auto_id_++ : kFirstAutoId + control->new_id()};
+  }
   // Makes the object findable by its id. REQUIRES: it is whole.
-  static void finalize(Object& object) { object.finalized = true; }
+  static void finalize(lnx::Thread& t, Object& object) {
+    t.touch(object.entry(), lnx::Access::kWrite);
+    object.finalized = true;
+  }
   // Undoes new_hwpt.
   Task<void> abort_hwpt(lnx::Thread& t, Hwpt& hwpt);
   [[nodiscard]] bool id_in_use(ObjectId id) const { return objects_.contains(id.value()); }
@@ -89,7 +97,10 @@ class Context {
   // Something may still look at an object that is destroyed.
   [[nodiscard]] bool racy() const;
   [[nodiscard]] RecordObject awaited(Record& record, const Object& object) const;
-  Task<void> lock_table(lnx::Thread& t, Ps cost);
+  Task<void> lock_table(lnx::Thread& t, Ps cost, ObjectId id, lnx::Access access);
+  // try_get() within a step.
+  bool reference(lnx::Thread& t, Object& object);
+  void add_destroy_rwsem(Object& object) const;
   Task<int> remove(lnx::Thread& t, Object* held, ObjectId id);
   Task<void> wait_shortterm(lnx::Thread& t, Object& object);
   void drop_reference(lnx::Thread& t, Object& object);
@@ -107,7 +118,8 @@ class Context {
       graveyard_;  // destroyed, but something may still look at them
   std::vector<std::unique_ptr<IommufdGroup>> groups_;
   std::vector<Change> changes_;
-  std::uint32_t next_auto_id_ = 1U << 31U;
+  static constexpr std::uint32_t kFirstAutoId = 1U << 31U;
+  std::uint32_t next_auto_id_ = kFirstAutoId;
   Invariants invariants_{*this};
 };
 

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <limits>
 
+#include "models/iommufd/shared.hpp"
+
 namespace smmulab::iommufd {
 namespace {
 
@@ -29,7 +31,9 @@ IoPagetable::IoPagetable(lnx::Machine& machine, smmu::Driver& driver, const Iomm
       params_(params),
       pages_class_(machine.locks().get("pages->mutex", lnx::LockKind::kMutex)),
       domains_rwsem_(machine, machine.locks().get("domains_rwsem", lnx::LockKind::kRwsem)),
-      iova_rwsem_(machine, machine.locks().get("iova_rwsem", lnx::LockKind::kRwsem)) {}
+      iova_rwsem_(machine, machine.locks().get("iova_rwsem", lnx::LockKind::kRwsem)) {
+  pages_class_.leaf = true;  // and domains_rwsem keeps two users of one area apart
+}
 
 bool IoPagetable::has_domain(const smmu::Domain& domain) const {
   return std::find(domains_.begin(), domains_.end(), &domain) != domains_.end();
@@ -300,6 +304,7 @@ Task<int> IoPagetable::add_domain(lnx::Thread& t, smmu::Domain& domain) {
     }
   }
   if (rc == 0) {
+    t.touch(linked(domain), lnx::Access::kWrite);
     domains_.push_back(&domain);
   }
   co_await iova_rwsem_.write_unlock(t);
@@ -314,6 +319,7 @@ Task<void> IoPagetable::remove_domain(lnx::Thread& t, smmu::Domain& domain) {
   t.charge(params_.domain_link);
   const auto place = std::find(domains_.begin(), domains_.end(), &domain);
   if (place != domains_.end()) {
+    t.touch(linked(domain), lnx::Access::kWrite);
     *place = domains_.back();
     domains_.pop_back();
     for (auto it = areas_.begin(); it != areas_.end();) {

@@ -48,6 +48,7 @@ Task<int> Iommufd::bind(lnx::Thread& t, DeviceIndex index) {
       t.charge(context_.params().object_alloc);
       device.object = context_.new_device_object(index);
       device.igroup = &context_.group_of(*device.group);
+      t.touch(device.igroup->moves(), lnx::Access::kWrite);
       device.igroup->bound.push_back(&device);
     }
   }
@@ -63,11 +64,12 @@ Task<int> Iommufd::unbind(lnx::Thread& t, DeviceIndex index) {
   int rc = -EINVAL;
   if (device.object != nullptr) {
     if (device.attached) {  // VFIO detaches before it unbinds
-      ++device.igroup->changes;
+      begin_move(t, *device.igroup);
       co_await protocol_.detach(t, device);
       device.attached = false;
-      changed(*device.igroup);
+      end_move(t, *device.igroup);
     }
+    t.touch(device.igroup->moves(), lnx::Access::kWrite);
     std::erase(device.igroup->bound, &device);
     t.charge(context_.params().unbind + context_.params().object_free);
     device.object.reset();
@@ -103,6 +105,7 @@ Task<int> Iommufd::hwpt_destroy(lnx::Thread& t, ObjectId id) {
 Task<int> Iommufd::hwpt_alloc(lnx::Thread& t, ObjectId id, DeviceIndex index, ObjectId pt) {
   Device& device = devices_[index.value()];
   co_await enter(t);
+  t.touch(device.dev_set->lock, lnx::Access::kRead);
   int rc = -ENOENT;
   if (device.object != nullptr) {
     t.charge(context_.params().lookup);  // the device's own object
@@ -148,11 +151,25 @@ Task<int> Iommufd::change_pt(lnx::Thread& t, Device& device, ObjectId pt, Change
   co_return rc;
 }
 
+void Iommufd::begin_move(lnx::Thread& t, IommufdGroup& igroup) {
+  t.touch(igroup.moves(), lnx::Access::kUpdate);
+  ++igroup.changes;
+}
+
 // A device of the group was moved, with what result ever.
-void Iommufd::changed(IommufdGroup& igroup) {
-  if (--igroup.changes == 0) {
-    context_.invariants().check_group(igroup);
+void Iommufd::end_move(lnx::Thread& t, IommufdGroup& igroup) {
+  t.touch(igroup.moves(), lnx::Access::kWrite);
+  if (--igroup.changes != 0) {
+    return;
   }
+  if (context_.machine().control() != nullptr) [[unlikely]] {
+    for (const Device* device : igroup.bound) {
+      if (const Hwpt* hwpt = protocol_.attached_hwpt(*device)) {
+        t.touch(linked(*hwpt->domain), lnx::Access::kRead);
+      }
+    }
+  }
+  context_.invariants().check_group(igroup);
 }
 
 Task<int> Iommufd::attach_pt(lnx::Thread& t, DeviceIndex index, ObjectId pt, Change change) {
@@ -169,14 +186,14 @@ Task<int> Iommufd::attach_pt(lnx::Thread& t, DeviceIndex index, ObjectId pt, Cha
     } else if (change == Change::kReplace && !device.attached) {
       rc = -EINVAL;
     } else {
-      ++device.igroup->changes;
+      begin_move(t, *device.igroup);
       rc = co_await change_pt(t, device, pt, change);
       if (change == Change::kAttach) {
         device.attached = rc == 0;
       } else if (rc != 0) {
         device.attached = protocol_.attached_hwpt(device) != nullptr;
       }
-      changed(*device.igroup);
+      end_move(t, *device.igroup);
     }
   }
   co_await unlock_dev_set(t, device);
@@ -198,10 +215,10 @@ Task<int> Iommufd::detach(lnx::Thread& t, DeviceIndex index) {
   co_await lock_dev_set(t, device);
   if (device.attached) {  // else the kernel returns 0 and does nothing
     t.charge(context_.params().attach_base);
-    ++device.igroup->changes;
+    begin_move(t, *device.igroup);
     co_await protocol_.detach(t, device);
     device.attached = false;
-    changed(*device.igroup);
+    end_move(t, *device.igroup);
   }
   co_await unlock_dev_set(t, device);
   co_await leave(t);

@@ -42,7 +42,8 @@ class Iommufd {
   Task<void> leave(lnx::Thread& t);
   Task<void> lock_dev_set(lnx::Thread& t, Device& device);
   Task<void> unlock_dev_set(lnx::Thread& t, Device& device);
-  void changed(IommufdGroup& igroup);
+  static void begin_move(lnx::Thread& t, IommufdGroup& igroup);
+  void end_move(lnx::Thread& t, IommufdGroup& igroup);
   Task<int> change_pt(lnx::Thread& t, Device& device, ObjectId pt, Change change);
   Task<int> attach_pt(lnx::Thread& t, DeviceIndex index, ObjectId pt, Change change);
   Task<Ioas*> get_ioas(lnx::Thread& t, ObjectId id);

@@ -11,6 +11,7 @@
 
 #include "models/iommufd/core.hpp"
 #include "models/iommufd/io_pagetable.hpp"
+#include "models/iommufd/shared.hpp"
 #include "models/linux/mutex.hpp"
 #include "models/linux/rwsem.hpp"
 #include "sim/ids.hpp"
@@ -33,6 +34,8 @@ struct Object : Waitable {
   lnx::Thread* destroyer = nullptr;           // waits for shortterm_users == 0
   std::unique_ptr<lnx::Rwsem> destroy_rwsem;  // protocols of 6.7 and before
 
+  [[nodiscard]] lnx::SharedObject entry() const { return shared(Shared::kId, id.value()); }
+  [[nodiscard]] lnx::SharedObject counts() const { return shared(Shared::kUsers, id.value()); }
   [[nodiscard]] std::string wait_name() const override {
     return "users of object " + std::to_string(id.value());
   }
@@ -82,6 +85,9 @@ struct IommufdGroup {
   IommuGroup* group;
   Hwpt* hwpt = nullptr;
   std::vector<Device*> device_list;
+  [[nodiscard]] lnx::SharedObject moves() const {
+    return shared(Shared::kGroup, group->id.value());
+  }
 
   // Of this model: its bound devices, and how many of them are being moved right now.
   std::vector<Device*> bound;

@@ -18,7 +18,7 @@ void Protocol::setup_msi(lnx::Thread& t, Hwpt& hwpt) const {
 }
 
 Task<void> Protocol::free_domain(lnx::Thread& t, Hwpt& hwpt) {
-  if (context_.invariants().check_unused(hwpt)) {
+  if (context_.check_unused(t, hwpt)) {
     co_await context_.driver().domain_free(t, *hwpt.domain);
   }
 }

@@ -21,6 +21,7 @@ LockClass& LockRegistry::get(std::string_view name, LockKind kind) {
                                          .id = static_cast<std::uint32_t>(classes_.size()),
                                          .instances = 0,
                                          .elided = std::count(free_.begin(), free_.end(), name) > 0,
+                                         .leaf = false,
                                          .stat = {}});
 }
 
@@ -32,7 +33,10 @@ void LockRegistry::make_free(std::string_view name) {
 }
 
 LockBase::LockBase(Machine& machine, LockClass& cls)
-    : machine_(&machine), class_(&cls), instance_(cls.instances++) {}
+    : machine_(&machine),
+      class_(&cls),
+      instance_(cls.instances++),
+      step_id_(machine.control() != nullptr ? machine.control()->new_lock() : 0) {}
 
 std::string LockBase::wait_name() const {
   return fmt::format("{}#{}", class_->name, instance_);
@@ -74,6 +78,10 @@ void LockBase::note_acquired(Thread& t, LockMode mode, unsigned subclass, const 
     stat_->on_acquire(spin, wait - spin, how.contended, how.bounced, mode);
   }
   t.held().push_back({this, now, mode, static_cast<std::uint8_t>(subclass)});
+  if (StepControl* control = machine_->control(); control != nullptr && !class_->leaf)
+      [[unlikely]] {
+    control->acquired(t, *this, mode);
+  }
   if (Record* record = machine_->record()) [[unlikely]] {
     std::uint16_t flags = 0;
     if (how.contended) {
@@ -115,6 +123,10 @@ void LockBase::note_release(Thread& t, LockMode mode) {
   const Ps hold = now - it->since;
   const unsigned subclass = it->subclass;
   held.erase(std::next(it).base());
+  if (StepControl* control = machine_->control(); control != nullptr && !class_->leaf)
+      [[unlikely]] {
+    control->released(t, *this, mode);
+  }
   class_->stat.on_release(hold, mode);
   if (stat_) {
     stat_->on_release(hold, mode);

@@ -33,6 +33,9 @@ struct LockClass {
   // Locks of an elided class exclude nobody, cost nothing and leave no trace in statistics and
   // record (bounds, what-if).
   bool elided = false;
+  // Never held where another thread could come to run, and nothing that waits is taken under it: a
+  // step control (step_control.hpp) need not know of it.
+  bool leaf = false;
   LockStat stat;
 };
 
@@ -61,6 +64,7 @@ class LockBase : public Waitable {
   [[nodiscard]] std::uint32_t instance() const { return instance_; }
   // Per-instance statistics: kept once enabled or once the lock was contended; else null.
   [[nodiscard]] const LockStat* instance_stat() const { return stat_.get(); }
+  [[nodiscard]] std::uint32_t step_id() const { return step_id_; }  // StepControl::new_lock()
   [[nodiscard]] std::string wait_name() const override;
   // A holder of this lock left its CPU: who spins on it must look again.
   virtual void holder_off_cpu() = 0;
@@ -91,6 +95,7 @@ class LockBase : public Waitable {
   std::unique_ptr<LockStat> stat_;
   std::uint32_t instance_;
   std::uint32_t record_id_ = kNoRecordId;  // its number in the record, once noted there
+  std::uint32_t step_id_;
 };
 
 // One entry of a thread's held-lock stack.

@@ -20,8 +20,8 @@ void Cpu::wait_holders(std::vector<const Process*>& out) const {
   }
 }
 
-Machine::Machine(Engine& engine, const LinuxParams& params, Topology topology)
-    : engine_(engine), params_(params), topology_(std::move(topology)) {
+Machine::Machine(Engine& engine, const LinuxParams& params, Topology topology, StepControl* control)
+    : engine_(engine), params_(params), topology_(std::move(topology)), control_(control) {
   for (std::uint32_t i = 0; i < topology_.size(); ++i) {
     cpus_.emplace_back(i);
   }
@@ -56,6 +56,13 @@ Task<void> Machine::thread_main(Thread& t, std::function<Task<void>(Thread&)> bo
 void Machine::wake(Thread& t, Ps after, const Thread* waker) {
   note(record_, record_event::thread_wake(now(), t.record_id(),
                                           waker == nullptr ? kNoThread : waker->record_id()));
+  if (control_ != nullptr) [[unlikely]] {
+    control_->wake(t);
+    if (t.about_to_sleep_) {
+      t.woken_ = true;
+    }
+    return;
+  }
   if (t.state_ == Thread::State::kSleeping) {
     enqueue(select_cpu(t), t, after);
   } else if (t.about_to_sleep_) {

@@ -50,7 +50,8 @@ class Cpu : public Waitable {
 
 class Machine {
  public:
-  Machine(Engine& engine, const LinuxParams& params, Topology topology);
+  Machine(Engine& engine, const LinuxParams& params, Topology topology,
+          StepControl* control = nullptr);
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
@@ -64,6 +65,7 @@ class Machine {
   [[nodiscard]] const Cpu& cpu(std::uint32_t index) const { return cpus_[index]; }
   void set_record(Record* record) { record_ = record; }
   [[nodiscard]] Record* record() const { return record_; }
+  [[nodiscard]] StepControl* control() const { return control_; }
 
   // A thread that runs `body` and ends. `affinity`: its only CPU, or kAnyCpu.
   // Throws ConfigError if there is no such CPU.
@@ -113,6 +115,7 @@ class Machine {
   std::deque<Thread> threads_;
   LockRegistry locks_;
   Record* record_ = nullptr;
+  StepControl* control_;
   Cpu* host_ = nullptr;  // multiplexed: the CPU that has the host thread
 };
 
@@ -146,6 +149,41 @@ struct Thread::RunAwaiter {
 inline Thread::RunAwaiter Thread::run(Ps cost) {
   return RunAwaiter{*this, cost, {}};
 }
+
+struct Thread::StepAwaiter {
+  Thread& thread;
+  NextStep next;
+  [[nodiscard]] bool await_ready() const {
+    StepControl* control = thread.machine_->control();
+    return control == nullptr || control->arrive(thread, next);
+  }
+  void await_suspend(std::coroutine_handle<> h) const {
+    const Waitable* what = next.lock != nullptr ? next.lock : next.what;
+    thread.machine_->engine().park(what).await_suspend(h);
+  }
+  void await_resume() const noexcept {}
+};
+
+inline Thread::StepAwaiter Thread::step(const NextStep& next) {
+  return {*this, next};
+}
+inline Thread::StepAwaiter Thread::access(SharedObject object, Access access) {
+  return {*this, {.kind = NextStep::Kind::kAccess, .object = object, .access = access}};
+}
+inline Thread::StepAwaiter Thread::access(const LockBase& lock, Access access) {
+  return {*this, {.kind = NextStep::Kind::kAccess, .lock = &lock, .access = access}};
+}
+inline void Thread::touch(SharedObject object, Access access) {
+  if (StepControl* control = machine_->control()) [[unlikely]] {
+    control->touch(object, access);
+  }
+}
+inline void Thread::touch(const LockBase& lock, Access access) {
+  if (StepControl* control = machine_->control()) [[unlikely]] {
+    control->touch(lock, access);
+  }
+}
+
 struct Machine::LineAwaiter {
   Machine& machine;
   Thread& thread;

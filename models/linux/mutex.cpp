@@ -45,6 +45,9 @@ Task<void> Mutex::lock(Thread& t, unsigned subclass) {
     co_await t.schedule();  // might_sleep()
   }
   note_request(t, LockMode::kWrite, subclass);
+  if (machine().control() != nullptr && !lock_class().leaf) [[unlikely]] {
+    co_await t.step({.kind = NextStep::Kind::kLock, .lock = this});
+  }
   Acquisition how;
   how.bounced = last_cpu_ != t.cpu_index() && last_cpu_ != 0xffff;
   co_await t.run(p.lock.mutex_lock + touch(t));

@@ -74,6 +74,12 @@ bool Rwsem::try_read_lock(Thread& t, unsigned subclass) {
   how.asked = machine().now();
   how.bounced = line_.bounces(t.cpu_index());
   t.charge(machine().params().lock.rwsem_read + touch(t));
+  if (const StepControl* control = machine().control()) [[unlikely]] {
+    t.touch(*this, Access::kRead);
+    if (control->writer_waits(*this)) {
+      return false;
+    }
+  }
   if (flags_ != 0) {
     return false;
   }
@@ -96,6 +102,9 @@ Task<void> Rwsem::read_lock(Thread& t, unsigned subclass) {
     co_await t.schedule();  // might_sleep()
   }
   note_request(t, LockMode::kRead, subclass);
+  if (machine().control() != nullptr) [[unlikely]] {
+    co_await t.step({.kind = NextStep::Kind::kLock, .mode = LockMode::kRead, .lock = this});
+  }
   Acquisition how;
   how.bounced = line_.bounces(t.cpu_index());
   t.charge(p.lock.rwsem_read);
@@ -167,6 +176,9 @@ Task<void> Rwsem::write_lock(Thread& t, unsigned subclass) {
     co_await t.schedule();  // might_sleep()
   }
   note_request(t, LockMode::kWrite, subclass);
+  if (machine().control() != nullptr) [[unlikely]] {
+    co_await t.step({.kind = NextStep::Kind::kLock, .lock = this});
+  }
   Acquisition how;
   how.bounced = line_.bounces(t.cpu_index());
   t.charge(p.lock.rwsem_write);

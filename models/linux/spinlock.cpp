@@ -9,6 +9,9 @@ Task<void> Spinlock::lock(Thread& t, unsigned subclass) {
     co_return;
   }
   note_request(t, LockMode::kWrite, subclass);
+  if (machine().control() != nullptr && !lock_class().leaf) [[unlikely]] {
+    co_await t.step({.kind = NextStep::Kind::kLock, .lock = this});
+  }
   t.disable_preemption();
   Acquisition how;
   how.bounced = line_.bounces(t.cpu_index());

@@ -185,7 +185,20 @@ Task<void> Thread::schedule() {
   co_await wait_for_cpu();
 }
 
+// Under a control a thread sleeps on its CPU.
+Task<void> Thread::sleep_controlled(const Waitable& what) {
+  co_await step({.kind = NextStep::Kind::kSleep, .what = &what});
+  about_to_sleep_ = false;
+  const bool on = std::exchange(woken_, false);
+  if (!on && !machine_->control()->sleep(*this)) {
+    co_await machine_->engine().park(&what);
+  }
+}
+
 Task<void> Thread::block(const Waitable& what) {
+  if (machine_->control() != nullptr) [[unlikely]] {
+    co_return co_await sleep_controlled(what);
+  }
   co_await run();
   about_to_sleep_ = false;
   if (std::exchange(woken_, false)) {

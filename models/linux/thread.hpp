@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "models/linux/lock.hpp"
+#include "models/linux/step_control.hpp"
 #include "sim/engine.hpp"
 #include "sim/task.hpp"
 
@@ -65,6 +66,16 @@ class Thread {
   void cancel_sleep() { about_to_sleep_ = false; }
   Task<void> block(const Waitable& what);
 
+  // For a step control (step_control.hpp); nothing without one. An access to shared state that no
+  // lock covers is a step of its own; touch() is for what goes with the step under way. An access
+  // without the lock that covers the state counts as one to the lock.
+  struct StepAwaiter;
+  [[nodiscard]] StepAwaiter step(const NextStep& next);
+  [[nodiscard]] StepAwaiter access(SharedObject object, Access access);
+  [[nodiscard]] StepAwaiter access(const LockBase& lock, Access access);
+  void touch(SharedObject object, Access access);
+  void touch(const LockBase& lock, Access access);
+
   void disable_preemption() { ++preempt_count_; }
   void enable_preemption() { --preempt_count_; }
 
@@ -90,6 +101,7 @@ class Thread {
   [[nodiscard]] bool interruptible_run() const;
   Task<void> run_slow(Ps cost, bool preemptible);
   Task<bool> spin_wait(const Waitable& what, bool heed_scheduler, SimTime deadline);
+  Task<void> sleep_controlled(const Waitable& what);
   Task<void> wait_for_cpu();
   void leave_cpu();
 

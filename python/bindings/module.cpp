@@ -9,4 +9,5 @@ PYBIND11_MODULE(_core, m) {
   smmulab::bindings::register_workloads(m);
   smmulab::bindings::register_waits(m);
   smmulab::bindings::register_lockdep(m);
+  smmulab::bindings::register_explore(m);
 }

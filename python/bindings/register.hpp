@@ -9,6 +9,7 @@ namespace smmulab::bindings {
 
 void register_build_info(pybind11::module_& m);
 void register_errors(pybind11::module_& m);
+void register_explore(pybind11::module_& m);
 void register_lockdep(pybind11::module_& m);
 void register_waits(pybind11::module_& m);
 void register_workloads(pybind11::module_& m);

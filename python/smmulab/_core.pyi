@@ -120,3 +120,30 @@ def waits(
     machine: str | None = None,
     progress: Callable[[int], bool] | None = None,
 ) -> Waits: ...
+
+class Explored(metaclass=_PybindType):
+    @property
+    def text(self) -> str: ...
+    @property
+    def json(self) -> str: ...
+    @property
+    def failed(self) -> bool: ...
+    @property
+    def exhaustive(self) -> bool: ...
+
+def explore(
+    protocol: str,
+    assignments: Sequence[str],
+    machine: str | None = None,
+    trace: str | None = None,
+    cases: Sequence[str] = [],
+    max_schedules: int = 1000000,
+    progress: Callable[[int], bool] | None = None,
+) -> Explored: ...
+def replay_schedule(
+    protocol: str,
+    assignments: Sequence[str],
+    schedule: str,
+    machine: str | None = None,
+    trace: str | None = None,
+) -> tuple[str, bool]: ...

@@ -26,6 +26,7 @@ class DevicesUsers3 final : public DevicesUsersProtocol {
   Task<int> do_attach(lnx::Thread& t, Device& device, Hwpt& hwpt) override {
     return attach_locked(t, device, hwpt);
   }
+  [[nodiscard]] bool asks_core() const override { return true; }
   // has_device: iommu_get_domain_for_dev(), without a lock.
   bool has_group(lnx::Thread& t, const Hwpt& hwpt, const Device& device) const override {
     t.charge(costs().list_step);

@@ -18,7 +18,7 @@ Task<int> HwptLockProtocol::hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioa
   co_await ioas.mutex.lock(t);
   Hwpt* hwpt = co_await alloc(t, device, ioas, id);
   if (hwpt != nullptr) {
-    Context::finalize(*hwpt);
+    Context::finalize(t, *hwpt);
   }
   co_await ioas.mutex.unlock(t);
   co_return hwpt != nullptr ? 0 : -EEXIST;
@@ -70,6 +70,9 @@ Task<int> HwptLockProtocol::attach_locked(lnx::Thread& t, Device& device, Hwpt& 
     co_return rc;
   }
   setup_msi(t, hwpt);
+  if (asks_core()) {
+    co_await t.access(device.group->mutex, lnx::Access::kWrite);
+  }
   if (!has_group(t, hwpt, device)) {
     rc = co_await attach_group(t, device, hwpt);
   }
@@ -109,7 +112,7 @@ Task<int> HwptLockProtocol::settle_auto(lnx::Thread& t, Hwpt& hwpt, int rc) {
   if (rc == 0) {
     hwpt.ioas->hwpt_list.push_back(&hwpt);
     hwpt.listed = true;
-    Context::finalize(hwpt);
+    Context::finalize(t, hwpt);
   } else {
     co_await hwpt_destroy(t, hwpt);
     co_await context().abort_hwpt(t, hwpt);
@@ -144,6 +147,7 @@ Task<int> HwptLockProtocol::attach_ioas(lnx::Thread& t, Device& device, Ioas& io
 Task<void> HwptLockProtocol::unlink(lnx::Thread& t, Hwpt& hwpt) {
   co_await hwpt.ioas->iopt.remove_domain(t, *hwpt.domain);
   if (hwpt.listed) {
+    co_await t.access(hwpt.ioas->mutex, lnx::Access::kWrite);  // not every variant holds it
     std::erase(hwpt.ioas->hwpt_list, &hwpt);
     hwpt.listed = false;
   }
@@ -151,6 +155,9 @@ Task<void> HwptLockProtocol::unlink(lnx::Thread& t, Hwpt& hwpt) {
 
 Task<void> HwptLockProtocol::detach_locked(lnx::Thread& t, Device& device, Hwpt& hwpt) {
   t.charge(costs().list_step);
+  if (asks_core()) {
+    co_await t.access(device.group->mutex, lnx::Access::kWrite);
+  }
   remove_device(device, hwpt);
   if (last_of_group(t, hwpt, device)) {
     if (unused(hwpt)) {

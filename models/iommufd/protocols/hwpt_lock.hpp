@@ -28,6 +28,8 @@ class HwptLockProtocol : public Protocol {
   virtual Task<int> do_attach(lnx::Thread& t, Device& device, Hwpt& hwpt);
   // iommufd_hw_pagetable_has_group(): walks the device list.
   virtual bool has_group(lnx::Thread& t, const Hwpt& hwpt, const Device& device) const;
+  // It reads the core's state, without group->mutex.
+  [[nodiscard]] virtual bool asks_core() const { return false; }
   // After remove_device(): is the device's group to be detached?
   virtual bool last_of_group(lnx::Thread& t, const Hwpt& hwpt, const Device& device) const;
   // No device is attached: its domain is not in the ioas.

@@ -77,6 +77,9 @@ Task<int> HwptReplaceProtocol::switch_domain(lnx::Thread& t, Device& device, Hwp
     }
   }
   setup_msi(t, next);
+  if (asks_core()) {
+    co_await t.access(device.group->mutex, lnx::Access::kWrite);
+  }
   has_group(t, next, device);
   const int rc = co_await switch_hardware(t, device, old, next);
   if (rc != 0) {

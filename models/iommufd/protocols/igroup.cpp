@@ -40,7 +40,7 @@ Task<int> IgroupProtocol::hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas,
   co_await ioas.mutex.lock(t);
   Hwpt* hwpt = co_await alloc(t, device, ioas, id, false, &rc);
   if (hwpt != nullptr) {
-    Context::finalize(*hwpt);
+    Context::finalize(t, *hwpt);
   }
   co_await ioas.mutex.unlock(t);
   co_return rc;
@@ -139,6 +139,8 @@ Task<IgroupProtocol::Replaced> IgroupProtocol::do_replace(lnx::Thread& t, Device
         co_await remove_reserved(t, igroup, *old);
       }
       igroup.hwpt = &hwpt;
+      t.touch(hwpt.counts(), lnx::Access::kUpdate);
+      t.touch(old->counts(), lnx::Access::kUpdate);
       const auto moved = static_cast<std::int64_t>(list.size());
       hwpt.users += moved;
       old->users -= moved - 1;
@@ -219,6 +221,9 @@ Task<int> IgroupProtocol::replace_ioas(lnx::Thread& t, Device& device, Ioas& ioa
 Task<Hwpt*> IgroupProtocol::detach_locked(lnx::Thread& t, Device& device) {
   IommufdGroup& igroup = *device.igroup;
   // 6.12 reads igroup->hwpt before it has the lock: see protocol.detach_race.
+  if (detach_race_) {
+    co_await t.access(igroup.lock, lnx::Access::kRead);
+  }
   Hwpt* read_unlocked = igroup.hwpt;
   co_await igroup.lock.lock(t);
   Hwpt* hwpt = detach_race_ ? read_unlocked : igroup.hwpt;

@@ -66,6 +66,7 @@ Task<void> PostedV1::leave_old(lnx::Thread& t, Device& device, Hwpt& old, Hwpt& 
   }
   t.charge(costs().list_step * 2);
   remove_device(device, old);
+  co_await t.access(old.ioas->mutex, lnx::Access::kWrite);  // its list, without that mutex
   co_await leave_list(t, old);
   if (!ordered_) {
     co_await old.devices_lock.unlock(t);

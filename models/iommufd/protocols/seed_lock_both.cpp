@@ -22,6 +22,7 @@ class SeedLockBoth final : public HwptReplaceProtocol {
 
 Task<int> SeedLockBoth::replace_locked(lnx::Thread& t, Device& device, Hwpt& old, Hwpt& next,
                                        bool ioas_held) {
+  co_await t.access(old.devices_lock, lnx::Access::kRead);
   if (ioas_held || old.ioas != next.ioas || old.devices.size() <= 1) {
     co_return co_await HwptReplaceProtocol::replace_locked(t, device, old, next, ioas_held);
   }

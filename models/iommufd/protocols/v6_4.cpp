@@ -78,7 +78,7 @@ Task<int> V64::fill(lnx::Thread& t, Hwpt& hwpt, Device* device) {
 
 Task<int> V64::settle(lnx::Thread& t, Hwpt& hwpt, int rc) {
   if (rc == 0) {
-    Context::finalize(hwpt);
+    Context::finalize(t, hwpt);
   } else {
     co_await free_domain(t, hwpt);
     co_await context().abort_hwpt(t, hwpt);

@@ -24,6 +24,7 @@ CountedDriver::CountedDriver(lnx::Machine& machine, const DriverParams& params)
   if (!params.global_asid_lock) {
     asid_lock_.lock_class().elided = true;
   }
+  init_class_.leaf = devices_class_.leaf = asid_lock_.lock_class().leaf = true;
 }
 
 // False: a bound without locks, or a what-if, lets two attaches of one master overlap.
@@ -33,7 +34,8 @@ bool CountedDriver::serialised() const {
 }
 
 Domain& CountedDriver::new_domain() {
-  if (!free_domains_.empty()) {
+  // Under a step control each is its own: which one comes back depends on the order.
+  if (!free_domains_.empty() && machine_.control() == nullptr) {
     Domain& domain = *free_domains_.back();
     free_domains_.pop_back();
     domain.smmu = nullptr;

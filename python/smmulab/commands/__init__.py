@@ -65,6 +65,11 @@ COMMANDS: tuple[Command, ...] = (
         "Find lock-order hazards of a protocol, as lockdep does and beyond; draw its lock graph.",
         "smmulab.commands.lockdep",
     ),
+    Command(
+        "explore",
+        "Run small cases in every order that matters; find deadlocks, lost wake-ups, wrong states.",
+        "smmulab.commands.explore",
+    ),
     Command("protocols", "List the locking protocols.", "smmulab.commands.protocols"),
     Command(
         "describe",

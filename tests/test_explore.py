@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does `smmulab explore` find what is wrong, show it again, and say when it did not look at all?"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from smmulab.cli import main
+
+EXIT_HAZARD = 1
+EXIT_USAGE = 2
+EXIT_NOT_EXHAUSTIVE = 3
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error of the command."""
+    code = main(("explore", *argv))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_a_clean_protocol(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "-p", "igroup")
+    assert code == 0
+    assert out.startswith("explore igroup\n")
+    assert out.count("clean: no deadlock") == 5
+
+
+def test_a_hazard_is_found_and_shown_again(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "-p", "seed-unordered", "-c", "replace", "--json")
+    assert code == EXIT_HAZARD
+    (case,) = json.loads(out)["cases"]
+    deadlock = case["failures"][0]
+    assert deadlock["kind"] == "deadlock"
+    assert deadlock["of"] == "hwpt->devices_lock, hwpt->devices_lock"
+    assert case["time_line"]
+    code, out, _ = run(
+        capsys, "-p", "seed-unordered", "--replay", f"replace:{deadlock['schedule']}"
+    )
+    assert code == EXIT_HAZARD
+    assert f"deadlock: {deadlock['message']}" in out
+    assert "replace dev=0 pt=12" in out
+
+
+def test_what_is_left_out_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "-p", "seed-lock-both")
+    assert code == 0
+    assert "left out (hazard group-move)" in out
+    assert run(capsys, "-p", "seed-lock-both", "-c", "group-replace")[0] == EXIT_HAZARD
+
+
+def test_a_bound_is_no_proof(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(
+        capsys, "-p", "seed-lock-both", "-c", "replace", "--max-schedules", "1"
+    )
+    assert code == EXIT_NOT_EXHAUSTIVE
+    assert "not exhaustive: 1 schedule run" in out
+    assert "nothing found so far" in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("-p", "igroup", "-c", "replase"), "did you mean 'replace'?"),
+        (("-p", "igroup", "--replay", "replace:7*1"), "threads 0 to 1"),
+        (("-p", "igroup", "--replay", "0*1"), "expected CASE:"),
+        (("-p", "igroup", "--max-schedules", "0"), "expected 1 or more"),
+        (("-p", "igroup", "-s", "iommufd.vfio=false"), "iommufd.vfio=false"),
+    ],
+)
+def test_wrong_usage(
+    capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], message: str
+) -> None:
+    code, _, err = run(capsys, *argv)
+    assert code == EXIT_USAGE
+    assert message in err

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "workloads/perform.hpp"
+
+namespace smmulab::workloads {
+
+Task<int> perform(iommufd::Iommufd& io, lnx::Thread& t, const Op& op) {
+  switch (op.kind) {
+    case OpKind::kBind:
+      return io.bind(t, op.device);
+    case OpKind::kUnbind:
+      return io.unbind(t, op.device);
+    case OpKind::kIoasAlloc:
+      return io.ioas_alloc(t, op.object);
+    case OpKind::kIoasDestroy:
+      return io.ioas_destroy(t, op.object);
+    case OpKind::kHwptAlloc:
+      return io.hwpt_alloc(t, op.object, op.device, op.pt);
+    case OpKind::kHwptDestroy:
+      return io.hwpt_destroy(t, op.object);
+    case OpKind::kAttach:
+      return io.attach(t, op.device, op.pt);
+    case OpKind::kReplace:
+      return io.replace(t, op.device, op.pt);
+    case OpKind::kDetach:
+      return io.detach(t, op.device);
+    case OpKind::kMap:
+      return io.map(t, op.object, op.iova, op.length);
+    case OpKind::kUnmap:
+      return io.unmap(t, op.object, op.iova, op.length);
+    case OpKind::kUnmapAll:
+      return io.unmap_all(t, op.object);
+    case OpKind::kDma:
+    case OpKind::kPhase:
+      break;
+  }
+  return [](lnx::Thread& thread, Ps duration) -> Task<int> {
+    co_await thread.user(duration);
+    co_return 0;
+  }(t, op.has_duration() ? op.duration : Ps{0});
+}
+
+}  // namespace smmulab::workloads
