@@ -48,6 +48,9 @@ Task<void> CommandQueue::issue(lnx::Thread& t, const CommandBatch& batch, bool s
   ++stat_.submissions;
   stat_.commands += batch.size();
   stat_.syncs += sync ? 1U : 0U;
+  if (machine_.control() != nullptr) [[unlikely]] {
+    co_return;  // within one step, and without time, it does nothing that anyone could see
+  }
   const std::uint32_t n = batch.size() + (sync ? 1U : 0U);
   t.disable_preemption();
   const Reservation mine = co_await reserve(t, n);
