@@ -240,7 +240,16 @@ def _bars(ax: Axes, rows: pd.DataFrame, gain: str, most: int) -> None:
             label = {"x0": "cost 0", "x0.5": "cost halved", "": "lock free, or setting changed"}[to]
             ax.barh(np.arange(len(names)), np.nan_to_num(values), color=colour, label=label)
     wrong = set(rows.loc[rows["status"] != "ok", "what"])
-    _rows(ax, [f"{name} (state broke)" if name in wrong else name for name in names])
+    switched = rows[~rows["change"].isin(["cost", "block"])].set_index("what")["to"].to_dict()
+    labels = [f"{name} {switched[name]}" if name in switched else name for name in names]
+    broke = [" (state broke)" if name in wrong else "" for name in names]
+    _rows(ax, [label + end for label, end in zip(labels, broke, strict=True)])
+    if names and ax.get_xlim()[0] < -100:
+        ax.set_xlim(left=-100)
+        for place, name in enumerate(names):
+            least = float(rows.loc[rows["what"] == name, gain].min()) * 100
+            if least < -100:
+                ax.text(-98, place, f"{least:,.0f} %", va="center", color="white")
     if names:
         ax.legend(fontsize="small", loc="lower right")
     else:

@@ -127,10 +127,19 @@ def _gains(what_if: WhatIf) -> str:
     shown["lock wait ms"] = rows["lock_wait_total_ps"] / _PS_PER_MS
     shown["spin CPU ms"] = rows["spin_cpu_ps"] / _PS_PER_MS
     shown["but"] = _outcome(rows)
-    if len(shown) <= CHANGES_SHOWN:
-        return _table(shown) if len(shown) else "nothing changes it"
+    if shown.empty:
+        return "nothing changes it"
+    text = _table(shown.head(CHANGES_SHOWN))
     left = len(shown) - CHANGES_SHOWN
-    return _table(shown.head(CHANGES_SHOWN)) + f"\n({left} more in whatif.parquet)"
+    text += f"\n({left} more in whatif.parquet)" if left > 0 else ""
+    losses = rows[rows["ops_gain"] <= -0.0005]
+    if len(losses):
+        words = [
+            f"{row['what']} {row['to']} ({row['ops_gain'] * 100:.1f} %)"
+            for _, row in losses.iloc[::-1].head(3).iterrows()
+        ]
+        text += "\nWhat costs most: " + ", ".join(words)
+    return text
 
 
 def _p99_gains(what_if: WhatIf) -> str:
