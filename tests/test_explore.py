@@ -52,9 +52,7 @@ def test_what_is_left_out_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_bound_is_no_proof(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(
-        capsys, "-p", "seed-lock-both", "-c", "replace", "--max-schedules", "1"
-    )
+    code, out, _ = run(capsys, "-p", "seed-lock-both", "-c", "replace", "--max-schedules", "1")
     assert code == EXIT_NOT_EXHAUSTIVE
     assert "not exhaustive: 1 schedule run" in out
     assert "nothing found so far" in out
