@@ -115,8 +115,8 @@ void apply_qemu_tcg(Settings& s) {
 }
 
 // The machine of the runs without -icount: the same guest and costs, but every vCPU has a host
-// thread of its own (QEMU's default, "MTTCG"), so that critical sections overlap in time. Nothing was
-// fitted for it.
+// thread of its own (QEMU's default, "MTTCG"), so that critical sections overlap in time. Nothing
+// was fitted for it.
 void apply_qemu_mttcg(Settings& s) {
   apply_qemu_tcg(s);
   s.linux_kernel.sched.multiplexed = false;

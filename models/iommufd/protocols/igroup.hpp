@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Linux 6.8 to 6.12 (variant E; 6.6 and 6.7 differ in object references only: destroy_rwsem): igroup->lock, one per iommu group and context, protects the
-// group's hwpt and device list; a replace moves every device of the group; the domain is filled
-// when the hwpt is made, under ioas->mutex, never under igroup->lock. Rule: Linux 6.12
-// drivers/iommu/iommufd/device.c, hw_pagetable.c; reference locking.md section 7.E. Not modelled:
-// fault-capable hwpts, nested hwpts, PASIDs; change_pt() puts its reference of the new hwpt before
-// the old automatic one is destroyed, here after.
+// Linux 6.8 to 6.12 (variant E; 6.6 and 6.7 differ in object references only: destroy_rwsem):
+// igroup->lock, one per iommu group and context, protects the group's hwpt and device list; a
+// replace moves every device of the group; the domain is filled when the hwpt is made, under
+// ioas->mutex, never under igroup->lock. Rule: Linux 6.12 drivers/iommu/iommufd/device.c,
+// hw_pagetable.c; reference locking.md section 7.E. Not modelled: fault-capable hwpts, nested
+// hwpts, PASIDs; change_pt() puts its reference of the new hwpt before the old automatic one is
+// destroyed, here after.
 #pragma once
 
 #include "models/iommufd/protocol.hpp"
