@@ -323,6 +323,7 @@ bool Scheduler::arrive(lnx::Thread& t, const lnx::NextStep& next) {
   const bool first = at.place == Place::kNew;
   at.place = Place::kPoint;
   at.next = next;
+  at.lock = next.lock != nullptr ? next.lock->step_id() : 0;
   at.engine = &t.machine().engine();
   at.process = &at.engine->current();
   if (first && ++arrived_ < threads_) {
@@ -363,7 +364,7 @@ Scheduler::Waiting Scheduler::waiting(std::size_t thread) const {
     w.sleeps_on = at.sleeps_on;
   } else if (at.place == Place::kPoint && at.next.kind == lnx::NextStep::Kind::kLock) {
     w.lock = at.next.lock;
-    w.object = at.next.lock->step_id();
+    w.object = at.lock;
     w.mode = at.next.mode;
     const LockState state = peek(w.object);
     w.holders = state.writer >= 0 ? bit(static_cast<std::size_t>(state.writer)) : state.readers;

@@ -114,6 +114,7 @@ class Scheduler final : public lnx::StepControl {
     Place place = Place::kNew;
     bool announced = false;  // a writer that keeps readers out
     lnx::NextStep next{};
+    std::uint32_t lock = 0;  // next.lock's id, which outlives it
     const std::vector<std::uint32_t>* after = nullptr;
     const Waitable* sleeps_on = nullptr;
     std::uint32_t waker = 0;  // step
