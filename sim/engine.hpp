@@ -173,7 +173,6 @@ class Engine {
   }
   void check_interrupt();
   void run_native();
-  void end_of_run();
   Task<void> reaper();
   void finish_current();
   [[noreturn]] void throw_deadlock() const;

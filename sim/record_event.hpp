@@ -21,10 +21,11 @@
 //
 // The time a contended acquirer waited is the acquire's time less its request's; arg says how much
 // of that went into spinning. kThreadSleep and kThreadWake name the lock slept for, or none. A
-// kCommandComplete is the position up to which the queue has been consumed. kWaitBegin says that
-// the thread may wait for something that is no lock ("awaited": a count of references, a
-// completion), whether it has to or not; whoever holds a reference (kRefGet to kRefPut) can keep it
-// waiting. Such objects are named CLASS#INSTANCE.
+// kCommandComplete is the position up to which the queue has been consumed, at the time a CPU
+// learns of it; kDmaDark events leave out what was dark before the device first translated.
+// kWaitBegin says that the thread may wait for something that is no lock ("awaited": a count of
+// references, a completion), whether it has to or not; whoever holds a reference (kRefGet to
+// kRefPut) can keep it waiting. Such objects are named CLASS#INSTANCE.
 #pragma once
 
 #include <cstdint>

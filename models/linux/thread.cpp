@@ -208,6 +208,9 @@ Task<void> Thread::block(const Waitable& what) {
     co_return;
   }
   ++sleeps_;
+  if (Record* record = machine_->record()) [[unlikely]] {
+    record->append(record_event::thread_sleep(machine_->now(), record_id_));
+  }
   state_ = State::kSleeping;
   leave_cpu();
   while (state_ == State::kSleeping) {

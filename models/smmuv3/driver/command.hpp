@@ -31,6 +31,13 @@ inline constexpr std::size_t kCommandKinds = 9;
   return kNames[static_cast<std::size_t>(c)];
 }
 
+// The opcode field of the command [Arm IHI 0070 section 4].
+[[nodiscard]] constexpr std::uint8_t command_opcode(Command c) {
+  constexpr std::array<std::uint8_t, kCommandKinds> kOpcodes = {0x01, 0x03, 0x05, 0x11, 0x12,
+                                                                0x28, 0x2a, 0x40, 0x46};
+  return kOpcodes[static_cast<std::size_t>(c)];
+}
+
 // CMDQ_BATCH_ENTRIES = BITS_PER_LONG [Linux 6.12 arm-smmu-v3.h].
 inline constexpr std::uint32_t kBatchEntries = 64;
 

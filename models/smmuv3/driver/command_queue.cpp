@@ -68,6 +68,9 @@ Task<void> CommandQueue::issue(lnx::Thread& t, const CommandBatch& batch, bool s
   if (!mine.owner) {
     co_await t.run();  // another CPU waits for these valid bits
   }
+  if (machine_.record() != nullptr) [[unlikely]] {
+    record_issue(t, mine.begin, mine.end);
+  }
   mark_valid(mine.begin, mine.end);
   if (mine.owner) {
     co_await publish(t, mine.begin);
@@ -81,6 +84,7 @@ Task<void> CommandQueue::issue(lnx::Thread& t, const CommandBatch& batch, bool s
     }
     co_await wait_for_sync(t, mine.end - 1);
     if (record != nullptr) [[unlikely]] {
+      record_completion(mine.end - 1);
       record->append(record_event::wait_end(machine_.now(), t.record_id(), completion));
     }
   }
@@ -88,6 +92,22 @@ Task<void> CommandQueue::issue(lnx::Thread& t, const CommandBatch& batch, bool s
     co_await t.run();  // what was charged with preemption off is not to be preempted
   }
   t.enable_preemption();
+}
+
+void CommandQueue::record_issue(const lnx::Thread& t, Slot begin, Slot end) {
+  Record& record = *machine_.record();
+  const RecordObject queue = record.intern_object(wait_name());
+  for (Slot s = begin; s != end; ++s) {
+    record.append(record_event::command_issue(machine_.now(), t.record_id(), queue, s,
+                                              command_opcode(entry(s).command)));
+  }
+}
+
+// When a CPU learns of it: the SYNC, and with it all before.
+void CommandQueue::record_completion(Slot sync) {
+  Record& record = *machine_.record();
+  record.append(record_event::command_complete(machine_.now(), record.intern_object(wait_name()),
+                                               sync + 1, command_opcode(Command::kSync)));
 }
 
 Task<CommandQueue::Reservation> CommandQueue::reserve(lnx::Thread& t, std::uint32_t n) {

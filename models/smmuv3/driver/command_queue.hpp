@@ -68,6 +68,8 @@ class CommandQueue : public Waitable {
   Task<void> wait_not_full(lnx::Thread& t, std::uint64_t needed);
   Task<Reservation> reserve(lnx::Thread& t, std::uint32_t n);
   void mark_valid(Slot begin, Slot end);
+  void record_issue(const lnx::Thread& t, Slot begin, Slot end);
+  void record_completion(Slot sync);
   Task<void> publish(lnx::Thread& t, Slot begin);
   Task<void> poll_cons(lnx::Thread& t, SimTime done);
   Task<void> wait_for_sync(lnx::Thread& t, Slot slot);

@@ -41,7 +41,6 @@ Domain& CountedDriver::new_domain() {
     domain.smmu = nullptr;
     domain.masters.clear();
     domain.nr_ats_masters = 0;
-    domain.cd_table_written = false;
     domain.mapped = 0;
     domain.table = {};
     return domain;
@@ -72,7 +71,7 @@ Task<void> CountedDriver::finalise(lnx::Thread& t, Domain& domain, Smmu& smmu) {
       domain.asid = free_asids_.back();
       free_asids_.pop_back();
     }
-    co_await write_first_cd(t, domain, smmu);
+    co_await write_first_cd(t, smmu);
     co_await asid_lock_.unlock(t);
   } else {
     t.charge(machine_.params().lock.atomic);
@@ -81,7 +80,7 @@ Task<void> CountedDriver::finalise(lnx::Thread& t, Domain& domain, Smmu& smmu) {
   domain.smmu = &smmu;
 }
 
-Task<void> CountedDriver::write_first_cd(lnx::Thread& /*t*/, Domain& /*domain*/, Smmu& /*smmu*/) {
+Task<void> CountedDriver::write_first_cd(lnx::Thread& /*t*/, Smmu& /*smmu*/) {
   co_return;
 }
 
@@ -104,7 +103,6 @@ Domain& CountedDriver::boot_domain(Smmu& smmu) {
   domain.asid = Asid{next_asid_++};
   domain.vmid = Vmid{static_cast<std::uint16_t>(domain.id + 1)};
   domain.smmu = &smmu;
-  domain.cd_table_written = true;
   return domain;
 }
 
@@ -136,15 +134,23 @@ Entry CountedDriver::ste_of(const Master& master, const Domain& domain) const {
   return make_cdtable_ste(table, master.ats_supported);
 }
 
-void CountedDriver::update_dark(Master& master, bool mended) {
+void CountedDriver::update_dark(const lnx::Thread& t, Master& master, bool mended) {
   const bool passes = ste_passes(master.ste) && (!ste_uses_cd(master.ste) || cd_valid(master.cd));
   if (!passes && !master.dark) {
     master.dark = true;
     master.dark_since = machine_.now();
+    if (Record* record = machine_.record()) [[unlikely]] {
+      record->append(record_event::dma_dark_begin(machine_.now(), t.record_id(),
+                                                  record->intern_object(master.name)));
+    }
   } else if (passes && master.dark && mended) {
     master.dark = false;
     if (!master.dark_since) {
       return;  // its first translation
+    }
+    if (Record* record = machine_.record()) [[unlikely]] {
+      record->append(record_event::dma_dark_end(machine_.now(), t.record_id(),
+                                                record->intern_object(master.name)));
     }
     const Ps window = machine_.now() - *master.dark_since;
     ++master.dark_time.windows;
@@ -178,9 +184,9 @@ Task<void> CountedDriver::write_cd(lnx::Thread& t, Master& master, const Entry& 
   for (std::uint32_t i = 0; i < update.step_count; ++i) {
     co_await t.run(params_.write_step);
     master.cd = update.steps[i];
-    update_dark(master, false);
+    update_dark(t, master, false);
     co_await sync_cd(t, master);
-    update_dark(master, true);
+    update_dark(t, master, true);
   }
 }
 
@@ -204,10 +210,10 @@ Task<void> CountedDriver::write_ste(lnx::Thread& t, Master& master, const Entry&
       const bool passes = ste_passes(update.steps[i]);
       if (passes ? last : first) {
         master.ste = update.steps[i];
-        update_dark(master, false);
+        update_dark(t, master, false);
       }
       co_await sync_ste(t, master);
-      update_dark(master, true);
+      update_dark(t, master, true);
     }
     co_await prefetch(t, master);
   }

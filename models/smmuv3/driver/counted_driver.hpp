@@ -36,7 +36,7 @@ class CountedDriver : public Driver {
   Task<void> finalise(lnx::Thread& t, Domain& domain, Smmu& smmu);
   // The part of a stage 1 finalise that comes after the ASID, under the same lock: none in 6.12,
   // whose CD tables belong to masters.
-  virtual Task<void> write_first_cd(lnx::Thread& t, Domain& domain, Smmu& smmu);
+  virtual Task<void> write_first_cd(lnx::Thread& t, Smmu& smmu);
   [[nodiscard]] Entry cd_of(const Domain& domain) const;
   [[nodiscard]] Entry ste_of(const Master& master, const Domain& domain) const;
 
@@ -51,7 +51,7 @@ class CountedDriver : public Driver {
   // ATC_INV for every ATS master of the domain, the list walked under devices_lock.
   Task<void> invalidate_domain_atc(lnx::Thread& t, Domain& domain);
   // Looks at the master's entries: opens or closes its dark window.
-  void update_dark(Master& master, bool mended);
+  void update_dark(const lnx::Thread& t, Master& master, bool mended);
   Domain& new_domain();
 
  private:
@@ -94,7 +94,7 @@ class Driver62 final : public CountedDriver {
   [[nodiscard]] bool finalises_at_alloc() const override { return false; }
 
  private:
-  Task<void> write_first_cd(lnx::Thread& t, Domain& domain, Smmu& smmu) override;
+  Task<void> write_first_cd(lnx::Thread& t, Smmu& smmu) override;
   Task<void> detach_dev(lnx::Thread& t, Master& master);
 };
 

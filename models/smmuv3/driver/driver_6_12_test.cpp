@@ -222,6 +222,19 @@ TEST_F(Dark612Test, ReplaceIsDarkFromItsFirstStoreToItsLastSync) {
   }
 }
 
+// The record has each command with its place in the queue, and what a CPU learns of completion.
+TEST_F(Dark612Test, TheRecordTellsCommandsAndDarkness) {
+  Master& m = master(1);
+  Domain& to = used(m);
+  hardware_events();
+  const std::uint64_t n = smmu().queue.stat().commands + smmu().queue.stat().syncs;
+  attach(m, to);
+  EXPECT_EQ(hardware_events(),
+            fmt::format("dark issue:{}=0x5 issue:{}=0x46 complete:{} issue:{}=0x5 issue:{}=0x46 "
+                        "complete:{} issue:{}=0x5 issue:{}=0x46 complete:{} light issue:{}=0x1",
+                        n, n + 1, n + 2, n + 2, n + 3, n + 4, n + 4, n + 5, n + 6, n + 6));
+}
+
 TEST_F(Dark612Test, Stage2ReplaceIsDarkFromTheFirstSteToTheLast) {
   driver_params.stage = Stage::kS2;
   Master& m = master(3);

@@ -25,19 +25,18 @@ Task<void> Driver62::detach_dev(lnx::Thread& t, Master& master) {
   for (std::size_t sid = 0; sid < master.stream_ids.size(); ++sid) {
     co_await t.run(params().write_entry + params().write_step);
     master.ste = make_abort_ste();
-    update_dark(master, false);
+    update_dark(t, master, false);
     co_await sync_ste(t, master);
   }
 }
 
 // The domain's CD table is made and its CD written with no master in the list yet: two bare SYNCs.
-Task<void> Driver62::write_first_cd(lnx::Thread& t, Domain& domain, Smmu& smmu) {
+Task<void> Driver62::write_first_cd(lnx::Thread& t, Smmu& smmu) {
   t.charge(params().cd_table_alloc);
   for (int i = 0; i < 2; ++i) {
     co_await t.run(params().write_step);
     co_await smmu.queue.issue(t, CommandBatch{}, true);
   }
-  domain.cd_table_written = true;
 }
 
 // arm_smmu_attach_dev() of 6.2: never hitless. init_mutex is held to the end; a domain of another
@@ -63,7 +62,7 @@ Task<int> Driver62::attach_dev(lnx::Thread& t, Master& master, Domain& domain) {
       master.cd = domain.stage == Stage::kS1 ? cd_of(domain) : Entry{};
     }
     co_await sync_ste(t, master);
-    update_dark(master, true);
+    update_dark(t, master, true);
     co_await prefetch(t, master);
   }
   t.charge(params().master_domain);

@@ -68,7 +68,6 @@ struct Domain {
   Stage stage = Stage::kS1;
   Asid asid{};
   Vmid vmid{};
-  bool cd_table_written = false;  // 6.2: the domain's own CD table
   std::vector<Master*> masters;
   std::uint32_t nr_ats_masters = 0;
   std::uint64_t mapped = 0;  // bytes: what iommu_map() was asked for less what was unmapped

@@ -130,6 +130,22 @@ class DriverTest : public lnx::LinuxTest {
     }
     return text;
   }
+  // Since the last call, events that are not of locks: "issue:0=0x5 complete:2 dark light".
+  std::string hardware_events() {
+    std::string text;
+    const auto say = [&text](const std::string& what) { text += (text.empty() ? "" : " ") + what; };
+    for (; record_seen_ < record_.size(); ++record_seen_) {
+      const RecordEvent& e = record_[record_seen_];
+      if (e.kind == RecordKind::kCommandIssue) {
+        say(fmt::format("issue:{}={:#x}", e.arg, e.detail));
+      } else if (e.kind == RecordKind::kCommandComplete) {
+        say(fmt::format("complete:{}", e.arg));
+      } else if (e.kind == RecordKind::kDmaDarkBegin || e.kind == RecordKind::kDmaDarkEnd) {
+        say(e.kind == RecordKind::kDmaDarkBegin ? "dark" : "light");
+      }
+    }
+    return text;
+  }
   // How long locks of that class were held since the last call.
   Ps held(std::string_view name) {
     const Ps total = lock_class(name).stat.write().holdtime.total;
