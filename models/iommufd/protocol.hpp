@@ -105,6 +105,7 @@ struct ProtocolInfo {
   std::string_view name;
   std::string_view kernel;       // version or series it is from
   std::string_view description;  // one line
+  std::string_view history;      // where it comes from and what became of it; sentences
   std::vector<std::string_view> hazards;
   std::unique_ptr<Protocol> (*make)(Context& context, const ProtocolParams& params);
 };

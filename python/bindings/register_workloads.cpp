@@ -117,6 +117,14 @@ void register_lists(py::module_& m) {
       },
       "(name, kernel version or series, description) of each protocol.");
   m.def(
+      "protocol_history",
+      [](const std::string& protocol) {
+        return std::string(iommufd::find_protocol(protocol).history);
+      },
+      py::arg("protocol"),
+      "Where the protocol comes from and what became of it. Raises ConfigError with the nearest "
+      "name.");
+  m.def(
       "hazards",
       [](const std::string& protocol) {
         std::vector<std::tuple<std::string, std::string, std::string>> rows;

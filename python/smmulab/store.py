@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-def _publish(path: Path, write: Callable[[Path], object]) -> None:
+def publish(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, then give it that name."""
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -116,7 +116,7 @@ def _write_table(folder: Path, name: str, frame: pd.DataFrame, made: dict[str, A
     table = pa.Table.from_pandas(frame, preserve_index=False)
     metadata = {**(table.schema.metadata or {}), b"smmulab": canonical_json(made).encode()}
     table = table.replace_schema_metadata(metadata)
-    _publish(folder / name, lambda path: pq.write_table(table, path, compression="zstd"))
+    publish(folder / name, lambda path: pq.write_table(table, path, compression="zstd"))
 
 
 def _begin(of: _Result, to: Path) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _begin(of: _Result, to: Path) -> dict[str, Any]:
     made = manifest(of)
     (to / "manifest.json").unlink(missing_ok=True)
     config = canonical_json(of.config) + "\n"
-    _publish(to / "config.json", lambda path: path.write_text(config, "utf-8"))
+    publish(to / "config.json", lambda path: path.write_text(config, "utf-8"))
     return made
 
 
@@ -136,13 +136,13 @@ def _title(made: dict[str, Any]) -> str:
 def _end(to: Path, name: str, figure: Figure, made: dict[str, Any]) -> None:
     """The figure, then the manifest."""
     metadata = {"Software": f"smmulab {made['smmulab']}"}
-    _publish(to / name, lambda path: figure.savefig(path, format="png", dpi=120, metadata=metadata))
+    publish(to / name, lambda path: figure.savefig(path, format="png", dpi=120, metadata=metadata))
     _finish(to, made)
 
 
 def _finish(to: Path, made: dict[str, Any]) -> None:
     text = json.dumps(made, indent=1) + "\n"
-    _publish(to / "manifest.json", lambda path: path.write_text(text, "utf-8"))
+    publish(to / "manifest.json", lambda path: path.write_text(text, "utf-8"))
 
 
 def save(comparison: Comparison, folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -179,6 +179,6 @@ def save_blame(found: Blame, folder: str | os.PathLike[str]) -> dict[str, Any]:
     made = _begin(found, to)
     _write_table(to, "blame.parquet", found.frame(), made)
     _write_table(to, "critical_path.parquet", found.critical_path(), made)
-    _publish(to / "blame.folded", lambda path: path.write_text(found.folded(), "utf-8"))
+    publish(to / "blame.folded", lambda path: path.write_text(found.folded(), "utf-8"))
     _finish(to, made)
     return made

@@ -36,70 +36,119 @@ const std::vector<ProtocolInfo>& protocols() {
       {"v6.2",
        "v6.2",
        "a lock per hwpt (hwpt->devices_lock); replace is detach and attach",
+       "The first released iommufd (December 2022). Each hwpt has a list of its devices "
+       "under devices_lock; whether a group is attached already is found by a walk of that "
+       "list. There is no replace: user space detaches, and attaches again.",
        {},
        make_v6_2},
       {"v6.4",
        "v6.4-6.5",
        "v6.2 with hwpts filled when made; attach and detach take hwpt->devices_lock only",
+       "The lifetime of hwpts was reworked before the group lock came: a domain joins its "
+       "ioas when the hwpt is made and leaves when it is destroyed, so that attach and "
+       "detach no longer fill or empty it.",
        {},
        make_v6_4},
       {"seed-unordered",
        kDraft,
        "a lock per hwpt; replace takes the old one's, then the new one's",
+       "N. Chen's own sketch of a replace in the thread of \"[PATCH v2 1/3] iommufd: Add "
+       "devices_users to track the hw_pagetable usage by device\": the old hwpt's "
+       "devices_lock, then the new one's, in no order.",
        {"H1", "group-move"},
        make_seed_unordered},
       {"seed-lock-both",
        kDraft,
        "a lock per hwpt; replace takes both in order, and both ioas->mutex where needed",
+       "J. Gunthorpe's answer in that thread: hold both devices_locks, the lower address "
+       "first. He adds that the group lock in the iommu core is the right way to fix it.",
        {"group-move"},
        make_seed_lock_both},
       {"ioas-pair",
        kDraft,
        "a lock per hwpt; replace takes both ioas->mutex, then both hwpts' locks, in order",
+       "The closing question of that thread: if detach needs ioas->mutex and the two hwpts "
+       "need not share an ioas, does a replace need two ioas->mutex besides the two "
+       "devices_locks? Never posted.",
        {"group-move"},
        make_ioas_pair},
       {"posted-v1",
        "PATCH v1 7/8, 2 Feb 2023",
        "a lock per hwpt; replace takes the new one's, then the old one's",
+       "\"iommufd/device: Use iommu_group_replace_domain()\", patch 7/8 of the first replace "
+       "series. Attaching is replacing by nothing; the old hwpt's devices_lock is nested in "
+       "the new one's, and the old domain is never taken out of its ioas.",
        {"H1", "stale-domain", "group-move"},
        make_posted_v1},
       {"posted-v2",
        "PATCH v2 08/10, 7 Feb 2023",
        "attach takes ioas->mutex, then the hwpt's lock; detach the other way round",
+       "The second replace series, patch 08/10. ioas->mutex now covers a replace, and plain "
+       "detach shares its helper, which takes the locks the other way round. Its text calls "
+       "the locking overcomplicated.",
        {"H2", "H3", "leaked-reference", "refused-automatic", "group-move"},
        make_posted_v2},
       {"devices-users-1",
        "PATCH v2 1/3, 28 Jan 2023",
        "v6.2's locks with a count of devices per hwpt; replace as in ioas-pair",
+       "\"iommufd: Add devices_users to track the hw_pagetable usage by device\": a "
+       "reference count per hwpt in place of the test for an empty list. Replace is not part "
+       "of the series; here it takes the locks as ioas-pair does.",
        {"group-move"},
        make_devices_users_1},
       {"devices-users-2",
        "PATCH v2 2/3, 28 Jan 2023",
        "devices-users-1 with ioas->mutex around every attach",
+       "\"iommufd/device: Make hwpt_list list_add/del symmetric\": a domain enters and "
+       "leaves the list of its ioas where it is filled and emptied, so ioas->mutex goes "
+       "around attach and detach.",
        {"group-move"},
        make_devices_users_2},
       {"devices-users-3",
        "PATCH v2 3/3, 28 Jan 2023",
        "only ioas->mutex; the core's domain of a device tells whether it is attached",
+       "\"iommufd/device: Change iommufd_hw_pagetable_has_group to device centric\": "
+       "devices_lock and the list are gone; asking the core for the domain of a device "
+       "replaces the walk. K. Tian found that detaching one device then detaches its group.",
        {"H4", "group-move"},
        make_devices_users_3},
       {"core-group",
        kDraft,
        "no lock of iommufd: devices are counted under the core's group->mutex",
+       "Drafts of N. Chen and Baolu Lu (\"iommu: Extend iommu_at[de]tach_device() for "
+       "multi-device groups\") that count the attached devices of a group in the iommu core. "
+       "Not merged in that form.",
        {"H5", "group-move"},
        make_core_group},
-      {"igroup", "v6.8-6.12", "a lock per iommu group (igroup->lock)", {"H9"}, make_igroup},
+      {"igroup",
+       "v6.8-6.12",
+       "a lock per iommu group (igroup->lock)",
+       "What was merged: \"Add iommufd physical device operations for replace and alloc "
+       "hwpt\" (v6.6). A struct iommufd_group holds the hwpt and the devices of a group "
+       "under igroup->lock, and a replace moves the whole group. The reference rules are "
+       "those of 6.8 and later.",
+       {"H9"},
+       make_igroup},
       {"igroup-pasid",
        "v6.15 and later",
        "igroup with MSI pages listed under ictx->sw_msi_lock; its attach array for the RID only",
+       "igroup as reworked for PASIDs in v6.15: the group has an array of attachments by "
+       "PASID under the same igroup->lock, and MSI pages are listed under ictx->sw_msi_lock "
+       "in place of the core's msi_prepare_lock.",
        {"H9"},
        make_igroup_pasid},
       {"no-locks",
        "bound",
        "igroup without any mutex: the floor of the cost; order may break",
+       "No kernel: igroup with its mutexes taken away, the least that the work itself costs.",
        {"unlocked"},
        make_no_locks},
-      {"one-lock", "bound", "igroup with a single mutex for everything", {"H9"}, make_one_lock},
+      {"one-lock",
+       "bound",
+       "igroup with a single mutex for everything",
+       "No kernel: igroup with one mutex for everything, the least concurrency.",
+       {"H9"},
+       make_one_lock},
   };
   return kProtocols;
 }

@@ -5,13 +5,33 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
-from smmulab import _core
+from smmulab import ConfigError, _core
+from smmulab.commands.options import Runs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
+    parser.add_argument(
+        "traces", nargs="*", type=Path, metavar="TRACE", help="with --document: traces to replay"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--document",
+        type=Path,
+        metavar="FILE",
+        help="write a page (Markdown) that explains each: its locks, history, hazards, and how it "
+        "fares in lockdep, explore and on the traces",
+    )
+    parser.add_argument(
+        "-s",
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="with --document: a parameter for the replays of the traces; may be repeated",
+    )
 
 
 def _json() -> str:
@@ -21,6 +41,7 @@ def _json() -> str:
         [
             {
                 **dict(zip(keys, row, strict=True)),
+                "history": _core.protocol_history(row[0]),
                 "hazards": [
                     dict(zip(hazard_keys, hazard, strict=True)) for hazard in _core.hazards(row[0])
                 ],
@@ -49,7 +70,24 @@ def _table() -> str:
     return "\n".join(lines)
 
 
+def _document(args: argparse.Namespace) -> int:
+    if not args.traces:
+        raise ConfigError("--document needs at least one TRACE")
+    from smmulab import protocol_doc  # noqa: PLC0415  pandas takes long, and the list needs none
+    from smmulab.store import publish  # noqa: PLC0415
+
+    with Runs() as tell:
+        text = protocol_doc.document(sorted(args.traces), args.set, tell)
+    publish(args.document, lambda path: path.write_text(text, encoding="utf-8"))
+    return 0
+
+
 def run(args: argparse.Namespace) -> int:
-    """Prints name, kernel, description and hazards."""
+    """Prints name, kernel, description and hazards, or writes the page."""
+    if args.document is None:
+        if args.traces or args.set:
+            raise ConfigError("traces and --set go with --document FILE")
+    else:
+        return _document(args)
     print(_json() if args.json else _table())
     return 0
