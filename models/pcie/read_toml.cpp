@@ -225,49 +225,68 @@ StreamRange range_of(Reader& reader) {
   return range;
 }
 
-}  // namespace
-
-HostDescription read_toml(std::string_view text, const std::string& source) {
-  toml::table root;
+toml::table parsed(std::string_view text, const std::string& source) {
   try {
-    root = toml::parse(text, source);
+    return toml::parse(text, source);
   } catch (const toml::parse_error& e) {
     throw ConfigError(fmt::format("{}:{}:{}: {}", source, e.source().begin.line,
                                   e.source().begin.column, e.description()));
   }
-  Reader reader(root, source);
+}
+
+std::vector<FunctionIndex> probe_order_of(Reader& reader, const Topology& topology) {
+  std::vector<FunctionIndex> order;
+  for (const toml::node* item : reader.list("probe_order")) {
+    const Address address = address_of(reader, "probe_order", *item);
+    const auto found = topology.find(address);
+    if (!found) {
+      reader.fail(*item, fmt::format("probe_order: there is no device {}", to_string(address)));
+    }
+    if (std::find(order.begin(), order.end(), *found) != order.end()) {
+      reader.fail(*item, fmt::format("probe_order: {} a second time", to_string(address)));
+    }
+    order.push_back(*found);
+  }
+  return order;
+}
+
+// All but the devices.
+void take_settings(Reader& reader, HostDescription& host) {
   std::vector<StreamRange> ranges;
   for (Reader& range : reader.tables("iommu_map")) {
     ranges.push_back(range_of(range));
   }
   const auto mask =
       static_cast<std::uint16_t>(reader.number("iommu_map_mask", 0, 0xffff).value_or(0xffff));
+  host.streams = StreamMap(std::move(ranges), mask);
+  if (reader.find("probe_order") != nullptr) {
+    host.probe_order = probe_order_of(reader, host.topology);
+  }
+}
+
+}  // namespace
+
+HostDescription read_toml(std::string_view text, const std::string& source) {
+  const toml::table root = parsed(text, source);
+  Reader reader(root, source);
   std::vector<Function> functions;
   for (Reader& device : reader.tables("device")) {
     functions.push_back(function_of(device, source));
   }
-  if (functions.empty()) {
+  HostDescription host{source, Topology(std::move(functions), source), StreamMap(), std::nullopt};
+  take_settings(reader, host);
+  reader.done();
+  if (host.topology.functions().empty()) {
     throw ConfigError(fmt::format("{}:1: no [[device]] is described", source));
   }
-  HostDescription host{source, Topology(std::move(functions), source),
-                       StreamMap(std::move(ranges), mask), std::nullopt};
-  if (reader.find("probe_order") != nullptr) {
-    host.probe_order.emplace();
-    for (const toml::node* item : reader.list("probe_order")) {
-      const Address address = address_of(reader, "probe_order", *item);
-      const auto found = host.topology.find(address);
-      if (!found) {
-        reader.fail(*item, fmt::format("probe_order: there is no device {}", to_string(address)));
-      }
-      if (std::find(host.probe_order->begin(), host.probe_order->end(), *found) !=
-          host.probe_order->end()) {
-        reader.fail(*item, fmt::format("probe_order: {} a second time", to_string(address)));
-      }
-      host.probe_order->push_back(*found);
-    }
-  }
-  reader.done();
   return host;
+}
+
+void apply_toml_settings(std::string_view text, const std::string& source, HostDescription& host) {
+  const toml::table root = parsed(text, source);
+  Reader reader(root, source);
+  take_settings(reader, host);
+  reader.done();
 }
 
 }  // namespace smmulab::pcie

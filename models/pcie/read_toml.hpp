@@ -11,5 +11,7 @@
 namespace smmulab::pcie {
 
 [[nodiscard]] HostDescription read_toml(std::string_view text, const std::string& source);
+// The keys beside [[device]], for a host whose devices come from elsewhere.
+void apply_toml_settings(std::string_view text, const std::string& source, HostDescription& host);
 
 }  // namespace smmulab::pcie
