@@ -97,8 +97,13 @@ def test_same_inputs_same_bytes(contended: Path, tmp_path: Path) -> None:
         store.save_blame(smmulab.blame(contended), folder)
     names = {path.name for path in folders[0].iterdir()}
     assert names == {
-        "config.json", "manifest.json", "blame.parquet", "critical_path.parquet", "blame.folded"
-    }  # fmt: skip
+        "config.json",
+        "manifest.json",
+        "blame.parquet",
+        "critical_path.parquet",
+        "tracepoints.parquet",
+        "blame.folded",
+    }
     for name in names:
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
 
@@ -118,3 +123,23 @@ def test_the_command_prints_and_writes(
 def test_the_exit_code_says_that_it_went_wrong(crossing_trace: Path, tmp_path: Path) -> None:
     argv = ["blame", str(crossing_trace), "-p", "posted-v1", "-o", str(tmp_path)]
     assert cli.main(argv) == 1
+
+
+def test_tracepoints_see_no_more_than_there_was(contended: Path) -> None:
+    found = smmulab.blame(contended)
+    frame = found.tracepoints()
+    waits = {(row["class"], row["mode"]): row for row in found.seen}
+    assert not frame.empty
+    assert (frame["seen"] <= frame["contended"]).all()
+    assert (frame["unseen_wait_ps"] >= 0).all()
+    for lock in found.result["locks"]:
+        for mode in ("write", "read"):
+            stat = lock[mode]
+            row = waits.get((lock["class"], mode))
+            assert stat["contentions"] == (row["contended"] if row else 0)
+            # Counted from the request on: the failed fast path is in it, not in lock_stat's.
+            assert stat["waittime_total_ps"] <= (row["wait_total_ps"] if row else 0)
+            if row and lock["type"] == "mutex":
+                assert row["seen_wait_ps"] == row["wait_total_ps"]
+            if row and lock["type"] == "rwsem":
+                assert row["seen_wait_ps"] <= row["wait_total_ps"] - stat["wait_spin_ps"]

@@ -10,4 +10,6 @@ PYBIND11_MODULE(_core, m) {
   smmulab::bindings::register_waits(m);
   smmulab::bindings::register_lockdep(m);
   smmulab::bindings::register_explore(m);
+  smmulab::bindings::register_timeline(m);
+  smmulab::bindings::register_topology(m);
 }

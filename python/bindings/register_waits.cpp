@@ -10,6 +10,7 @@
 
 #include "analysis/blame.hpp"
 #include "analysis/critical_path.hpp"
+#include "analysis/tracepoints.hpp"
 #include "python/bindings/register.hpp"
 #include "python/bindings/replaying.hpp"
 #include "workloads/replay.hpp"
@@ -24,6 +25,7 @@ struct Waits {
   std::string result;
   std::string blame;
   std::string critical_path;
+  std::string tracepoints;
 };
 
 Waits waits(const std::string& trace, const std::string& protocol, const Assignments& assignments,
@@ -38,7 +40,8 @@ Waits waits(const std::string& trace, const std::string& protocol, const Assignm
     const workloads::ReplayResult result = workloads::replay(trace, settings, options);
     const analysis::Timelines timelines(record);
     return Waits{workloads::to_json(result), analysis::to_json(analysis::blame(timelines)),
-                 analysis::to_json(analysis::critical_path(timelines))};
+                 analysis::to_json(analysis::critical_path(timelines)),
+                 analysis::to_json(analysis::tracepoints(record, letters_of(result)))};
   });
 }
 
@@ -48,7 +51,8 @@ void register_waits(py::module_& m) {
   py::class_<Waits>(m, "Waits", "Who waited for whom in a replay, and its critical path; as JSON.")
       .def_readonly("result", &Waits::result)
       .def_readonly("blame", &Waits::blame)
-      .def_readonly("critical_path", &Waits::critical_path);
+      .def_readonly("critical_path", &Waits::critical_path)
+      .def_readonly("tracepoints", &Waits::tracepoints);
   m.def("waits", &waits, py::arg("trace"), py::arg("protocol"), py::arg("assignments"),
         py::arg("machine") = py::none(), py::arg("progress") = py::none(),
         "Replays a trace with a record and reads what its threads waited for.");

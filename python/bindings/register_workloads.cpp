@@ -64,13 +64,8 @@ std::vector<SequenceRow> lock_sequences(const std::string& trace, const std::str
   options.protocol = protocol;
   options.record = &record;
   const workloads::ReplayResult result = workloads::replay(trace, settings, options);
-  std::map<std::string, char, std::less<>> letters;
-  for (const workloads::LockResult& lock : result.locks) {
-    letters[lock.name] = lock.kind == "mutex" ? 'M' : lock.kind == "rwsem" ? 'R' : 'S';
-  }
   std::vector<SequenceRow> rows;
-  const auto found = analysis::lock_sequences(
-      record, [&letters](std::string_view name) { return letters.find(name)->second; });
+  const auto found = analysis::lock_sequences(record, letters_of(result));
   rows.reserve(found.size());
   for (const auto& [key, count] : found) {
     rows.emplace_back(key.first, key.second, count);

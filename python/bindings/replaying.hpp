@@ -5,14 +5,18 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <pybind11/pybind11.h>
 
+#include "analysis/lock_sequences.hpp"
 #include "sim/error.hpp"
+#include "workloads/replay.hpp"
 #include "workloads/settings.hpp"
 
 namespace smmulab::bindings {
@@ -31,6 +35,18 @@ using Progress = std::optional<std::function<bool(std::uint64_t)>>;
     workloads::apply_assignment(assignment, settings);
   }
   return settings;
+}
+
+// 'M', 'R' or 'S' by the name of a lock class, of those that the replay had.
+[[nodiscard]] inline analysis::LockLetter letters_of(const workloads::ReplayResult& result) {
+  std::map<std::string, char, std::less<>> letters;
+  for (const workloads::LockResult& lock : result.locks) {
+    letters[lock.name] = lock.kind == "mutex" ? 'M' : lock.kind == "rwsem" ? 'R' : 'S';
+  }
+  return [letters = std::move(letters)](std::string_view name) {
+    const auto at = letters.find(name);
+    return at == letters.end() ? 'M' : at->second;
+  };
 }
 
 // Calls `work` without the GIL, with the progress function that its replays are to be given. What a

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from smmulab._version import __version__
     from smmulab.comparison import Comparison, compare
+    from smmulab.timelines import timeline
     from smmulab.waits import Blame, blame
     from smmulab.what_if import WhatIf, whatif
 
@@ -40,6 +41,7 @@ __all__ = [
     "blame",
     "build_info",
     "compare",
+    "timeline",
     "whatif",
 ]
 _ELSEWHERE = {
@@ -49,6 +51,7 @@ _ELSEWHERE = {
     "WhatIf": "smmulab.what_if",
     "__version__": "smmulab._version",
     "compare": "smmulab.comparison",
+    "timeline": "smmulab.timelines",
     "whatif": "smmulab.what_if",
 }
 

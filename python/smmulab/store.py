@@ -9,10 +9,12 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from smmulab._core import ConfigError, build_info
+from smmulab.percentiles import hgrm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from smmulab.waits import Blame
     from smmulab.what_if import WhatIf
 
-    _Result = Comparison | WhatIf | Blame
+    _Result: TypeAlias = Comparison | WhatIf | Blame
 
 SCHEMA = 1
 
@@ -161,6 +163,19 @@ def save(comparison: Comparison, folder: str | os.PathLike[str]) -> dict[str, An
     return made
 
 
+def save_hgrm(comparison: Comparison, folder: str | os.PathLike[str]) -> list[Path]:
+    """Latency percentiles as hgrm/PROTOCOL.OPERATION.hgrm; the files written."""
+    to = Path(folder) / "hgrm"
+    prepare_folder(to)
+    files = []
+    for result in comparison.results:
+        for kind in result["kinds"]:
+            write = partial(Path.write_text, data=hgrm(kind["latency"]), encoding="utf-8")
+            files.append(to / f"{result['protocol']}.{kind['kind']}.hgrm")
+            publish(files[-1], write)
+    return files
+
+
 def save_whatif(what_if: WhatIf, folder: str | os.PathLike[str]) -> dict[str, Any]:
     """The same for a what-if: whatif.parquet, summary.parquet, whatif.png."""
     from smmulab import plot  # noqa: PLC0415  imports matplotlib
@@ -174,11 +189,13 @@ def save_whatif(what_if: WhatIf, folder: str | os.PathLike[str]) -> dict[str, An
 
 
 def save_blame(found: Blame, folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """The same for blame: blame.parquet, critical_path.parquet, blame.folded."""
+    """The same for blame: blame.parquet, critical_path.parquet, tracepoints.parquet,
+    blame.folded."""
     to = Path(folder)
     made = _begin(found, to)
     _write_table(to, "blame.parquet", found.frame(), made)
     _write_table(to, "critical_path.parquet", found.critical_path(), made)
+    _write_table(to, "tracepoints.parquet", found.tracepoints(), made)
     publish(to / "blame.folded", lambda path: path.write_text(found.folded(), "utf-8"))
     _finish(to, made)
     return made

@@ -124,6 +124,13 @@ def perf_contention(results: Iterable[Result]) -> pd.DataFrame:
     return _sorted(rows, "wait_total_ps")
 
 
+def tracepoints(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Contention beside what the tracepoints show of it (Blame.tracepoints)."""
+    return _frame(
+        [{**row, "unseen_wait_ps": row["wait_total_ps"] - row["seen_wait_ps"]} for row in rows]
+    )
+
+
 def devices(results: Iterable[Result]) -> pd.DataFrame:
     """A row for each protocol and device (Comparison.devices)."""
     return _frame(

@@ -39,6 +39,7 @@ class Blame:
     stacks: list[str] = field(repr=False)
     unfinished: int = field(repr=False)
     path: dict[str, Any] = field(repr=False)
+    seen: list[dict[str, Any]] = field(repr=False)
     version: str = __version__
     engine: str = "native"
 
@@ -71,6 +72,16 @@ class Blame:
         "asleep".
         """
         return tables.critical_path(self.path)
+
+    def tracepoints(self) -> pd.DataFrame:
+        """What `perf lock contention` would have shown of the contention: a row for each lock class
+        and mode, most unseen time first. Columns: class, mode, contended, wait_total_ps, seen,
+        seen_wait_ps, unseen_wait_ps.
+
+        Its tracepoints see a mutex's contention whole, of an rwsem's only what queues to sleep (not
+        optimistic spinning), of a spinlock's not the first waiter (on the pending bit).
+        """
+        return tables.tracepoints(self.seen)
 
     def folded(self) -> str:
         """Folded stacks for flame graphs: "thread;op;lock;holder;op;... WEIGHT", in ns."""
@@ -107,4 +118,5 @@ def blame(
         found["stacks"],
         found["unfinished"],
         json.loads(waits.critical_path),
+        json.loads(waits.tracepoints),
     )

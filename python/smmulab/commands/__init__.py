@@ -54,6 +54,16 @@ COMMANDS: tuple[Command, ...] = (
         "Replay a trace; tell who waits for whom, through which lock, and the critical path.",
         "smmulab.commands.blame",
     ),
+    Command(
+        "topology",
+        "Tell iommu groups, VFIO device sets and stream ids of a PCIe host; draw it; begin a trace.",
+        "smmulab.commands.topology",
+    ),
+    Command(
+        "timeline",
+        "Replay a trace; write threads, CPUs, locks and command queues as a trace for Perfetto.",
+        "smmulab.commands.timeline",
+    ),
     Command("import", "Turn a recorded log into a trace.", "smmulab.commands.import_log"),
     Command(
         "validate",

@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
                     "stacks": found.stacks,
                     "unfinished": found.unfinished,
                     "critical_path": found.path,
+                    "tracepoints": found.seen,
                 }
             )
         )

@@ -36,6 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="where configuration, Parquet, figure and manifest go (default: out/compare)",
     )
+    parser.add_argument(
+        "--hgrm",
+        action="store_true",
+        help="write latency percentiles too: hgrm/PROTOCOL.OPERATION.hgrm",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
@@ -64,6 +69,8 @@ def _compare(plan: Plan, args: argparse.Namespace) -> int:
     for warning in comparison.warnings:
         print(f"smmulab: warning: {warning}", file=sys.stderr)
     made = store.save(comparison, args.out)
+    if args.hgrm:
+        store.save_hgrm(comparison, args.out)
     if args.json:
         print(json.dumps({"manifest": made, "results": comparison.results}))
     else:

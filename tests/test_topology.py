@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`smmulab topology`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import smmulab
+from smmulab.cli import main
+
+ROOT = Path(__file__).parent.parent
+RECORDED = str(ROOT / "models/pcie/testdata/recorded_a.toml")
+
+
+def test_prints_the_recorded_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["topology", RECORDED]) == 0
+    out = capsys.readouterr().out
+    assert "23 functions, 13 iommu groups" in out
+    assert "03:00.0 endpoint: group 1, smmu 0 sid 0x300, devset" in out
+    assert "groups 1, 5: nothing keeps them apart but the order" in out
+    assert "groups are those that the host recorded" in out
+
+
+def test_json_has_every_function(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["topology", RECORDED, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    by_address = {f["address"]: f for f in found["functions"]}
+    assert len(by_address) == 23
+    assert all(f["group"] == f["recorded_group"] for f in by_address.values())
+    assert by_address["0000:05:01.0"]["stream_ids"] == [0x508, 0x500]
+    assert by_address["0000:05:02.0"]["why_no_group"] == "stream id 0x500 belongs to 0000:05:01.0"
+    assert found["split_by_probe_order"] == [[1, 5]]
+    assert found["not_as_recorded"] == []
+
+
+def test_other_groups_than_recorded_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = Path(RECORDED).read_text()
+    changed = tmp_path / "changed.toml"
+    changed.write_text(text[: text.index("probe_order")] + text[text.index("]\n") + 2 :])
+    assert main(["topology", str(changed)]) == 1
+    out = capsys.readouterr().out
+    assert "not as recorded: 00:0d.0 and 03:00.0 are together, the host had them apart" in out
+
+
+def test_draws(tmp_path: Path) -> None:
+    assert main(["topology", RECORDED, "-o", str(tmp_path / "out")]) == 0
+    dot = (tmp_path / "out/topology.dot").read_text()
+    assert dot.count("group 12") == 4  # the four functions of one device
+    assert "->" in dot
+
+
+def test_a_trace_for_the_host_can_be_replayed(tmp_path: Path) -> None:
+    trace = tmp_path / "host.iotrace.zst"
+    devices = ["0000:00:0c.0", "0000:00:0c.1", "0000:03:00.0"]
+    chosen = [word for device in devices for word in ("--device", device)]
+    assert main(["topology", RECORDED, *chosen, "--trace", str(trace), "--replaces", "20"]) == 0
+    result = smmulab.compare(trace, protocols=["igroup"]).results[0]
+    assert result["status"] == "ok"
+    kinds = {kind["kind"]: kind for kind in result["kinds"]}
+    assert kinds["replace"]["latency"]["count"] == 60
+    assert kinds["replace"]["errors"] == 0
+
+
+def test_a_header_for_the_host(tmp_path: Path) -> None:
+    header = tmp_path / "host.iotrace"
+    arguments = ["topology", RECORDED, "--device", "0000:05:01.0", "--trace-header", str(header)]
+    assert main(arguments) == 0
+    lines = header.read_text().splitlines()
+    assert "device 0 name=0000:05:01.0 smmu=0 sid=0x508,0x500 group=6 devset=16" in lines
+    assert lines[-1] == "begin"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--device", "0000:05:02.0", "--trace-header", "x"], "stream id 0x500 belongs to"),
+        (["--settings", "s.toml"], "has its own iommu_map"),
+        (["--cpus", "-1"], "not negative"),
+    ],
+)
+def test_errors_exit_with_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["topology", RECORDED, *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_settings_for_a_host_from_lspci(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "host.txt").write_text("00:02.0 Class: Thing\n00:03.0 Class: Thing\n")
+    (tmp_path / "s.toml").write_text(
+        'probe_order = ["00:03.0", "00:02.0"]\n[[iommu_map]]\nstream_id = 0x100\n'
+    )
+    host, settings = str(tmp_path / "host.txt"), str(tmp_path / "s.toml")
+    assert main(["topology", host, "--settings", settings]) == 0
+    out = capsys.readouterr().out
+    assert "00:02.0 conventional, Thing: group 1, smmu 0 sid 0x110" in out
