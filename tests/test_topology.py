@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import json
+import re
+import tarfile
 from pathlib import Path
 
 import pytest
 
 import smmulab
+from conftest import RECORDED_RUNS, ROOT
 from smmulab.cli import main
 
-ROOT = Path(__file__).parent.parent
-RECORDED = str(ROOT / "models/pcie/testdata/recorded_a.toml")
+TESTDATA = ROOT / "models/pcie/testdata"
+RECORDED = str(TESTDATA / "recorded_a.toml")
 
 
 def test_prints_the_recorded_machine(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,3 +102,51 @@ def test_settings_for_a_host_from_lspci(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["topology", host, "--settings", settings]) == 0
     out = capsys.readouterr().out
     assert "00:02.0 conventional, Thing: group 1, smmu 0 sid 0x110" in out
+
+
+def _member(run: str, name: str) -> str:
+    """A file of a recorded run."""
+    with tarfile.open(RECORDED_RUNS / f"{run}.tar.xz") as archive:
+        file = archive.extractfile(f"./{name}")
+        assert file is not None
+        return file.read().decode()
+
+
+recorded_runs = pytest.mark.skipif(not RECORDED_RUNS.is_dir(), reason="no recorded runs here")
+
+
+@recorded_runs
+@pytest.mark.parametrize(
+    ("description", "run"), [("recorded_a", "A_plain_smp2"), ("recorded_stock", "stock1")]
+)
+def test_the_described_machines_are_the_recorded_ones(description: str, run: str) -> None:
+    host = json.loads(smmulab._core.Topology(f"{TESTDATA}/{description}.toml").json())
+    recorded = {}
+    for line in _member(run, "iommu_groups.txt").splitlines():
+        address, *fields = line.split()
+        values = dict(field.split("=") for field in fields)
+        recorded[address] = int(values["group"]) if values["group"] else None
+    assert {f["address"]: f["group"] for f in host["functions"]} == recorded
+
+
+@recorded_runs
+def test_device_sets_are_the_locks_that_the_kernel_took() -> None:
+    # dev_set->lock is the one mutex that vfio_df_ioctl_bind_iommufd releases; devices are bound in
+    # the order in which the log names them.
+    shape = "e2_group4_plus4dev_replace_4hwpt"
+    locks = re.findall(
+        r"mutex_unlock: .* lock=(\w+) caller=vfio_df_ioctl_bind_iommufd\+",
+        _member("A_la_smp2", f"{shape}.lockaddr.txt"),
+    )
+    devices = re.findall(
+        r"^# dev \d+ bdf=(\S+)", _member("A_la_smp2", f"{shape}.ops.txt"), re.MULTILINE
+    )
+    assert len(locks) == len(devices) == 8
+    host = json.loads(smmulab._core.Topology(RECORDED).json())
+    computed = {f["address"]: f["dev_set"] for f in host["functions"]}
+    groups = {f["address"]: f["group"] for f in host["functions"]}
+    assert len({groups[d] for d in devices}) == 5  # four of them are of one group
+    pairs = list(zip(locks, [computed[d] for d in devices], strict=True))
+    for lock, dev_set in pairs:
+        for other_lock, other_set in pairs:
+            assert (lock == other_lock) == (dev_set == other_set)
