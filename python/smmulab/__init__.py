@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from smmulab.timelines import timeline
     from smmulab.waits import Blame, blame
     from smmulab.what_if import WhatIf, whatif
+    from smmulab.workload import Workload, generate
 
 __all__ = [
     "Blame",
@@ -37,10 +38,12 @@ __all__ = [
     "ModelError",
     "TraceError",
     "WhatIf",
+    "Workload",
     "__version__",
     "blame",
     "build_info",
     "compare",
+    "generate",
     "timeline",
     "whatif",
 ]
@@ -49,8 +52,10 @@ _ELSEWHERE = {
     "blame": "smmulab.waits",
     "Comparison": "smmulab.comparison",
     "WhatIf": "smmulab.what_if",
+    "Workload": "smmulab.workload",
     "__version__": "smmulab._version",
     "compare": "smmulab.comparison",
+    "generate": "smmulab.workload",
     "timeline": "smmulab.timelines",
     "whatif": "smmulab.what_if",
 }

@@ -64,6 +64,11 @@ COMMANDS: tuple[Command, ...] = (
         "Replay a trace; write threads, CPUs, locks and command queues as a trace for Perfetto.",
         "smmulab.commands.timeline",
     ),
+    Command(
+        "generate",
+        "Write a trace of random operations, seeded, of any size and shape.",
+        "smmulab.commands.generate",
+    ),
     Command("import", "Turn a recorded log into a trace.", "smmulab.commands.import_log"),
     Command(
         "validate",

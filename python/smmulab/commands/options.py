@@ -93,3 +93,17 @@ class Runs(_Bar):
             bar.set_description_str(what, refresh=False)
             bar.update(ended - bar.n)
         return True
+
+
+class Lines(_Bar):
+    """Lines written."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__("lines", clock)
+
+    def __call__(self, written: int) -> bool:
+        """Always goes on; Ctrl-C raises by itself."""
+        bar = self._shown()
+        if bar is not None:
+            bar.update(written - bar.n)
+        return True
