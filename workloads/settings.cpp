@@ -62,7 +62,8 @@ void apply_preset(std::string_view name, Settings& settings) {
                                 fmt::join(names, ", ")));
 }
 
-void load_machine_file(const std::string& path, Settings& settings) {
+void load_machine_file(const std::string& path, Settings& settings,
+                       const std::vector<std::string>& others) {
   // The preset comes first, whatever its place in the file: it sets what other keys then change.
   enum class Chosen : std::uint8_t { kFirst };
   Chosen chosen = Chosen::kFirst;
@@ -72,15 +73,19 @@ void load_machine_file(const std::string& path, Settings& settings) {
   }
   ParamTable first;
   first.add_enum("preset", &chosen, names, "preset to start from", {"user's choice"});
-  first.load_toml_file(path, {"machine", "sched", "line", "lock", "driver", "hw", "iommufd",
-                              "protocol", "replay", "free"});
+  std::vector<std::string> ignored = {"machine", "sched",   "line",     "lock",   "driver",
+                                      "hw",      "iommufd", "protocol", "replay", "free"};
+  ignored.insert(ignored.end(), others.begin(), others.end());
+  first.load_toml_file(path, ignored);
   Settings changed = settings;
   if (chosen != Chosen::kFirst) {
     presets()[static_cast<std::size_t>(chosen)].apply(changed);
   }
   ParamTable table;
   describe(table, changed);
-  table.load_toml_file(path, {"preset"});
+  ignored = others;
+  ignored.emplace_back("preset");
+  table.load_toml_file(path, ignored);
   settings = changed;
 }
 

@@ -58,9 +58,10 @@ struct PresetInfo {
 // Throws ConfigError with the nearest name.
 void apply_preset(std::string_view name, Settings& settings);
 
-// A machine file: TOML with the parameters' keys, and optionally a first `preset = "NAME"`.
-// Throws ConfigError "FILE:LINE:COLUMN: ...".
-void load_machine_file(const std::string& path, Settings& settings);
+// A machine file: TOML with the parameters' keys, and optionally a first `preset = "NAME"`. Keys
+// below `others` are left to the caller. Throws ConfigError "FILE:LINE:COLUMN: ...".
+void load_machine_file(const std::string& path, Settings& settings,
+                       const std::vector<std::string>& others = {});
 // "KEY=VALUE". Throws ConfigError.
 void apply_assignment(std::string_view assignment, Settings& settings);
 

@@ -172,11 +172,14 @@ void register_workloads(py::module_& m) {
         "XXH3-128 of the uncompressed bytes, 32 hexadecimal digits.");
   m.def(
       "resolve",
-      [](const Assignments& assignments, const std::optional<std::string>& machine) {
-        return workloads::settings_json(settings_of(machine, assignments));
+      [](const Assignments& assignments, const std::optional<std::string>& machine,
+         const std::vector<std::string>& other_tables) {
+        return workloads::settings_json(settings_of(machine, assignments, other_tables));
       },
       py::arg("assignments"), py::arg("machine") = py::none(),
-      "The resolved configuration as canonical JSON.");
+      py::arg("other_tables") = std::vector<std::string>{},
+      "The resolved configuration as canonical JSON. Tables of the machine file that are named in "
+      "`other_tables` are left to the caller.");
   m.def("replay_json", &replay_json, py::arg("trace"), py::arg("protocol"), py::arg("assignments"),
         py::arg("machine") = py::none(), py::arg("engine") = "native", py::arg("ops") = py::none(),
         py::arg("progress") = py::none(), "One replay; its result as JSON text.");

@@ -25,11 +25,12 @@ using Assignments = std::vector<std::string>;
 // Python's, called with the number of operations that ended; false ends the run.
 using Progress = std::optional<std::function<bool(std::uint64_t)>>;
 
-[[nodiscard]] inline workloads::Settings settings_of(const std::optional<std::string>& machine,
-                                                     const Assignments& assignments) {
+[[nodiscard]] inline workloads::Settings settings_of(
+    const std::optional<std::string>& machine, const Assignments& assignments,
+    const std::vector<std::string>& other_tables = {}) {
   workloads::Settings settings;
   if (machine) {
-    workloads::load_machine_file(*machine, settings);
+    workloads::load_machine_file(*machine, settings, other_tables);
   }
   for (const std::string& assignment : assignments) {
     workloads::apply_assignment(assignment, settings);

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from smmulab._version import __version__
     from smmulab.comparison import Comparison, compare
     from smmulab.timelines import timeline
+    from smmulab.config import Config
+    from smmulab.running import Result, run
+    from smmulab.study import Range, Store, Sweep
+    from smmulab.study.sweeping import sweep
     from smmulab.waits import Blame, blame
     from smmulab.what_if import WhatIf, whatif
     from smmulab.workload import Workload, generate
@@ -31,11 +35,16 @@ __all__ = [
     "Blame",
     "BuildInfo",
     "Comparison",
+    "Config",
     "ConfigError",
     "DeadlockError",
     "Error",
     "Interrupted",
     "ModelError",
+    "Range",
+    "Result",
+    "Store",
+    "Sweep",
     "TraceError",
     "WhatIf",
     "Workload",
@@ -44,18 +53,27 @@ __all__ = [
     "build_info",
     "compare",
     "generate",
+    "run",
+    "sweep",
     "timeline",
     "whatif",
 ]
 _ELSEWHERE = {
     "Blame": "smmulab.waits",
-    "blame": "smmulab.waits",
     "Comparison": "smmulab.comparison",
+    "Config": "smmulab.config",
+    "Range": "smmulab.study",
+    "Result": "smmulab.running",
+    "Store": "smmulab.study",
+    "Sweep": "smmulab.study",
     "WhatIf": "smmulab.what_if",
     "Workload": "smmulab.workload",
     "__version__": "smmulab._version",
+    "blame": "smmulab.waits",
     "compare": "smmulab.comparison",
     "generate": "smmulab.workload",
+    "run": "smmulab.running",
+    "sweep": "smmulab.study",
     "timeline": "smmulab.timelines",
     "whatif": "smmulab.what_if",
 }

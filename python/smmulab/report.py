@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from smmulab.comparison import Comparison
+    from smmulab.running import Result
     from smmulab.waits import Blame
     from smmulab.what_if import WhatIf
 
@@ -107,6 +108,18 @@ def text(comparison: Comparison) -> str:
         if result["status"] != "ok"
     ]
     return "\n\n".join(parts)
+
+
+def run_text(result: Result) -> str:
+    """The tables of one run."""
+    from smmulab.comparison import Comparison  # noqa: PLC0415  it draws on this module's users
+
+    config = result.config
+    name = config.trace or "generated, " + ", ".join(
+        f"{key}={value}" for key, value in (config.workload or config).to_dict().items()
+    )
+    one = Comparison(name, result.run_id[:12], config.engine, config.parameters, [result.document])
+    return text(one).replace("(XXH3-128 ", "(run ", 1)
 
 
 def _outcome(rows: pd.DataFrame) -> list[str]:

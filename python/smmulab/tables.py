@@ -39,6 +39,11 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 def operations(results: Iterable[Result]) -> pd.DataFrame:
     """A row for each protocol and kind of operation (Comparison.frame)."""
+    return _frame(operation_rows(results))
+
+
+def operation_rows(results: Iterable[Result]) -> list[dict[str, Any]]:
+    """The same as plain rows."""
     rows = []
     for result in results:
         span_s = result["main_span_ps"] / _PS_PER_S
@@ -61,7 +66,7 @@ def operations(results: Iterable[Result]) -> pd.DataFrame:
                     "max_ps": latency["max_ps"],
                 }
             )
-    return _frame(rows)
+    return rows
 
 
 def _modes(results: Iterable[Result]) -> Iterator[tuple[Result, Result, str, Result]]:
@@ -85,7 +90,12 @@ def _sorted(rows: list[dict[str, Any]], wait: str) -> pd.DataFrame:
 
 def lockstat(results: Iterable[Result]) -> pd.DataFrame:
     """The columns of /proc/lock_stat, plus protocol, class, type, mode, instances, wait_spin_ps."""
-    rows = [
+    return _sorted(lockstat_rows(results), "waittime_total_ps")
+
+
+def lockstat_rows(results: Iterable[Result]) -> list[dict[str, Any]]:
+    """The same as plain rows, in the order of the results."""
+    return [
         {
             "protocol": result["protocol"],
             "class": lock["class"],
@@ -97,7 +107,6 @@ def lockstat(results: Iterable[Result]) -> pd.DataFrame:
         }
         for result, lock, mode, stat in _modes(results)
     ]
-    return _sorted(rows, "waittime_total_ps")
 
 
 def _perf_type(kind: str, mode: str) -> str:
@@ -140,10 +149,11 @@ def devices(results: Iterable[Result]) -> pd.DataFrame:
 
 def summary(results: Iterable[Result]) -> pd.DataFrame:
     """A row for each protocol (Comparison.summary)."""
-    return _frame([_summary_row(result) for result in results])
+    return _frame([summary_row(result) for result in results])
 
 
-def _summary_row(result: Result) -> dict[str, Any]:
+def summary_row(result: Result) -> dict[str, Any]:
+    """The row of one protocol."""
     span_s = result["main_span_ps"] / _PS_PER_S
     finished = result["status"] == "ok" and span_s > 0
     succeeded = result["main_operations"] - result["main_errors"]
@@ -241,7 +251,7 @@ def what_if_summary(
     """A row for each change, most throughput first (WhatIf.summary)."""
     rows = []
     for names, result in pairs:
-        totals = _summary_row(result)
+        totals = summary_row(result)
         row = _change_row(base, names, result)
         for column in ("lock_wait_total_ps", "spin_cpu_ps"):
             row[column] = totals[column]

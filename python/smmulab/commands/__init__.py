@@ -69,6 +69,16 @@ COMMANDS: tuple[Command, ...] = (
         "Write a trace of random operations, seeded, of any size and shape.",
         "smmulab.commands.generate",
     ),
+    Command(
+        "run",
+        "Simulate one configuration; print its tables, write them and the configuration.",
+        "smmulab.commands.run",
+    ),
+    Command(
+        "sweep",
+        "Run every point of a study with every seed, on several CPUs or machines; resumes.",
+        "smmulab.commands.sweep",
+    ),
     Command("import", "Turn a recorded log into a trace.", "smmulab.commands.import_log"),
     Command(
         "validate",

@@ -15,7 +15,7 @@ from smmulab.workload import Workload, generate
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """One option for each field of Workload."""
-    for item in fields(Workload):
+    for item in (item for item in fields(Workload) if item.init):
         parser.add_argument(
             f"--{item.name.replace('_', '-')}",
             metavar="N" if "low" in item.metadata else item.name.upper(),
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0; errors of the options raise ConfigError."""
-    given = {item.name: getattr(args, item.name) for item in fields(Workload)}
+    given = {name: getattr(args, name) for name in Workload.names()}
     workload = Workload.of({name: value for name, value in given.items() if value is not None})
     with Lines() as progress:
         made = generate(workload, args.out, args.seed, progress=progress)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from smmulab._core import ConfigError
@@ -91,6 +91,9 @@ class Workload:
         default="group", metadata={"doc": "; ".join(f"{k}: {v}" for k, v in _WORDS.items())}
     )
 
+    # Which of groups, threads and cpus were given as 0: they follow when another field is replaced.
+    derived: frozenset[str] = field(default=frozenset(), init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         for item in fields(self):
             if "low" in item.metadata:
@@ -100,6 +103,10 @@ class Workload:
         mix = self.mix if isinstance(self.mix, str) else dict(self.mix)
         object.__setattr__(self, "mix", parse_mix(mix))
         object.__setattr__(self, "map_bytes", _bytes(self.map_bytes, "map_bytes"))
+        derived = frozenset(
+            name for name in ("groups", "threads", "cpus") if not getattr(self, name)
+        )
+        object.__setattr__(self, "derived", derived)
         object.__setattr__(self, "groups", self.groups or self.devices)
         object.__setattr__(self, "threads", self.threads or self.devices)
         object.__setattr__(self, "cpus", self.cpus or self.threads)
@@ -155,11 +162,32 @@ class Workload:
     @classmethod
     def of(cls, values: Mapping[str, object]) -> Workload:
         """From a mapping; ConfigError for unknown keys, with the nearest one."""
-        names = [item.name for item in fields(cls)]
+        names = cls.names()
         for key in values:
             known_name(key, names, "key of the generator")
         return cls(**dict(values))  # type: ignore[arg-type]  # __post_init__ checks each
 
+    @classmethod
+    def names(cls) -> list[str]:
+        """The fields that may be given."""
+        return [item.name for item in fields(cls) if item.init]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, resolved, for JSON and TOML: `mix` as a mapping."""
-        return {**asdict(self), "mix": self.weights}
+        values = {name: getattr(self, name) for name in self.names()}
+        return {**values, "mix": self.weights}
+
+    def options(self) -> list[str]:
+        """ "generate.NAME=VALUE" of what is not the default."""
+        default = type(self)()
+        words = self.to_dict() | {"mix": ",".join(f"{k}={n}" for k, n in self.weights.items())}
+        return [
+            f"generate.{name}={words[name]}"
+            for name in self.names()
+            if getattr(self, name) != getattr(default, name) and name not in self.derived
+        ]
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """As `to_dict`, but 0 where groups, threads and cpus were derived."""
+        return {**self.to_dict(), **dict.fromkeys(self.derived, 0)}

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Config`: everything that determines a run but its seed; immutable, checked, canonical as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import replace as _replace
+from functools import cache
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
+
+from smmulab import _core
+from smmulab._core import ConfigError
+from smmulab.checking import known_name, nearest
+
+if TYPE_CHECKING:
+    from smmulab.workload import Workload
+
+# Tables of a study file that are not parameters of the machine.
+OWN_TABLES = ("study", "generate", "factors")
+ENGINES = ("native", "simgrid")
+GENERATE = "generate."
+_FIELDS = ("protocol", "engine", "workload")
+
+
+@cache
+def default_parameters() -> Mapping[str, Any]:
+    """Every parameter as it is when nobody changes it."""
+    values: dict[str, Any] = json.loads(_core.resolve([]))
+    return values
+
+
+@cache
+def parameter_units() -> Mapping[str, str]:
+    """Unit of each parameter: "ps", "1" (a count), "bool" or "enum"."""
+    return {p.key: p.unit for p in _core.parameters()}
+
+
+def _workload_fields() -> list[str]:
+    from smmulab.workload import Workload  # noqa: PLC0415  imports numpy
+
+    return Workload.names()
+
+
+def canonical_key(key: str, *, generated: bool) -> str:
+    """The full name of what a person may vary: a parameter, "protocol", "engine", "trace" or
+    "generate.FIELD"; "cores" and bare names of the generator are short for one. ConfigError, with
+    the nearest name, if there is none."""
+    if key in parameter_units() or key in {"protocol", "engine", "trace", "preset"}:
+        return key
+    if key in {"cores", "cpus"}:
+        return f"{GENERATE}cpus" if generated else "machine.cpus"
+    names = _workload_fields()
+    if key.removeprefix(GENERATE) in names:
+        return GENERATE + key.removeprefix(GENERATE)
+    known = [*parameter_units(), *(GENERATE + name for name in names), *names, "protocol", "cores"]
+    raise ConfigError(f"unknown name '{key}'{nearest(key, known)}")
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One machine, one protocol, one trace or generator. Immutable, hashable; equal configurations
+    have equal JSON.
+
+    `changed`: the parameters that differ from the default preset `server`, as sorted pairs; all of
+    them are in `parameters`. `trace`: path of a recorded trace; `workload`: what to generate instead
+    of one. Make one with `of`, `from_toml` or `from_json`, another one with `replace`.
+    """
+
+    changed: tuple[tuple[str, Any], ...] = ()
+    protocol: str = "igroup"
+    engine: str = "native"
+    trace: str | None = None
+    workload: Workload | None = None
+
+    def __post_init__(self) -> None:
+        _core.check_protocol(self.protocol)
+        known_name(self.engine, ENGINES, "engine")
+        if self.trace is not None and self.workload is not None:
+            raise ConfigError("a trace and a generator: give one of them")
+
+    @classmethod
+    def of(cls, settings: Mapping[str, object] | Sequence[str] = (), **others: Any) -> Config:
+        """From settings (a mapping, or "KEY=VALUE" texts, "preset=NAME" included) and fields."""
+        return cls().replace(settings, **others)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Every parameter as resolved: durations as text such as "15ns", counts, switches, names."""
+        return {**default_parameters(), **dict(self.changed)}
+
+    @property
+    def assignments(self) -> list[str]:
+        """ "KEY=VALUE" of the parameters that are not the default preset's. With think times in the
+        generator these include replay.think=recorded, unless that was set."""
+        changed = dict(self.changed)
+        if self.workload is not None and self.workload.has_think:
+            changed.setdefault("replay.think", "recorded")
+        return [f"{key}={_text(value)}" for key, value in sorted(changed.items())]
+
+    def replace(
+        self, settings: Mapping[str, object] | Sequence[str] | str = (), **others: Any
+    ) -> Config:
+        """Another configuration with these changes. `settings`: parameters, protocol, engine, trace
+        and "generate.FIELD" by name, in their order ("preset=NAME" sets all parameters); `others`:
+        fields of the class. ConfigError for unknown names (with the nearest) and values out of range.
+        """
+        fields: dict[str, Any] = {key: others[key] for key in _FIELDS if key in others}
+        if others.get("trace") is not None:
+            fields["trace"] = fspath(others["trace"])
+        for key in others:
+            known_name(key, (*_FIELDS, "trace"), "field of Config")
+        assignments: list[str] = []
+        generate: dict[str, object] = {}
+        generated = (others.get("workload") or self.workload) is not None
+        for key, value in _pairs(settings):
+            name = canonical_key(key, generated=generated)
+            if name in {"protocol", "engine", "trace"}:
+                fields[name] = str(value)
+            elif name.startswith(GENERATE):
+                generate[name.removeprefix(GENERATE)] = value
+            else:
+                assignments.append(f"{name}={_text(value)}")
+        config = _replace(self, **fields)
+        if generate:
+            config = _replace(config, workload=_generator(config.workload, generate))
+        if assignments:
+            values = json.loads(_core.resolve([*config._kept(), *assignments]))
+            config = _replace(config, changed=_differences(values))
+        return config
+
+    def _kept(self) -> list[str]:
+        return [f"{key}={_text(value)}" for key, value in self.changed]
+
+    @classmethod
+    def from_toml(cls, path: str | PathLike[str]) -> Config:
+        """A machine file (docs/machine.md), which may also have [study] (protocol, engine, trace) and
+        [generate] (docs/studies.md). ConfigError "FILE:LINE..." for anything unknown."""
+        from smmulab.study.file import read_study  # noqa: PLC0415  it builds on this module
+
+        return read_study(path).config
+
+    @classmethod
+    def from_machine(cls, path: str | PathLike[str], other_tables: Sequence[str] = ()) -> Config:
+        """The parameters of a machine file."""
+        values = json.loads(_core.resolve([], fspath(path), other_tables))
+        return cls(changed=_differences(values))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, resolved, as plain values."""
+        return {
+            "engine": self.engine,
+            "generate": None if self.workload is None else self.workload.to_dict(),
+            "parameters": self.parameters,
+            "protocol": self.protocol,
+            "trace": self.trace,
+        }
+
+    def to_json(self) -> str:
+        """Canonical JSON: keys sorted, no spaces; equal configurations give equal bytes."""
+        from smmulab.store import canonical_json  # noqa: PLC0415
+
+        return canonical_json(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> Config:
+        """What `to_json` wrote. ConfigError for anything unknown."""
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise ConfigError(f"configuration: no JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise ConfigError("configuration: no JSON object")
+        known = ("engine", "generate", "parameters", "protocol", "trace")
+        for key in values:
+            known_name(key, known, "key of a configuration")
+        generate = values.get("generate")
+        return cls.of(
+            values.get("parameters", {}),
+            protocol=values.get("protocol", "igroup"),
+            engine=values.get("engine", "native"),
+            trace=values.get("trace"),
+            workload=None if generate is None else _generator(None, generate),
+        )
+
+
+def _differences(values: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    defaults = default_parameters()
+    return tuple((key, value) for key, value in sorted(values.items()) if value != defaults[key])
+
+
+def _generator(before: Workload | None, changes: Mapping[str, object]) -> Workload:
+    from smmulab.workload import Workload  # noqa: PLC0415  imports numpy
+
+    # groups, threads and cpus that were 0 follow what they are taken from.
+    return Workload.of({**({} if before is None else before.given), **changes})
+
+
+def _pairs(
+    settings: Mapping[str, object] | Sequence[str] | str,
+) -> list[tuple[str, object]]:
+    if isinstance(settings, Mapping):
+        return list(settings.items())
+    texts = [settings] if isinstance(settings, str) else list(settings)
+    pairs: list[tuple[str, object]] = []
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"'{text}' is not KEY=VALUE")
+        pairs.append((key.strip(), value.strip()))
+    return pairs

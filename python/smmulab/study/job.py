@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Job`: one run of a study, and the hash that identifies it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from smmulab import _core
+from smmulab.config import Config
+from smmulab.store import canonical_json
+
+
+@cache
+def build_hash() -> str:
+    """SHA-256 of the simulator that is loaded: another build, another model perhaps."""
+    return hashlib.sha256(Path(str(_core.__file__)).read_bytes()).hexdigest()
+
+
+@cache
+def trace_hash(path: str) -> str:
+    """XXH3-128 of a recorded trace, read once."""
+    return _core.trace_hash(path)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A resolved configuration with a seed. `run_id`: SHA-256 over configuration, trace (hash of the
+    recorded one; workload, seed and generator of a generated one) and build. The engine is no part of
+    it: both give the same numbers."""
+
+    config: Config
+    seed: int
+
+    @cached_property
+    def trace_identity(self) -> str:
+        """What determines the trace."""
+        if self.config.workload is not None:
+            from smmulab.workload.writer import identity  # noqa: PLC0415  imports numpy
+
+            return identity(self.config.workload, self.seed)
+        return trace_hash(str(self.config.trace))
+
+    @cached_property
+    def run_id(self) -> str:
+        """64 hexadecimal digits."""
+        parts = [
+            self.config.protocol,
+            self.config.assignments,
+            self.trace_identity,
+            build_hash(),
+        ]
+        return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a worker needs, as JSON."""
+        config = self.config
+        return {
+            "run_id": self.run_id,
+            "protocol": config.protocol,
+            "assignments": config.assignments,
+            "engine": config.engine,
+            "trace": config.trace,
+            "trace_identity": self.trace_identity,
+            "workload": None if config.workload is None else config.workload.to_dict(),
+            "seed": self.seed,
+            "build": build_hash(),
+        }

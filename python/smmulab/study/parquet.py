@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parquet files of a store: read, merge, order, write; the same rows give the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from smmulab._core import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ALWAYS = ("param.protocol", "param.seed")
+
+
+def publish(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside `path`, put it on the disk, then give it that name."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        write(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A table; ConfigError if it is damaged."""
+    try:
+        return pq.read_table(path, columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"{path}: damaged or no Parquet: {reason}; remove it, and its runs are made again"
+        ) from None
+
+
+def merged(before: pa.Table | None, rows: list[dict[str, Any]], ids: Iterable[str]) -> pa.Table:
+    """`before` without the runs `ids`, and `rows`; columns of both, missing values null."""
+    names = dict.fromkeys(key for row in rows for key in row)
+    new = pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
+    if not rows:
+        new = pa.table({"run_id": pa.array([], pa.string())})
+    if before is None:
+        return new
+    if len(before):
+        known = pa.array(list(ids), pa.string())
+        before = before.filter(pc.invert(pc.is_in(before["run_id"], value_set=known)))
+    if not len(new):
+        return before
+    return pa.concat_tables([before, new], promote_options="permissive")
+
+
+def _sort_keys(table: pa.Table) -> list[str]:
+    names = [name for name in table.column_names if name.startswith("param.")]
+    used = [name for name in sorted(names) if not pa.types.is_null(table[name].type)]
+    return [name for name in used if len(pc.unique(table[name])) > 1]
+
+
+def sort_runs(table: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Runs by their parameters, seeds last; columns by name, parameters last; and the ids' order."""
+    if not len(table):
+        return table, []
+    keys = [key for key in _sort_keys(table) if key not in {"param.seed", "param.trace_identity"}]
+    table = table.sort_by([(key, "ascending") for key in [*keys, "param.seed", "run_id"]])
+    first = ["run_id", "status", "error"]
+    names = sorted(name for name in table.column_names if name not in first)
+    names.sort(key=lambda name: name.startswith("param."))
+    return table.select([*first, *names]), table["run_id"].to_pylist()
+
+
+def sort_like(table: pa.Table, order: list[str]) -> pa.Table:
+    """Rows in the order of their runs; within a run as they are."""
+    if not len(table):
+        return table
+    place = {run_id: number for number, run_id in enumerate(order)}
+    places = [place[run_id] for run_id in table["run_id"].to_pylist()]
+    rows = sorted(range(len(places)), key=places.__getitem__)
+    return table.take(pa.array(rows))
+
+
+def write(path: Path, table: pa.Table) -> str:
+    """Write, and give the SHA-256 of the bytes."""
+    table = table.combine_chunks().replace_schema_metadata(None)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    data = sink.getvalue().to_pybytes()
+    publish(path, lambda partial: partial.write_bytes(data))
+    return hashlib.sha256(data).hexdigest()
+
+
+def worth_showing(name: str, column: pd.Series[Any]) -> bool:
+    """Not a parameter, or one that is not the same everywhere."""
+    if not name.startswith("param.") or name in _ALWAYS:
+        return True
+    return name != "param.trace_identity" and len(column.drop_duplicates()) > 1
+
+
+def varying(path: Path) -> list[str]:
+    """Columns of `path` without those parameters that are the same in all rows; told by the file's
+    statistics, so that it takes no reading."""
+    try:
+        file = pq.ParquetFile(path)
+        metadata = file.metadata
+        names = list(file.schema_arrow.names)
+        empty = {field.name for field in file.schema_arrow if pa.types.is_null(field.type)}
+    except (pa.ArrowException, OSError):
+        read(path)  # says why
+        raise
+    return [
+        name
+        for place, name in enumerate(names)
+        if not name.startswith("param.")
+        or name in _ALWAYS
+        or not (name in empty or name == "param.trace_identity" or _is_same(metadata, place))
+    ]
+
+
+def _is_same(metadata: pq.FileMetaData, place: int) -> bool:
+    """Whether column `place` has one value, or none, in all rows."""
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    found = [(group.num_rows, group.column(place).statistics) for group in groups]
+    if any(known is None for _, known in found):
+        return False
+    if all(known.null_count == count for count, known in found):
+        return True
+    return (
+        all(known.has_min_max and not known.null_count for _, known in found)
+        and len({end for _, known in found for end in (known.min, known.max)}) == 1
+    )
+
+
+def by_run(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each run."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    if path.exists():
+        for row in read(path).to_pylist():
+            rows.setdefault(row["run_id"], []).append(row)
+    return rows
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """As pandas; integers with missing values become floats with NaN."""
+    frame: pd.DataFrame = table.to_pandas()
+    return frame

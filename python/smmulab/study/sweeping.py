@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`sweep`: runs every point of a design with every seed, and keeps the results in a store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Self
+
+from smmulab import _core
+from smmulab._core import ConfigError
+from smmulab.checking import whole_number
+from smmulab.config import Config
+from smmulab.study import rows
+from smmulab.study.design import Factors, Filter, check_protocols, points
+from smmulab.study.isolated import run_isolated, trace_folder
+from smmulab.study.job import Job
+from smmulab.study.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# (runs that ended, runs in all, what ended last) -> go on?
+ProgressFunction = Callable[[int, int, str], bool]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The runs of one sweep, in a store that may hold others too.
+
+    `run_ids`: those of this sweep, in the order of the design; `ran`: how many of them were
+    simulated now, `skipped`: how many were there already. Tables have the runs of this sweep only.
+    """
+
+    store: Store
+    run_ids: tuple[str, ...] = field(repr=False)
+    ran: int
+    skipped: int
+
+    def _mine(self, frame: pd.DataFrame) -> pd.DataFrame:
+        place = {run_id: number for number, run_id in enumerate(self.run_ids)}
+        mine = frame[frame["run_id"].isin(place)]
+        order = mine["run_id"].map(place)
+        mine = mine.iloc[order.argsort(kind="stable")]
+        constant = [
+            name for name in mine.columns if name.startswith("param.") and not _varies(mine, name)
+        ]
+        return mine.drop(columns=constant).reset_index(drop=True)
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each run: `param.*` (those that vary, protocol and seed), status, error,
+        ops_per_s (successful operations of the main phase), lock_wait_total_ps, spin_cpu_ps,
+        replace_dark_total_ps, ... (Comparison.summary). Durations are integers in ps."""
+        return self._mine(self.store.runs())
+
+    def operations(self) -> pd.DataFrame:
+        """A row for each run and kind of operation: count, errors, mean_ps, p50_ps, p99_ps, ..."""
+        return self._mine(self.store.with_parameters("operations"))
+
+    def locks(self) -> pd.DataFrame:
+        """A row for each run, lock class and mode, with the columns of /proc/lock_stat, in ps."""
+        return self._mine(self.store.with_parameters("locks"))
+
+    def latencies(self) -> pd.DataFrame:
+        """A row for each run, kind and bucket of its latency histogram: low_ps, high_ps, count."""
+        return self._mine(self.store.with_parameters("latencies"))
+
+    @property
+    def failed(self) -> pd.DataFrame:
+        """The runs without a result: status "error", "crashed" or "no progress", and the error."""
+        frame = self.frame()
+        return frame[frame["status"].isin(("error", "crashed", "no progress"))]
+
+
+def _varies(frame: pd.DataFrame, name: str) -> bool:
+    if name in {"param.protocol", "param.seed"}:
+        return True
+    return len(frame[name].drop_duplicates()) > 1
+
+
+def _seeds(seeds: int | Sequence[int], generated: bool) -> list[int]:
+    numbers = list(range(1, seeds + 1)) if isinstance(seeds, int) else list(seeds)
+    if not numbers:
+        raise ConfigError("seeds: none given")
+    for seed in numbers:
+        whole_number(seed, 0, 2**63 - 1, "seed")
+    if len(numbers) > 1 and not generated:
+        raise ConfigError(
+            "seeds: a recorded trace draws no random numbers, each seed would give the same run; "
+            "give one seed, or a generator"
+        )
+    return numbers
+
+
+def jobs_of(
+    config: Config,
+    factors: Factors,
+    *,
+    seeds: int | Sequence[int] = 1,
+    where: Filter | None = None,
+    design: str = "grid",
+    samples: int | None = None,
+    design_seed: int = 1,
+) -> list[Job]:
+    """The runs of a sweep, each once; nothing is run. Errors as in `sweep`."""
+    generated = config.workload is not None
+    found = points(factors, generated=generated, design=design, samples=samples, seed=design_seed)
+    check_protocols(found)
+    jobs: dict[str, Job] = {}
+    numbers: list[int] | None = None
+    resolved: dict[tuple[tuple[str, str], ...], Config] = {}
+    for point in found:
+        # Resolving parameters takes long; protocols share it.
+        others = {key: value for key, value in point.items() if key != "protocol"}
+        key = tuple((name, repr(value)) for name, value in others.items())
+        if key not in resolved:
+            resolved[key] = config.replace(others)
+        changed = resolved[key]
+        if "protocol" in point:
+            changed = changed.replace(protocol=str(point["protocol"]))
+        if where is not None and not where(_view(changed)):
+            continue
+        if changed.trace is None and changed.workload is None:
+            raise ConfigError("nothing to run: give a trace or a generator")
+        if numbers is None:
+            numbers = _seeds(seeds, changed.workload is not None)
+        for seed in numbers:
+            job = Job(changed, seed)
+            jobs[job.run_id] = job
+    if not jobs:
+        raise ConfigError("the design is empty: the filter keeps no point")
+    return list(jobs.values())
+
+
+def _view(config: Config) -> dict[str, Any]:
+    """What a filter is given."""
+    generate = {} if config.workload is None else config.workload.to_dict()
+    own = {"protocol": config.protocol, "engine": config.engine, "trace": config.trace}
+    return {**config.parameters, **{f"generate.{key}": v for key, v in generate.items()}, **own}
+
+
+def sweep(
+    config: Config,
+    factors: Factors = {},  # noqa: B006  never written to
+    *,
+    out: str | PathLike[str],
+    trace: str | PathLike[str] | None = None,
+    seeds: int | Sequence[int] = 1,
+    where: Filter | None = None,
+    design: str = "grid",
+    samples: int | None = None,
+    design_seed: int = 1,
+    jobs: int | None = None,
+    executor: Executor | str | None = None,
+    resume: bool = True,
+    progress: bool | ProgressFunction = False,
+    max_runs: int | None = None,
+) -> Sweep:
+    """Run `config` at every point of a design of `factors` with every seed, results into `out`.
+
+    `factors`: names (a parameter of `smmulab describe`, "protocol", "trace", "generate.FIELD"; "cores"
+    is short) to lists of values or a `Range`; a tuple of names goes with tuples of values. `design`,
+    `samples`, `design_seed`, `where`: see `smmulab.study.design`. `seeds`: how many, or which. The
+    same seeds go to every point, so that protocols meet the same operations (common random numbers).
+
+    `executor`: any concurrent.futures.Executor, "dask://HOST:PORT", or None for `jobs` workers on
+    this machine (default: two, or one CPU). Each run has a process of its own. A run whose process
+    dies twice gets a row with status "crashed", one that raises a row with its error; the others go
+    on. Runs are identified by configuration, trace and build; those that the store has are skipped
+    with `resume`, made again without. `progress`: True for a bar, or progress(ended, all, what) ->
+    go on?
+
+    Raises ConfigError (unknown names, values out of range, empty design, more than `max_runs` runs,
+    a folder that holds something else, unreachable scheduler), TraceError, Interrupted.
+    """
+    if trace is not None:
+        config = config.replace(trace=fspath(trace), workload=None)
+    options: dict[str, Any] = {"seeds": seeds, "where": where, "design": design}
+    every = jobs_of(config, factors, **options, samples=samples, design_seed=design_seed)
+    if max_runs is not None and len(every) > max_runs:
+        raise ConfigError(f"{len(every)} runs are more than the {max_runs} of max_runs")
+    store = Store(out, create=True)
+    store.compact()  # takes in what an interrupted sweep left
+    done = store.done() if resume else set()
+    missing = [job for job in every if job.run_id not in done]
+    tell = _new_bar() if progress is True else (progress or None)
+    with _Runner(executor, jobs) as runner, store.journal() as journal:
+        runner.run(missing, journal.append, tell)
+    store.compact()
+    return Sweep(store, tuple(job.run_id for job in every), len(missing), len(every) - len(missing))
+
+
+class _Runner:
+    """An executor with some runs in flight: few, so that a stop loses few."""
+
+    def __init__(self, executor: Executor | str | None, jobs: int | None) -> None:
+        self._own: list[Callable[[], object]] = []
+        self._folder = trace_folder()
+        if isinstance(executor, Executor):
+            self._executor = executor
+            self._width = 4 * (os.cpu_count() or 1)
+        elif isinstance(executor, str):
+            from smmulab.study.dask import connect  # noqa: PLC0415  few have it
+
+            self._executor, self._width, close = connect(executor)
+            self._own.append(close)
+        else:
+            if jobs is None:
+                jobs = min(2, len(os.sched_getaffinity(0)))
+            self._width = whole_number(jobs, 1, 1024, "jobs")
+            self._executor = ThreadPoolExecutor(self._width, thread_name_prefix="smmulab-sweep")
+            self._own.append(lambda: self._executor.shutdown(cancel_futures=True))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for close in self._own:
+            close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def run(
+        self,
+        jobs: Iterable[Job],
+        keep: Callable[[Mapping[str, Any]], None],
+        tell: ProgressFunction | None,
+    ) -> None:
+        """Run all, keep each when it ends. Raises Interrupted if `tell` says so."""
+        jobs = list(jobs)
+        waiting = iter(jobs)
+        running: dict[Future[dict[str, Any]], Job] = {}
+        ended = 0
+        try:
+            while ended < len(jobs):
+                while len(running) < self._width:
+                    job = next(waiting, None)
+                    if job is None:
+                        break
+                    running[self._submit(job)] = job
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    job = running.pop(future)
+                    keep(rows.record(job, _answer(future, job)))
+                    ended += 1
+                    if tell is not None and not tell(ended, len(jobs), job.config.protocol):
+                        raise _core.Interrupted("interrupted")
+        finally:
+            for future in running:
+                future.cancel()
+
+    def _submit(self, job: Job) -> Future[dict[str, Any]]:
+        return self._executor.submit(run_isolated, job.to_dict(), str(self._folder))
+
+
+def _answer(future: Future[dict[str, Any]], job: Job) -> dict[str, Any]:
+    """What the run gave; an executor that lost it (a pool that broke, a worker that was killed again
+    and again) makes it a crash."""
+    try:
+        return future.result()
+    except CancelledError:
+        error = "the executor cancelled it"
+    except Exception as raised:  # noqa: BLE001  each executor has its own
+        error = f"{type(raised).__name__}: {raised}"
+    return {"run_id": job.run_id, "status": "crashed", "error": error, "result": None}
+
+
+def _new_bar() -> ProgressFunction:
+    """A bar by tqdm, in notebooks too."""
+    from tqdm.auto import tqdm  # noqa: PLC0415  few want it
+
+    bar: tqdm[Any] = tqdm(unit=" runs")
+
+    def tell(ended: int, known: int, what: str) -> bool:
+        bar.total = known
+        bar.set_description_str(what, refresh=False)
+        bar.update(ended - bar.n)
+        if ended == known:
+            bar.close()
+        return True
+
+    return tell
