@@ -112,6 +112,12 @@ def test_think_times_have_the_mean_asked_for(tmp_path: Path) -> None:
         assert max(gaps) <= high
 
 
+def test_without_think_times_threads_take_turns(tmp_path: Path) -> None:
+    path = tmp_path / "t.iotrace"
+    generate(Workload(devices=5, ops=100), path)
+    assert Counter(words[1] for words in run_lines(path)) == dict.fromkeys("01234", 20)
+
+
 def test_another_thread_does_not_move_the_numbers_of_the_first(tmp_path: Path) -> None:
     """With devices of its own and hwpts in common, a thread does the same beside others."""
     words = []

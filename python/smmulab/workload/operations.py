@@ -145,18 +145,18 @@ class _Thread:
 
 
 def run_phase(machine: Machine, seed: int) -> Iterator[str]:
-    """`ops` lines in order of issue: each thread goes on when its think time is over, the lowest
-    thread first at equal times."""
+    """`ops` lines in order of issue: each thread goes on when its think time is over; at equal times
+    the one that has done least, the lowest of these."""
     w = machine.workload
     domains = [
         machine.hwpts_of_smmu[machine.smmu_of_group[group]][group % w.hwpts]
         for group in range(w.groups)
     ]
     threads = [_Thread(machine, number, seed, domains) for number in range(w.threads)]
-    heap = [(0, number) for number in range(w.threads)]
+    heap = [(0, 0, number) for number in range(w.threads)]
     heapify(heap)
     for _ in range(w.ops):
-        time, number = heap[0]
+        time, turn, number = heap[0]
         words, think = threads[number].operation()
         yield f"{time} {number} {words}"
-        heapreplace(heap, (time + think, number))
+        heapreplace(heap, (time + think, turn + 1, number))

@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does a sweep run each point once, lose nothing when it is killed, and give the same bytes?"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import smmulab
+from conftest import SMALL as SMALL_TRACE
+from smmulab import Config, Range, Store, Workload, cli, sweep
+from smmulab.study import isolated, jobs_of, parquet
+from smmulab.study.design import points
+from smmulab.study.factor_text import parse_factor, parse_filter
+from smmulab.study.store import TABLES, merge
+
+SMALL = Config(workload=Workload(devices=3, ops=60, mix="attach=1,replace=3,map=2,unmap=2"))
+FACTORS = {"protocol": ["igroup", "v6.2"], "threads": [1, 2]}
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    names = [*(f"{name}.parquet" for name in TABLES), "manifest.json"]
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> smmulab.Sweep:
+    return sweep(SMALL, FACTORS, seeds=2, out=tmp_path_factory.mktemp("swept"))
+
+
+def test_every_point_with_every_seed(swept: smmulab.Sweep) -> None:
+    frame = swept.frame()
+    seen = list(
+        zip(
+            frame["param.protocol"],
+            frame["param.generate.threads"],
+            frame["param.seed"],
+            strict=True,
+        )
+    )
+    assert seen == [(p, t, s) for p in ("igroup", "v6.2") for t in (1, 2) for s in (1, 2)]
+    assert set(frame["status"]) == {"ok"}
+    assert (frame["ops_per_s"] > 0).all()
+    assert (swept.ran, swept.skipped) == (8, 0)
+    # The group lock scales; both protocols met the same operations.
+    rate = frame.pivot_table(
+        index="param.protocol", columns="param.generate.threads", values="ops_per_s"
+    )
+    assert rate.loc["igroup", 2] > rate.loc["igroup", 1]
+    counts = swept.operations().pivot_table(
+        index=["kind", "param.seed", "param.generate.threads"],
+        columns="param.protocol",
+        values="count",
+    )
+    assert (counts["igroup"] == counts["v6.2"]).all()
+
+
+def test_a_row_is_what_a_run_gives(swept: smmulab.Sweep) -> None:
+    row = swept.frame().iloc[3]
+    result = smmulab.run(SMALL.replace({"threads": 2}), seed=2)
+    assert row["run_id"] == result.run_id
+    assert row["ops_per_s"] == result.ops_per_s
+    mine = swept.operations().query("run_id == @result.run_id").reset_index(drop=True)
+    assert mine["p99_ps"].to_list() == result.frame()["p99_ps"].to_list()
+    buckets = swept.latencies().query("run_id == @result.run_id").groupby("kind")["count"].sum()
+    assert buckets.to_dict() == mine.set_index("kind")["count"].to_dict()
+
+
+def test_units_stand_in_the_names(swept: smmulab.Sweep) -> None:
+    runs = swept.store.runs(all_parameters=True)
+    assert runs["param.hw.sync_ps"].iloc[0] == 250_000
+    assert "param.hw.sync" not in runs
+    assert runs["param.replay.think"].iloc[0] == "zero"
+
+
+def test_done_runs_are_skipped_and_new_ones_added(tmp_path: Path) -> None:
+    first = sweep(SMALL, {"threads": [1]}, out=tmp_path)
+    before = tables(tmp_path)
+    again = sweep(SMALL, {"threads": [1]}, out=tmp_path)
+    assert (first.ran, again.ran, again.skipped) == (1, 0, 1)
+    assert tables(tmp_path) == before
+    more = sweep(SMALL, {"threads": [1, 3]}, out=tmp_path)
+    assert (more.ran, more.skipped) == (1, 1)
+    assert len(Store(tmp_path).runs()) == 2
+    assert sweep(SMALL, {"threads": [1]}, out=tmp_path, resume=False).ran == 1
+    assert len(Store(tmp_path).runs()) == 2
+
+
+def test_two_sweeps_in_one_store_are_as_one(swept: smmulab.Sweep, tmp_path: Path) -> None:
+    sweep(SMALL, {**FACTORS, "protocol": ["v6.2"]}, seeds=[2, 1], out=tmp_path)
+    sweep(SMALL, {**FACTORS, "protocol": ["igroup"]}, seeds=2, out=tmp_path, jobs=1)
+    assert tables(tmp_path) == tables(swept.store.folder)
+
+
+def test_any_executor_gives_the_same_bytes(swept: smmulab.Sweep, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(3) as executor:
+        sweep(SMALL, FACTORS, seeds=2, out=tmp_path, executor=executor)
+    assert tables(tmp_path) == tables(swept.store.folder)
+
+
+class Losing(Executor):
+    """Loses its first job as a broken pool does."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if self.lost == 0:
+            self.lost += 1
+            future.set_exception(RuntimeError("the pool broke"))
+        else:
+            future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def test_a_lost_run_has_a_row_and_is_made_at_the_next_sweep(
+    swept: smmulab.Sweep, tmp_path: Path
+) -> None:
+    first = sweep(SMALL, FACTORS, seeds=2, out=tmp_path, executor=Losing())
+    assert first.failed["status"].to_list() == ["crashed"]
+    assert first.failed["error"].to_list() == ["RuntimeError: the pool broke"]
+    again = sweep(SMALL, FACTORS, seeds=2, out=tmp_path)
+    assert (again.ran, len(again.failed)) == (1, 0)
+    assert tables(tmp_path) == tables(swept.store.folder)
+
+
+def test_a_run_that_fails_keeps_a_row(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.iotrace"
+    bad.write_text(SMALL_TRACE.replace("attach dev=0", "attach dev=9"))
+    done = sweep(Config(), {"protocol": ["igroup", "v6.2"]}, trace=bad, out=tmp_path / "out")
+    assert done.failed["status"].to_list() == ["error", "error"]
+    assert "bad.iotrace:20" in done.failed["error"][0]
+    assert sweep(Config(), {}, trace=bad, out=tmp_path / "out").ran == 0
+
+
+def test_a_deadlock_is_a_result(crossing_trace: Path, tmp_path: Path) -> None:
+    done = sweep(Config(protocol="seed-unordered"), {}, trace=crossing_trace, out=tmp_path)
+    row = done.frame().iloc[0]
+    assert row["status"] == "deadlock"
+    assert "->" in row["deadlock_cycle"]
+    assert pd.isna(row["ops_per_s"])
+
+
+def test_a_crash_takes_nobody_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run's process dies of a signal; its worker answers, and goes on with the next."""
+    job = next(iter(jobs_of(SMALL, {}))).to_dict()
+    worker = isolated.Worker()
+    folder = str(isolated.trace_folder())
+    code = (
+        "import os, sys; from smmulab.study import worker;"
+        "worker.simulate = lambda job, trace: os.kill(os.getpid(), 11);"
+        "worker.serve(sys.stdin.buffer, sys.stdout.buffer)"
+    )
+    worker.close()
+    real = subprocess.Popen
+    monkeypatch.setattr(
+        subprocess,
+        "Popen",
+        lambda argv, **kw: (
+            real([sys.executable, "-c", code], **kw) if "-m" in argv else real(argv, **kw)
+        ),
+    )
+    crashing = isolated.Worker()
+    for _ in range(2):
+        answer = crashing.ask(job, folder)
+        assert (answer["status"], answer["error"]) == (
+            "crashed",
+            "the run's process died of SIGSEGV",
+        )
+    crashing.close()
+
+
+def test_a_worker_that_is_killed_is_replaced() -> None:
+    job = next(iter(jobs_of(SMALL, {}))).to_dict()
+    folder = str(isolated.trace_folder())
+    first = isolated.run_isolated(job, folder)
+    isolated._local.worker.process.kill()
+    second = isolated.run_isolated(job, folder)
+    assert first["status"] == second["status"] == "ok"
+    assert first["result"] == second["result"]
+
+
+def test_another_build_is_not_mixed_in() -> None:
+    job = {**next(iter(jobs_of(SMALL, {}))).to_dict(), "build": "0" * 64}
+    answer = isolated.run_isolated(job, str(isolated.trace_folder()))
+    assert answer["status"] == "error"
+    assert "another build" in answer["error"]
+
+
+def test_killed_at_any_moment_only_runs_in_flight_are_lost(
+    swept: smmulab.Sweep, tmp_path: Path
+) -> None:
+    code = (
+        "import sys; sys.path[:0] = sys.argv[2:]; import test_sweep as t;"
+        "t.sweep(t.SMALL, t.FACTORS, seeds=2, out=sys.argv[1], jobs=1,"
+        " progress=lambda ended, known, what: print(ended, flush=True) or True)"
+    )
+    argv = [sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parent)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) == 3:
+                process.send_signal(signal.SIGKILL)
+                break
+    assert not (tmp_path / "manifest.json").exists()
+    # A line that was cut off by the kill is none.
+    (journal,) = tmp_path.glob("journal-*.jsonl")
+    with journal.open("ab") as file:
+        file.write(b'{"runs": [{"run_')
+    assert len(Store(tmp_path).done()) >= 3
+    rest = sweep(SMALL, FACTORS, seeds=2, out=tmp_path)
+    assert rest.skipped >= 3
+    assert rest.ran + rest.skipped == 8
+    assert tables(tmp_path) == tables(swept.store.folder)
+    assert not list(tmp_path.glob("journal-*"))
+
+
+def test_a_stop_keeps_what_ended(tmp_path: Path) -> None:
+    with pytest.raises(smmulab.Interrupted):
+        sweep(SMALL, FACTORS, out=tmp_path, jobs=1, progress=lambda ended, *_: ended < 2)
+    assert len(Store(tmp_path).done()) == 2
+
+
+def test_a_study_that_goes_on_keeps_its_journal(swept: smmulab.Sweep, tmp_path: Path) -> None:
+    """Two sweeps at a time in one store: the first to end takes nothing from the other."""
+    merge(tmp_path, [swept.store.folder])
+    store = Store(tmp_path)
+    with store.journal() as journal:
+        row = {"run_id": "f" * 64, "status": "ok", "param.protocol": "igroup", "param.seed": 1}
+        journal.append({"runs": [row], "operations": [], "locks": [], "latencies": []})
+        store.compact()
+        assert journal.path.exists()
+        assert len(store.runs()) == 9
+    store.compact()
+    assert not journal.path.exists()
+    assert len(store.runs()) == 9
+
+
+@given(st.lists(st.integers(0, 7), max_size=12), st.integers(1, 3))
+@settings(max_examples=15, deadline=None)
+def test_merging_stores_in_any_order_gives_the_same_bytes(
+    swept: smmulab.Sweep, tmp_path_factory: pytest.TempPathFactory, picks: list[int], parts: int
+) -> None:
+    """Property: however runs are dealt out over stores, and however often, the union is the same."""
+    rows = {name: parquet.by_run(swept.store._path(name)) for name in TABLES}
+    ids = list(rows["runs"])
+    dealt: list[list[str]] = [[] for _ in range(parts)]
+    for place, pick in enumerate([*picks, *range(8)]):
+        dealt[(place * 7 + pick) % parts].append(ids[pick])
+    folder = tmp_path_factory.mktemp("merge")
+    for number, mine in enumerate(dealt):
+        store = Store(folder / str(number), create=True)
+        with store.journal() as journal:
+            for run_id in mine:
+                journal.append({name: rows[name].get(run_id, []) for name in TABLES})
+        store.compact()
+    merge(folder / "all", [folder / str(number) for number in range(parts)])
+    assert tables(folder / "all") == tables(swept.store.folder)
+
+
+def test_stores_of_something_else_are_refused(swept: smmulab.Sweep, tmp_path: Path) -> None:
+    with pytest.raises(smmulab.ConfigError, match="no such folder"):
+        Store(tmp_path / "none")
+    with pytest.raises(smmulab.ConfigError, match="no store of a study"):
+        Store(tmp_path)
+    merge(tmp_path / "old", [swept.store.folder])
+    (tmp_path / "old" / "store.json").write_text('{"kind": "smmulab study", "schema": 0}')
+    with pytest.raises(smmulab.ConfigError, match="a store of version 0"):
+        sweep(SMALL, FACTORS, out=tmp_path / "old")
+    merge(tmp_path / "bad", [swept.store.folder])
+    data = (tmp_path / "bad" / "runs.parquet").read_bytes()
+    (tmp_path / "bad" / "runs.parquet").write_bytes(data[: len(data) // 2])
+    with pytest.raises(smmulab.ConfigError, match=r"runs.parquet: damaged .* remove it"):
+        sweep(SMALL, FACTORS, out=tmp_path / "bad")
+    for name in TABLES:
+        (tmp_path / "bad" / f"{name}.parquet").unlink()
+    assert sweep(SMALL, FACTORS, seeds=2, out=tmp_path / "bad").ran == 8
+    assert tables(tmp_path / "bad") == tables(swept.store.folder)
+
+
+@pytest.mark.parametrize(
+    ("factors", "options", "message"),
+    [
+        ({"treads": [1]}, {}, "did you mean 'threads'"),
+        ({"threads": []}, {}, "has no value"),
+        ({"threads": [1], "generate.threads": [2]}, {}, "named twice"),
+        ({"protocol": ["igroup", "v6.3"]}, {}, "unknown protocol 'v6.3'"),
+        ({"threads": [1, 2]}, {"where": lambda _: False}, "the design is empty"),
+        ({"threads": [1, 2], "hwpts": [2]}, {"design": "zip"}, "zip: factors have 1, 2 values"),
+        ({"hw.sync": Range("1us", "2us")}, {}, "needs design lhs or sobol"),
+        ({"hw.sync": Range("2us", "1us")}, {"design": "lhs", "samples": 2}, "no range from"),
+        ({"hw.sync": Range("1us", "2us")}, {"design": "lhs"}, "needs a number of samples"),
+        ({"hw.sync": Range("1us", "2us")}, {"design": "sobol", "samples": 3}, "no power of two"),
+        ({"threads": [1, 2]}, {"max_runs": 1}, "2 runs are more than the 1 of max_runs"),
+        ({}, {"executor": "slurm://x"}, "expected dask://HOST:PORT"),
+        ({}, {"seeds": 0}, "seeds"),
+    ],
+)
+def test_a_wrong_study_is_refused(
+    tmp_path: Path, factors: dict[Any, Any], options: Mapping[str, Any], message: str
+) -> None:
+    with pytest.raises(smmulab.ConfigError, match=message):
+        sweep(SMALL, factors, out=tmp_path, **options)
+
+
+def test_seeds_need_something_random(small_trace: Path, tmp_path: Path) -> None:
+    with pytest.raises(smmulab.ConfigError, match="draws no random numbers"):
+        sweep(Config(), {}, trace=small_trace, seeds=2, out=tmp_path)
+
+
+def test_designs() -> None:
+    grid = points({"protocol": ["a", "b"], "threads": [1, 2]})
+    assert len(grid) == 4
+    pair = points({("devices", "threads"): [(8, 2), (16, 4)], "protocol": ["a"]})
+    assert pair[1] == {"generate.devices": 16, "generate.threads": 4, "protocol": "a"}
+    zipped = points({"devices": [8, 16], "threads": [2, 4]}, design="zip")
+    assert zipped == [
+        {"generate.devices": 8, "generate.threads": 2},
+        {"generate.devices": 16, "generate.threads": 4},
+    ]
+
+
+@given(st.integers(0, 4), st.sampled_from(["lhs", "sobol"]), st.integers(0, 99))
+@settings(deadline=None, max_examples=20)
+def test_sampled_designs_fill_their_ranges(power: int, design: str, seed: int) -> None:
+    """Property of both: in each dimension one point in each of n equal parts of the range (of its
+    logarithm)."""
+    count = 1 << power
+    factors = {"hw.sync": Range("100ns", "10us", log=True), "hw.tlbi": Range("10ns", "90ns")}
+    found = points(factors, design=design, samples=count, seed=seed)
+    assert found == points(factors, design=design, samples=count, seed=seed)
+
+    def shares(name: str, low: float, high: float, log: bool) -> list[float]:
+        values = [float(point[name].removesuffix("ps")) for point in found]
+        if log:
+            return sorted(math.log(value / low, high / low) for value in values)
+        return sorted((value - low) / (high - low) for value in values)
+
+    for shared in (shares("hw.sync", 1e5, 1e7, log=True), shares("hw.tlbi", 1e4, 9e4, log=False)):
+        for place, share in enumerate(shared):  # values are whole ps, so nearly
+            assert place / count - 1e-5 <= share <= (place + 1) / count + 1e-5
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("threads=1,2,4..64", [1, 2, 4, 8, 16, 32, 64]),
+        ("threads=1..5", [1, 2, 3, 4, 5]),
+        ("threads=1,3..9", [1, 3, 5, 7, 9]),
+        ("protocol=a,b", ["a", "b"]),
+        ("devices,threads=8:2,16:4", [("8", "2"), ("16", "4")]),
+    ],
+)
+def test_factors_as_text(text: str, expected: list[Any]) -> None:
+    _, values = parse_factor(text)
+    assert isinstance(values, list)
+    assert values == [v if isinstance(v, tuple) else str(v) for v in expected]
+
+
+@pytest.mark.parametrize(
+    "text", ["threads", "threads=", "threads=1,,2", "threads=4..1", "x=1:2:lin"]
+)
+def test_factors_that_are_none(text: str) -> None:
+    with pytest.raises(smmulab.ConfigError):
+        parse_factor(text)
+
+
+def test_filters() -> None:
+    keep = parse_filter(["threads <= devices", "hw.sync>500ns"], generated=True)
+    assert keep is not None
+    point = {"generate.threads": "2", "generate.devices": 4, "hw.sync": "1us"}
+    assert keep(point)
+    assert not keep({**point, "generate.threads": 10})
+    assert not keep({**point, "hw.sync": "500ns"})
+    for text in ("threads", "threads ~ 3", "treads < 4"):
+        with pytest.raises(smmulab.ConfigError):
+            parse_filter([text], generated=True)
+    wrong = parse_filter(["threads < igroup"], generated=True)
+    assert wrong is not None
+    with pytest.raises(smmulab.ConfigError, match="cannot be compared"):
+        wrong(point)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = tmp_path / "study.toml"
+    study.write_text(
+        '[study]\nseeds = 2\n[generate]\ndevices = 2\nops = 30\n[factors]\nthreads = "1,2"\n'
+    )
+    out = tmp_path / "out"
+    argv = ["sweep", str(study), "-f", "protocol=igroup,v6.2", "-o", str(out)]
+    assert cli.main([*argv, "--dry-run"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "8 runs; nothing was simulated"
+    assert not out.exists()
+    assert cli.main([*argv, "--max-runs", "7"]) == 2
+    assert cli.main([*argv, "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["ran"], made["skipped"], made["status"]) == (8, 0, {"ok": 8})
+    assert cli.main(argv) == 0
+    assert "0 runs, 8 were there already" in capsys.readouterr().out
+
+
+def test_readable_without_this_package(swept: smmulab.Sweep) -> None:
+    path = swept.store.folder / "runs.parquet"
+    query = f'select count(*) from "{path}" where "param.generate.threads" = 2'
+    assert duckdb.sql(query).fetchall() == [(4,)]
+    assert len(pd.read_parquet(path)) == 8
+
+
+def test_bytes_do_not_depend_on_the_process(swept: smmulab.Sweep, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path[:0] = sys.argv[2:]; import test_sweep as t;"
+        "t.sweep(t.SMALL, t.FACTORS, seeds=2, out=sys.argv[1])"
+    )
+    argv = [sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parent)]
+    subprocess.run(argv, check=True, env={**os.environ, "PYTHONHASHSEED": "7"})
+    assert tables(tmp_path) == tables(swept.store.folder)
