@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as _replace
-from functools import cache
+from functools import cache, lru_cache
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
@@ -130,8 +130,12 @@ class Config:
         config = _replace(self, **fields)
         if generate:
             config = _replace(config, workload=_generator(config.workload, generate))
-        if assignments:
+        if any(text.startswith("preset=") for text in assignments):
             values = json.loads(_core.resolve([*config._kept(), *assignments]))
+            config = _replace(config, changed=_differences(values))
+        elif assignments:
+            # Parameters do not depend on each other: what one value becomes is worked out once.
+            values = dict(config.changed) | dict(map(_canonical, assignments))
             config = _replace(config, changed=_differences(values))
         return config
 
@@ -188,6 +192,13 @@ class Config:
             trace=values.get("trace"),
             workload=None if generate is None else _generator(None, generate),
         )
+
+
+@lru_cache(maxsize=65_536)
+def _canonical(assignment: str) -> tuple[str, Any]:
+    """(key, canonical value) of "KEY=VALUE". ConfigError."""
+    key = assignment.partition("=")[0]
+    return key, json.loads(_core.resolve([assignment]))[key]
 
 
 def _differences(values: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

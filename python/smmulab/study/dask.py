@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import cast
+from typing import Any, cast
 
 from smmulab._core import ConfigError
 from smmulab.study.job import build_hash
@@ -23,14 +23,15 @@ def connect(address: str) -> tuple[Executor, int, Callable[[], object]]:
     if not address.startswith(SCHEME):
         raise ConfigError(f"executor '{address}': expected {SCHEME}HOST:PORT")
     try:
-        from distributed import Client  # noqa: PLC0415  an extra
+        import distributed  # noqa: PLC0415  an extra
     except ImportError:
         raise ConfigError(
             "executor: Dask is not installed; python -m pip install 'smmulab[dask]'"
         ) from None
     target = "tcp://" + address.removeprefix(SCHEME)
     try:
-        client = Client(target, timeout=_CONNECT_S, set_as_default=False)
+        make: Any = distributed.Client
+        client = make(target, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConfigError(f"executor {address}: no scheduler there: {error}") from None
     try:
