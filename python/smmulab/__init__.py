@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     )
     from smmulab._version import __version__
     from smmulab.comparison import Comparison, compare
-    from smmulab.timelines import timeline
     from smmulab.config import Config
     from smmulab.running import Result, run
     from smmulab.study import Range, Store, Sweep
     from smmulab.study.sweeping import sweep
+    from smmulab.timelines import timeline
     from smmulab.waits import Blame, blame
     from smmulab.what_if import WhatIf, whatif
     from smmulab.workload import Workload, generate
