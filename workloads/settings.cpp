@@ -15,6 +15,10 @@ void describe_machine(ParamTable& t, MachineShape& p) {
         {"user's choice"});
   t.add("machine.nodes_per_socket", &p.nodes_per_socket, 1, 64,
         "NUMA nodes of a socket (with machine.cpus)", {"user's choice"});
+  t.add("machine.cpus_per_cluster", &p.cpus_per_cluster, 0, 64,
+        "cores of a cluster, which pass lines among each other faster; 0: no clusters (with "
+        "machine.cpus)",
+        {"user's choice"});
   t.add_enum("machine.pinning", &p.pinning, {"trace", "spread", "none"},
              "threads: pinned as in the trace, thread i to CPU i modulo CPUs, or free to move",
              {"user's choice"});
@@ -41,6 +45,7 @@ void describe(ParamTable& table, Settings& settings) {
   describe_machine(table, settings.machine);
   lnx::describe(table, settings.linux_kernel);
   smmu::describe(table, settings.driver);
+  dma_iommu::describe(table, settings.dma);
   iommufd::describe(table, settings.iommufd);
   iommufd::describe(table, settings.protocol);
   describe_replay(table, settings.replay);
@@ -73,8 +78,8 @@ void load_machine_file(const std::string& path, Settings& settings,
   }
   ParamTable first;
   first.add_enum("preset", &chosen, names, "preset to start from", {"user's choice"});
-  std::vector<std::string> ignored = {"machine", "sched",   "line",     "lock",   "driver",
-                                      "hw",      "iommufd", "protocol", "replay", "free"};
+  std::vector<std::string> ignored = {"machine", "sched",   "line",     "lock",   "driver", "hw",
+                                      "dma",     "iommufd", "protocol", "replay", "free"};
   ignored.insert(ignored.end(), others.begin(), others.end());
   first.load_toml_file(path, ignored);
   Settings changed = settings;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "models/dma_iommu/params.hpp"
 #include "models/iommufd/params.hpp"
 #include "models/iommufd/protocol.hpp"
 #include "models/linux/params.hpp"
@@ -25,6 +26,7 @@ struct MachineShape {
   std::uint32_t cpus = 0;  // 0: the trace's
   std::uint32_t sockets = 1;
   std::uint32_t nodes_per_socket = 1;
+  std::uint32_t cpus_per_cluster = 0;  // 0: no clusters
   Pinning pinning = Pinning::kTrace;
 };
 
@@ -40,6 +42,7 @@ struct Settings {
   MachineShape machine;
   lnx::LinuxParams linux_kernel;
   smmu::DriverParams driver;
+  dma_iommu::DmaParams dma;
   iommufd::IommufdParams iommufd;
   iommufd::ProtocolParams protocol;
   ReplayParams replay;

@@ -12,11 +12,12 @@ namespace {
 
 lnx::Topology topology_of(const TraceHeader& header, const MachineShape& shape) {
   if (shape.cpus != 0) {
-    return lnx::uniform_topology(shape.cpus, shape.sockets, shape.nodes_per_socket);
+    return lnx::uniform_topology(shape.cpus, shape.sockets, shape.nodes_per_socket,
+                                 shape.cpus_per_cluster);
   }
   lnx::Topology topology;
   for (const CpuRecord& cpu : header.cpus) {
-    topology.push_back({cpu.socket, cpu.node});
+    topology.push_back({cpu.socket, cpu.node, lnx::kNoCluster});
   }
   if (topology.empty()) {
     throw ConfigError("the trace declares no CPU and machine.cpus is not set");

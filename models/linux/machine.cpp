@@ -22,6 +22,10 @@ void Cpu::wait_holders(std::vector<const Process*>& out) const {
 
 Machine::Machine(Engine& engine, const LinuxParams& params, Topology topology, StepControl* control)
     : engine_(engine), params_(params), topology_(std::move(topology)), control_(control) {
+  if (params.line.model == LineModel::kCoherent && params.sched.multiplexed) {
+    throw ConfigError(
+        "line.model = coherent needs CPUs that run at the same time, but sched.multiplexed is set");
+  }
   for (std::uint32_t i = 0; i < topology_.size(); ++i) {
     cpus_.emplace_back(i);
   }

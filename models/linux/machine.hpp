@@ -50,6 +50,7 @@ class Cpu : public Waitable {
 
 class Machine {
  public:
+  // Throws ConfigError for settings that exclude each other.
   Machine(Engine& engine, const LinuxParams& params, Topology topology,
           StepControl* control = nullptr);
   Machine(const Machine&) = delete;

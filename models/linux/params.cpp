@@ -33,8 +33,16 @@ void describe_sched(ParamTable& t, SchedParams& p) {
 }
 
 void describe_line(ParamTable& t, LineParams& p) {
+  t.add_enum(
+      "line.model", &p.model, {"simple", "coherent"},
+      "contended lines of spinlocks and the command queue: exclusive and served in order of "
+      "arrival, or with shared copies, real layout and no order",
+      {"assumed: an interconnect keeps no order between requests (docs/dma-api.md holds that to "
+       "measurements)"});
   t.add("line.same_cpu", &p.same_cpu, 0_ps, 1_us, "access to a line in this CPU's own cache",
         kAssumedServer);
+  t.add("line.same_cluster", &p.same_cluster, 0_ps, 10_us,
+        "line transfer from a core of the same cluster (machine.cpus_per_cluster)", kAssumedServer);
   t.add("line.same_node", &p.same_node, 0_ps, 10_us, "line transfer from a core of the same node",
         kAssumedServer);
   t.add("line.cross_node", &p.cross_node, 0_ps, 10_us,

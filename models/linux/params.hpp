@@ -13,6 +13,10 @@ namespace smmulab::lnx {
 
 enum class Preempt : std::uint8_t { kNone, kVoluntary, kFull };
 
+// What contended lines do (shared_line.hpp): first come first served and always exclusive, or with
+// shared copies and an interconnect that keeps no order.
+enum class LineModel : std::uint8_t { kSimple, kCoherent };
+
 struct SchedParams {
   Preempt preempt = Preempt::kVoluntary;
   Ps tick{4'000'000'000};        // CONFIG_HZ=250
@@ -30,6 +34,8 @@ struct LineParams {
   Ps same_node{45'000};      // transfer from another core of the node
   Ps cross_node{95'000};     // from another node of the same socket
   Ps cross_socket{180'000};  // from the other socket
+  Ps same_cluster{45'000};   // from another core of the cluster, where there are clusters
+  LineModel model = LineModel::kSimple;
 };
 
 struct LockParams {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/linux/spinlock.hpp"
 
+#include <memory>
+
 namespace smmulab::lnx {
 
 Task<void> Spinlock::lock(Thread& t, unsigned subclass) {
@@ -14,6 +16,15 @@ Task<void> Spinlock::lock(Thread& t, unsigned subclass) {
   }
   t.disable_preemption();
   Acquisition how;
+  if (coherent()) [[unlikely]] {
+    const SimTime asked = machine().now() + t.unpaid();
+    const Ps spun = t.spin_time();
+    how.contended = co_await lock_coherent(t);
+    how.asked = how.contended ? asked : machine().now();
+    how.spin = t.spin_time() - spun;
+    note_acquired(t, LockMode::kWrite, subclass, how);
+    co_return;
+  }
   how.bounced = line_.bounces(t.cpu_index());
   t.charge(machine().params().lock.spin_lock);
   co_await machine().access(t, line_);
@@ -67,6 +78,68 @@ Task<void> Spinlock::wait_in_queue(Thread& t) {
   }
 }
 
+Task<bool> Spinlock::lock_coherent(Thread& t) {
+  if (!word_) {
+    word_ = std::make_unique<SharedLine>(machine(), lock_class().name);
+  }
+  t.charge(machine().params().lock.spin_lock);
+  co_await word_->write(t);  // cmpxchg
+  if (word_is_zero()) {
+    owner_ = &t;
+    co_return false;
+  }
+  if (!slow_) {
+    slow_ = std::make_unique<Slow>();
+  }
+  if (slow_->pending == nullptr && slow_->queue.empty()) {
+    co_await wait_pending_coherent(t);
+  } else {
+    co_await wait_in_queue_coherent(t);
+  }
+  co_return true;
+}
+
+// The pending bit comes with an atomic of its own; others may have come in between.
+Task<void> Spinlock::wait_pending_coherent(Thread& t) {
+  co_await word_->write(t);
+  if (slow_->pending != nullptr || !slow_->queue.empty()) {
+    co_await wait_in_queue_coherent(t);
+    co_return;
+  }
+  slow_->pending = &t;
+  while (owner_ != nullptr) {
+    co_await word_->wait_for_write(t, *this);
+    co_await word_->read(t);
+  }
+  slow_->pending = nullptr;
+  owner_ = &t;
+  co_await word_->write(t);
+}
+
+Task<void> Spinlock::wait_in_queue_coherent(Thread& t) {
+  co_await word_->write(t);  // xchg of the tail
+  slow_->queue.push_back(&t);
+  while (slow_->queue.front() != &t) {
+    co_await t.spin_until_notified(*this);
+  }
+  co_await word_->read(t);
+  while (owner_ != nullptr || slow_->pending != nullptr) {
+    co_await word_->wait_for_write(t, *this);
+    co_await word_->read(t);
+  }
+  owner_ = &t;
+  co_await word_->write(t);  // the locked byte
+  slow_->queue.erase(slow_->queue.begin());
+  if (!slow_->queue.empty()) {
+    notify(t, *slow_->queue.front());
+  }
+}
+
+Task<void> Spinlock::unlock_coherent(Thread& t) {
+  co_await t.run(machine().params().lock.spin_unlock);
+  co_await word_->write(t);
+}
+
 void Spinlock::release(Thread& t) {
   if (lock_class().elided) {
     return;
@@ -74,8 +147,8 @@ void Spinlock::release(Thread& t) {
   note_release(t, LockMode::kWrite);
   owner_ = nullptr;
   t.enable_preemption();
-  if (!slow_) [[likely]] {
-    return;
+  if (!slow_ || word_) [[likely]] {
+    return;  // coherent: the store itself woke those who look at the word
   }
   // Queue behind pending: its head looks again when the pending one has come and gone.
   if (slow_->pending != nullptr) {

@@ -27,7 +27,8 @@ namespace smmulab::lnx {
   LinuxParams p;
   p.sched.preempt = Preempt::kNone;
   p.sched.context_switch = p.sched.wake_up = p.sched.wake_latency = Ps{0};
-  p.line = {Ps{0}, Ps{0}, Ps{0}, Ps{0}};
+  p.line.same_cpu = p.line.same_cluster = p.line.same_node = Ps{0};
+  p.line.cross_node = p.line.cross_socket = Ps{0};
   p.lock.mutex_lock = p.lock.mutex_unlock = p.lock.mutex_slow = p.lock.mutex_queue = Ps{0};
   p.lock.rwsem_read = p.lock.rwsem_write = p.lock.rwsem_slow = Ps{0};
   p.lock.spin_lock = p.lock.spin_unlock = p.lock.osq = p.lock.atomic = Ps{0};

@@ -91,8 +91,8 @@ Task<bool> Thread::spin(const Waitable& what, SimTime deadline) {
   return spin_wait(what, true, deadline);
 }
 
-Task<void> Thread::spin_until_notified(const Waitable& what) {
-  co_await spin_wait(what, false, kTimeMax);
+Task<void> Thread::spin_until_notified(const Waitable& what, SimTime deadline) {
+  co_await spin_wait(what, false, deadline);
 }
 
 Task<bool> Thread::spin_wait(const Waitable& what, bool heed_scheduler, SimTime deadline) {

@@ -56,7 +56,7 @@ class Thread {
   // is `deadline`.
   Task<bool> spin(const Waitable& what, SimTime deadline = kTimeMax);
   // The same with preemption disabled: the scheduler does not end it.
-  Task<void> spin_until_notified(const Waitable& what);
+  Task<void> spin_until_notified(const Waitable& what, SimTime deadline = kTimeMax);
   void notify_spin(Ps after);
   // prepare_to_sleep(); ...; co_await block(): a wake() in between is not lost.
   void prepare_to_sleep() {

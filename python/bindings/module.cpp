@@ -9,6 +9,7 @@ PYBIND11_MODULE(_core, m) {
   smmulab::bindings::register_workloads(m);
   smmulab::bindings::register_waits(m);
   smmulab::bindings::register_lockdep(m);
+  smmulab::bindings::register_map_bench(m);
   smmulab::bindings::register_explore(m);
   smmulab::bindings::register_timeline(m);
   smmulab::bindings::register_topology(m);

@@ -146,6 +146,17 @@ def waits(
     progress: Callable[[int], bool] | None = None,
 ) -> Waits: ...
 
+def map_bench(
+    cpus: int,
+    assignments: Sequence[str],
+    machine: str | None = None,
+    rounds: int = 20000,
+    size: int = 4096,
+    in_flight: int = 1,
+    seed: int = 1,
+    progress: Callable[[int], bool] | None = None,
+) -> str: ...
+
 class Explored(metaclass=_PybindType):
     @property
     def text(self) -> str: ...

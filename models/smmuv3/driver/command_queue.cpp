@@ -11,17 +11,66 @@ namespace smmulab::smmu {
 namespace {
 constexpr std::size_t kFirstWindow = 16;  // a power of two
 constexpr Ps kLeastPollRound{1'000};      // simulated time goes on even if polling costs nothing
+constexpr std::uint64_t kEntriesPerLine = 4;  // of 16 bytes in 64
+constexpr std::uint64_t kEntryLines = 256;
+constexpr std::uint32_t kQueueHome = 0;  // a CPU of the node whose memory has the queue
 }  // namespace
 
-CommandQueue::CommandQueue(lnx::Machine& machine, const DriverParams& params, std::uint32_t smmu)
+CommandQueueStat& CommandQueueStat::operator+=(const CommandQueueStat& other) {
+  submissions += other.submissions;
+  commands += other.commands;
+  syncs += other.syncs;
+  cmpxchg_failures += other.cmpxchg_failures;
+  doorbells += other.doorbells;
+  full_waits += other.full_waits;
+  reserving += other.reserving;
+  writing += other.writing;
+  publishing += other.publishing;
+  sync_wait += other.sync_wait;
+  releasing += other.releasing;
+  return *this;
+}
+
+CommandQueueStat& CommandQueueStat::operator-=(const CommandQueueStat& other) {
+  submissions -= other.submissions;
+  commands -= other.commands;
+  syncs -= other.syncs;
+  cmpxchg_failures -= other.cmpxchg_failures;
+  doorbells -= other.doorbells;
+  full_waits -= other.full_waits;
+  reserving -= other.reserving;
+  writing -= other.writing;
+  publishing -= other.publishing;
+  sync_wait -= other.sync_wait;
+  releasing -= other.releasing;
+  return *this;
+}
+
+CommandQueue::CommandQueue(lnx::Machine& machine, const DriverParams& params, std::uint32_t smmu,
+                           InvalidationUnit& unit, std::uint32_t index)
     : machine_(machine),
       params_(params),
-      hardware_(params),
+      hardware_(params, unit),
       smmu_(smmu),
+      index_(index),
       size_(1ULL << params.queue_log2),
-      window_(kFirstWindow) {}
+      coherent_(machine.params().line.model == lnx::LineModel::kCoherent),
+      llq_line_(machine, "llq"),
+      owner_line_(machine, "owner_prod"),
+      valid_line_(machine, "valid_map"),
+      lock_line_(machine, "cmdq->lock"),
+      window_(kFirstWindow) {
+  if (params.cmdq_insertion == Insertion::kSpinlock) {
+    insertion_lock_ = std::make_unique<lnx::Spinlock>(
+        machine, machine.locks().get("cmdq_insertion", lnx::LockKind::kSpinlock));
+  }
+  if (coherent_) {
+    for (std::uint64_t i = 0; i < kEntryLines; ++i) {
+      entry_lines_.emplace_back(machine, "cmdq entries");
+    }
+  }
+}
 
-// REQUIRES: n <= space().
 void CommandQueue::make_room(std::uint64_t n) {
   const std::uint64_t needed = prod_ + n - cons_;
   if (needed <= window_.size()) {
@@ -35,7 +84,8 @@ void CommandQueue::make_room(std::uint64_t n) {
 }
 
 std::string CommandQueue::wait_name() const {
-  return fmt::format("smmu{} cmdq", smmu_);
+  return index_ == 0 ? fmt::format("smmu{} cmdq", smmu_)
+                     : fmt::format("smmu{} cmdq{}", smmu_, index_);
 }
 
 void CommandQueue::wait_holders(std::vector<const Process*>& out) const {
@@ -53,18 +103,30 @@ Task<void> CommandQueue::issue(lnx::Thread& t, const CommandBatch& batch, bool s
   }
   const std::uint32_t n = batch.size() + (sync ? 1U : 0U);
   t.disable_preemption();
+  SimTime since = machine_.now() + t.unpaid();
+  const auto lap = [this, &t, &since](Ps& total) {
+    const SimTime now = machine_.now() + t.unpaid();
+    total += now - std::exchange(since, now);
+  };
   const Reservation mine = co_await reserve(t, n);
+  lap(stat_.reserving);
   t.charge(params_.cmdq_entry * n);
+  if (coherent_) {
+    co_await write_entries(t, mine.begin, mine.end);
+  }
   for (std::uint32_t i = 0; i < batch.size(); ++i) {
     entry(mine.begin + i).command = batch[i];
   }
   if (sync) {
     entry(mine.end - 1).command = Command::kSync;
     syncs_.push_back({mine.end - 1, &t, kTimeMax});
-    co_await machine_.access(t, lock_line_);
+    co_await lock_line_.write(t);
     ++sharers_;
   }
-  co_await machine_.access(t, valid_line_);
+  if (coherent_) {
+    co_await lock_line_.read(t);  // the pointer to valid_map
+  }
+  co_await valid_line_.write(t);
   if (!mine.owner) {
     co_await t.run();  // another CPU waits for these valid bits
   }
@@ -72,8 +134,10 @@ Task<void> CommandQueue::issue(lnx::Thread& t, const CommandBatch& batch, bool s
     record_issue(t, mine.begin, mine.end);
   }
   mark_valid(mine.begin, mine.end);
+  lap(stat_.writing);
   if (mine.owner) {
     co_await publish(t, mine.begin);
+    lap(stat_.publishing);
   }
   if (sync) {
     Record* record = machine_.record();
@@ -83,6 +147,9 @@ Task<void> CommandQueue::issue(lnx::Thread& t, const CommandBatch& batch, bool s
       record->append(record_event::wait_begin(machine_.now(), t.record_id(), completion));
     }
     co_await wait_for_sync(t, mine.end - 1);
+    lap(stat_.sync_wait);
+    co_await release(t);
+    lap(stat_.releasing);
     if (record != nullptr) [[unlikely]] {
       record_completion(mine.end - 1);
       record->append(record_event::wait_end(machine_.now(), t.record_id(), completion));
@@ -110,26 +177,76 @@ void CommandQueue::record_completion(Slot sync) {
                                                sync + 1, command_opcode(Command::kSync)));
 }
 
+lnx::SharedLine& CommandQueue::entry_line(Slot slot) {
+  return entry_lines_[static_cast<std::size_t>(slot / kEntriesPerLine % kEntryLines)];
+}
+
+Task<void> CommandQueue::write_entries(lnx::Thread& t, Slot begin, Slot end) {
+  for (Slot s = begin; s < end; s = (s / kEntriesPerLine + 1) * kEntriesPerLine) {
+    co_await entry_line(s).write(t);
+  }
+}
+
+// The slot of its SYNC until the SMMU has written to it. Whoever writes to the line makes it look
+// again; so does the SMMU, whose write goes to the memory of the queue: the default CMA area.
+Task<void> CommandQueue::watch_slot(lnx::Thread& t, Slot slot) {
+  lnx::SharedLine& line = entry_line(slot);
+  co_await line.read(t);
+  while (machine_.now() < pending(slot)->done) {
+    co_await line.wait_for_write(t, *this, pending(slot)->done);
+    if (machine_.now() < pending(slot)->done) {
+      co_await line.read(t);
+    }
+  }
+  line.written_by_device(kQueueHome);
+  co_await line.read(t);
+  t.charge(params_.sync_poll);
+}
+
 Task<CommandQueue::Reservation> CommandQueue::reserve(lnx::Thread& t, std::uint32_t n) {
   co_await t.run(params_.cmdq_reserve);
-  co_await machine_.access(t, llq_line_);
+  if (params_.cmdq_insertion == Insertion::kFetchAdd) {
+    co_await llq_line_.write(t);
+    const Reservation mine = take(n);
+    if (space() < 0) {
+      co_await wait_not_full(t, 0);
+    }
+    co_return mine;
+  }
+  if (insertion_lock_) {
+    co_await insertion_lock_->lock(t);
+    co_await cmpxchg_loop(t, n);
+    const Reservation mine = take(n);
+    co_await insertion_lock_->unlock(t);
+    co_return mine;
+  }
+  co_await cmpxchg_loop(t, n);
+  co_return take(n);
+}
+
+// Until this CPU's cmpxchg has succeeded.
+Task<void> CommandQueue::cmpxchg_loop(lnx::Thread& t, std::uint32_t n) {
+  co_await llq_line_.read(t);
   for (;;) {
     if (space() < n) {
       co_await wait_not_full(t, n);
     }
     const std::uint64_t seen = version_;
-    co_await machine_.access(t, llq_line_);  // cmpxchg
+    co_await llq_line_.write(t);  // cmpxchg
     if (version_ == seen && space() >= n) {
       break;
     }
     ++stat_.cmpxchg_failures;
   }
+}
+
+CommandQueue::Reservation CommandQueue::take(std::uint32_t n) {
   const Reservation mine{prod_, prod_ + n, !owned_};
   make_room(n);
   prod_ += n;
   owned_ = true;
   ++version_;
-  co_return mine;
+  return mine;
 }
 
 void CommandQueue::update_cons(SimTime now) {
@@ -139,7 +256,7 @@ void CommandQueue::update_cons(SimTime now) {
   ++version_;
 }
 
-Task<void> CommandQueue::wait_not_full(lnx::Thread& t, std::uint64_t needed) {
+Task<void> CommandQueue::wait_not_full(lnx::Thread& t, std::int64_t needed) {
   ++stat_.full_waits;
   const Ps round = std::max(params_.sync_poll, kLeastPollRound);
   co_await t.run();
@@ -169,7 +286,7 @@ void CommandQueue::mark_valid(Slot begin, Slot end) {
   }
   if (gatherer_ != nullptr && begin < gather_end_) {
     gather_missing_ -= std::min(end, gather_end_) - begin;
-    if (gather_missing_ == 0) {
+    if (gather_missing_ == 0 && !coherent_) {
       gatherer_->notify_spin(Ps{0});
     }
   }
@@ -178,6 +295,33 @@ void CommandQueue::mark_valid(Slot begin, Slot end) {
 // The owner's part: steps 4a-4d of arm_smmu_cmdq_issue_cmdlist().
 Task<void> CommandQueue::publish(lnx::Thread& t, Slot begin) {
   co_await t.run(params_.cmdq_owner);
+  co_await wait_for_owner(t, begin);
+  co_await llq_line_.write(t);
+  owned_ = false;
+  ++version_;
+  const Slot end = prod_;
+  co_await gather(t, begin, end);
+  co_await t.run(params_.mmio_write);
+  ring(t, begin, end);
+  co_await owner_line().write(t);
+  owner_prod_ = end;
+  const auto next = std::find_if(next_owners_.begin(), next_owners_.end(),
+                                 [end](const auto& waiter) { return waiter.first == end; });
+  if (next != next_owners_.end()) {
+    lnx::Thread& waiter = *next->second;
+    waiter.notify_spin(machine_.transfer(t.cpu_index(), waiter.cpu_index()));
+  }
+}
+
+Task<void> CommandQueue::wait_for_owner(lnx::Thread& t, Slot begin) {
+  if (coherent_) {
+    co_await owner_line().read(t);
+    while (owner_prod_ != begin) {
+      co_await owner_line().wait_for_write(t, *this);
+      co_await owner_line().read(t);
+    }
+    co_return;
+  }
   if (owner_prod_ != begin) {
     next_owners_.emplace_back(begin, &t);
     while (owner_prod_ != begin) {
@@ -185,22 +329,35 @@ Task<void> CommandQueue::publish(lnx::Thread& t, Slot begin) {
     }
     std::erase_if(next_owners_, [begin](const auto& waiter) { return waiter.first == begin; });
   }
-  co_await machine_.access(t, llq_line_);
-  owned_ = false;
-  ++version_;
-  const Slot end = prod_;
+}
+
+// Until every entry of the burst is valid.
+Task<void> CommandQueue::gather(lnx::Thread& t, Slot begin, Slot end) {
   gather_missing_ = 0;
   for (Slot s = begin; s != end; ++s) {
     gather_missing_ += entry(s).valid ? 0U : 1U;
   }
   gather_end_ = end;
+  gatherer_ = &t;
+  if (coherent_) {
+    co_await lock_line_.read(t);  // the pointer to valid_map
+    co_await valid_line_.read(t);
+    while (gather_missing_ != 0) {
+      co_await valid_line_.wait_for_write(t, *this);
+      co_await valid_line_.read(t);
+    }
+  }
   while (gather_missing_ != 0) {
-    gatherer_ = &t;
     co_await t.spin_until_notified(*this);
   }
   gatherer_ = nullptr;
-  co_await machine_.access(t, valid_line_);
-  co_await t.run(params_.mmio_write);
+  if (!coherent_) {
+    co_await valid_line_.write(t);
+  }
+}
+
+// The PROD write has reached the SMMU: what it will have done when can be told from here on.
+void CommandQueue::ring(const lnx::Thread& t, Slot begin, Slot end) {
   ++stat_.doorbells;
   hardware_.doorbell(machine_.now());
   for (Slot s = begin; s != end; ++s) {
@@ -215,14 +372,6 @@ Task<void> CommandQueue::publish(lnx::Thread& t, Slot begin) {
         sync.thread->notify_spin(Ps{0});
       }
     }
-  }
-  co_await machine_.access(t, owner_line_);
-  owner_prod_ = end;
-  const auto next = std::find_if(next_owners_.begin(), next_owners_.end(),
-                                 [end](const auto& waiter) { return waiter.first == end; });
-  if (next != next_owners_.end()) {
-    lnx::Thread& waiter = *next->second;
-    waiter.notify_spin(machine_.transfer(t.cpu_index(), waiter.cpu_index()));
   }
 }
 
@@ -246,16 +395,21 @@ Task<void> CommandQueue::poll_cons(lnx::Thread& t, SimTime done) {
   }
 }
 
+std::vector<CommandQueue::PendingSync>::iterator CommandQueue::pending(Slot slot) {
+  return std::find_if(syncs_.begin(), syncs_.end(),
+                      [slot](const PendingSync& s) { return s.slot == slot; });
+}
+
 Task<void> CommandQueue::wait_for_sync(lnx::Thread& t, Slot slot) {
-  const SimTime start = machine_.now() + t.unpaid();
-  const auto mine = [this, slot] {
-    return std::find_if(syncs_.begin(), syncs_.end(),
-                        [slot](const PendingSync& s) { return s.slot == slot; });
-  };
-  while (mine()->done == kTimeMax) {
+  if (coherent_ && params_.sync_mode == SyncMode::kMsi) {
+    co_await watch_slot(t, slot);
+    syncs_.erase(pending(slot));
+    co_return;
+  }
+  while (pending(slot)->done == kTimeMax) {
     co_await t.spin_until_notified(*this);
   }
-  const SimTime done = mine()->done;
+  const SimTime done = pending(slot)->done;
   if (params_.sync_mode == SyncMode::kPoll) {
     co_await poll_cons(t, done);
   } else {
@@ -265,12 +419,17 @@ Task<void> CommandQueue::wait_for_sync(lnx::Thread& t, Slot slot) {
       t.charge(params_.mmio_read);  // CONS; with MSI the completion is written to memory
     }
   }
-  stat_.sync_wait += machine_.now() - start + t.unpaid();
-  syncs_.erase(mine());
-  // shared_tryunlock: the last sharer tells the others where CONS is.
-  co_await machine_.access(t, lock_line_);
+  syncs_.erase(pending(slot));
+}
+
+// shared_tryunlock: the last sharer tells the others where CONS is.
+Task<void> CommandQueue::release(lnx::Thread& t) {
+  if (coherent_) {
+    co_await lock_line_.read(t);
+  }
+  co_await lock_line_.write(t);
   if (--sharers_ == 0) {
-    co_await machine_.access(t, llq_line_);
+    co_await llq_line_.write(t);
     update_cons(machine_.now());
   }
 }

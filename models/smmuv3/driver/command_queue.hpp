@@ -1,22 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// How Linux CPUs share one SMMUv3 command queue.
+// How Linux CPUs share one SMMUv3 command queue (which of several: command_queues.hpp).
 // Rule: Linux 6.12 arm-smmu-v3.c arm_smmu_cmdq_issue_cmdlist(): slots are reserved by cmpxchg on
 // the packed prod/cons word (a loser retries with the value it got); entries and valid bits are
 // written without a lock; the first CPU of a burst is the owner: it waits for the owner before it,
 // closes the burst, waits for everybody's valid bits and writes PROD once for all. A CPU with a
-// CMD_SYNC then waits for its completion. Local interrupts are off from start to finish. Each of
-// the shared words is a CacheLine; between two accesses that another CPU takes part in, time is one
-// delay. Not modelled: queue errors, ECMDQ and CMDQV; interrupts in the wait for space, where the
-// kernel lets them in.
+// CMD_SYNC then waits for its completion. Local interrupts are off from start to finish. Instead of
+// the cmpxchg alone (driver.cmdq_insertion): the same within a spinlock, or one atomic addition to
+// prod and a count of owners, after which a CPU waits for space if there is none for it.
+// Each of the shared words is a SharedLine; between two accesses that another CPU takes part in,
+// time is one delay. line.model = simple: llq, valid_map, owner_prod and cmdq->lock are lines of
+// their own, and a wait for owner_prod, valid bits or the SYNC costs no traffic. coherent: as
+// struct arm_smmu_cmdq lies in memory: owner_prod, cmdq->lock and the pointer to valid_map share a
+// line (every set or poll of valid bits reads the pointer); waiters read again after each write;
+// four queue entries share a line, which its writers, waiters and the SMMU's completion writes
+// (MSI) take from each other; lines 1024 entries apart are one here. Not modelled: queue errors;
+// interrupts in the wait for space, where the kernel lets them in; udelay() in an MSI wait; the
+// SMMU's reads.
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "models/linux/cache_line.hpp"
 #include "models/linux/machine.hpp"
+#include "models/linux/shared_line.hpp"
+#include "models/linux/spinlock.hpp"
 #include "models/smmuv3/driver/command.hpp"
 #include "models/smmuv3/driver/counted_hardware.hpp"
 #include "models/smmuv3/driver/params.hpp"
@@ -30,18 +41,31 @@ struct CommandQueueStat {
   std::uint64_t cmpxchg_failures = 0;
   std::uint64_t doorbells = 0;
   std::uint64_t full_waits = 0;  // times a CPU found the queue full
-  Ps sync_wait{0};               // CPU time between publishing and learning of completion
+  // CPU time, by what it was spent on:
+  Ps reserving{0};   // up to the reservation, waiting for space included
+  Ps writing{0};     // entries, cmdq->lock, valid bits
+  Ps publishing{0};  // as owner: waiting for the owner before, gathering, doorbell
+  Ps sync_wait{0};   // between that and learning of completion
+  Ps releasing{0};   // cmdq->lock
+
+  CommandQueueStat& operator+=(const CommandQueueStat& other);
+  CommandQueueStat& operator-=(const CommandQueueStat& other);
 };
 
 class CommandQueue : public Waitable {
  public:
-  CommandQueue(lnx::Machine& machine, const DriverParams& params, std::uint32_t smmu);
+  // `index`: of several queues, 0 is the SMMU's main one.
+  CommandQueue(lnx::Machine& machine, const DriverParams& params, std::uint32_t smmu,
+               InvalidationUnit& unit, std::uint32_t index = 0);
 
   // Issues the batch, with a CMD_SYNC at its end if `sync`; then waits for that SYNC.
   Task<void> issue(lnx::Thread& t, const CommandBatch& batch, bool sync);
 
   [[nodiscard]] const CommandQueueStat& stat() const { return stat_; }
   [[nodiscard]] const CountedHardware& hardware() const { return hardware_; }
+  [[nodiscard]] const lnx::LineStat& llq_line() const { return llq_line_.stat(); }
+  [[nodiscard]] const lnx::LineStat& lock_line() const { return lock_line_.stat(); }
+  [[nodiscard]] const lnx::LineStat& valid_line() const { return valid_line_.stat(); }
   [[nodiscard]] std::string wait_name() const override;
   void wait_holders(std::vector<const Process*>& out) const override;
 
@@ -63,16 +87,30 @@ class CommandQueue : public Waitable {
     SimTime done;  // kTimeMax until published
   };
 
-  [[nodiscard]] std::uint64_t space() const { return size_ - (prod_ - cons_); }
+  // Less than 0: CPUs that added before they looked wait for that many slots.
+  [[nodiscard]] std::int64_t space() const {
+    return static_cast<std::int64_t>(size_) - static_cast<std::int64_t>(prod_ - cons_);
+  }
   void update_cons(SimTime now);
-  Task<void> wait_not_full(lnx::Thread& t, std::uint64_t needed);
+  Task<void> wait_not_full(lnx::Thread& t, std::int64_t needed);
   Task<Reservation> reserve(lnx::Thread& t, std::uint32_t n);
+  Task<void> cmpxchg_loop(lnx::Thread& t, std::uint32_t n);
+  Reservation take(std::uint32_t n);
+  [[nodiscard]] lnx::SharedLine& owner_line() { return coherent_ ? lock_line_ : owner_line_; }
+  [[nodiscard]] lnx::SharedLine& entry_line(Slot slot);
+  Task<void> write_entries(lnx::Thread& t, Slot begin, Slot end);
+  Task<void> watch_slot(lnx::Thread& t, Slot slot);
+  [[nodiscard]] std::vector<PendingSync>::iterator pending(Slot slot);
+  Task<void> wait_for_owner(lnx::Thread& t, Slot begin);
+  Task<void> gather(lnx::Thread& t, Slot begin, Slot end);
+  void ring(const lnx::Thread& t, Slot begin, Slot end);
   void mark_valid(Slot begin, Slot end);
   void record_issue(const lnx::Thread& t, Slot begin, Slot end);
   void record_completion(Slot sync);
   Task<void> publish(lnx::Thread& t, Slot begin);
   Task<void> poll_cons(lnx::Thread& t, SimTime done);
   Task<void> wait_for_sync(lnx::Thread& t, Slot slot);
+  Task<void> release(lnx::Thread& t);
   void make_room(std::uint64_t n);
   [[nodiscard]] Entry& entry(Slot s) {
     return window_[static_cast<std::size_t>(s & (window_.size() - 1))];
@@ -82,7 +120,9 @@ class CommandQueue : public Waitable {
   const DriverParams& params_;
   CountedHardware hardware_;
   std::uint32_t smmu_;
+  std::uint32_t index_;
   std::uint64_t size_;
+  bool coherent_;
   // The packed word: prod with the OWNED flag, and the cons it was last told.
   Slot prod_ = 0;
   Slot cons_ = 0;
@@ -90,10 +130,12 @@ class CommandQueue : public Waitable {
   std::uint64_t version_ = 0;  // changes with every successful write of the word
   Slot owner_prod_ = 0;
   Slot published_ = 0;
-  lnx::CacheLine llq_line_;
-  lnx::CacheLine owner_line_;
-  lnx::CacheLine valid_line_;
-  lnx::CacheLine lock_line_;
+  lnx::SharedLine llq_line_;
+  lnx::SharedLine owner_line_;
+  lnx::SharedLine valid_line_;
+  lnx::SharedLine lock_line_;
+  std::unique_ptr<lnx::Spinlock> insertion_lock_;  // driver.cmdq_insertion = spinlock
+  std::deque<lnx::SharedLine> entry_lines_;        // coherent
   // The entries from cons_ to prod_, in a ring as large as they have ever needed: cycling through
   // the whole queue would cost the host a cache miss per command.
   std::vector<Entry> window_;

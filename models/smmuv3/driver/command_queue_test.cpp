@@ -10,7 +10,7 @@ class CommandQueueTest : public lnx::LinuxTest {
  protected:
   CommandQueue& queue() {
     if (!queue_) {
-      queue_.emplace(machine(), driver_params, 0);
+      queue_.emplace(machine(), driver_params, 0, unit_);
     }
     return *queue_;
   }
@@ -33,6 +33,9 @@ class CommandQueueTest : public lnx::LinuxTest {
   }
 
   DriverParams driver_params = params_without_costs();
+
+ protected:
+  InvalidationUnit unit_;
 
  private:
   std::optional<CommandQueue> queue_;
@@ -227,7 +230,8 @@ TEST_F(CommandQueueTest, EveryTenthPollingTurnIsAPause) {
   for (const Ps sync : {3_us, 5_us, 250_ns}) {
     driver_params.hw_sync = sync;
     from += 100_us;
-    CommandQueue fresh(machine(), driver_params, 1);
+    InvalidationUnit unit;
+    CommandQueue fresh(machine(), driver_params, 1, unit);
     thread("A", 0, [&, from](lnx::Thread& t) -> Task<void> {
       co_await until(t, from);
       const SimTime start = engine.now();

@@ -160,7 +160,7 @@ void CountedDriver::update_dark(const lnx::Thread& t, Master& master, bool mende
 }
 
 // arm_smmu_cmdq_batch_add(), `count` times: a full batch goes without a SYNC.
-Task<void> CountedDriver::add(lnx::Thread& t, CommandQueue& queue, CommandBatch& batch,
+Task<void> CountedDriver::add(lnx::Thread& t, CommandQueues& queue, CommandBatch& batch,
                               Command command, std::uint64_t count) {
   for (std::uint64_t i = 0; i < count; ++i) {
     if (batch.full()) {
@@ -250,6 +250,16 @@ Task<int> CountedDriver::map(lnx::Thread& t, Domain& domain, Iova iova, Bytes si
 }
 
 Task<void> CountedDriver::unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes size) {
+  return unmap_and_flush(t, domain, iova, size, true);
+}
+
+Task<void> CountedDriver::unmap_queued(lnx::Thread& t, Domain& domain, Iova iova, Bytes size) {
+  return unmap_and_flush(t, domain, iova, size, false);
+}
+
+// `leaves`: flush what held leaf entries, too.
+Task<void> CountedDriver::unmap_and_flush(lnx::Thread& t, Domain& domain, Iova iova, Bytes size,
+                                          bool leaves) {
   if (domain.smmu == nullptr) {
     co_return;  // 6.2: no pgtbl_ops before the first attach, nothing was mapped
   }
@@ -258,10 +268,22 @@ Task<void> CountedDriver::unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes
   t.charge(params_.unmap_call + params_.unmap_pte * static_cast<std::int64_t>(work.ptes) +
            params_.table_free * static_cast<std::int64_t>(work.tables));
   for (const PageTable::Flush& flush : work.flushes) {
+    if (flush.leaf && !leaves) {
+      continue;
+    }
     t.charge(params_.iotlb_sync);
     co_await invalidate_range(t, domain, flush);
     co_await invalidate_domain_atc(t, domain);
   }
+}
+
+// arm_smmu_tlb_inv_context(): by ASID or VMID, then ATC.
+Task<void> CountedDriver::flush_iotlb_all(lnx::Thread& t, Domain& domain) {
+  CommandBatch batch;
+  batch.add(domain.stage == Stage::kS1 ? Command::kTlbiNhAsid : Command::kTlbiS12Vmall);
+  t.charge(params_.iotlb_sync + params_.cmd_build);
+  co_await domain.smmu->queue.issue(t, batch, true);
+  co_await invalidate_domain_atc(t, domain);
 }
 
 void CountedDriver::read_back(lnx::Thread& t, Pages pages) {
@@ -274,7 +296,7 @@ Task<void> CountedDriver::invalidate_range(lnx::Thread& t, Domain& domain,
   const std::uint64_t commands =
       tlbi_commands(flush.size, flush.granule, kPage, params_.range_inv, flush.leaf);
   const Command tlbi = domain.stage == Stage::kS1 ? Command::kTlbiNhVa : Command::kTlbiS2Ipa;
-  CommandQueue& queue = domain.smmu->queue;
+  CommandQueues& queue = domain.smmu->queue;
   CommandBatch batch;
   co_await add(t, queue, batch, tlbi, commands);
   co_await queue.issue(t, batch, true);
@@ -285,7 +307,7 @@ Task<void> CountedDriver::invalidate_domain_atc(lnx::Thread& t, Domain& domain) 
   if (domain.nr_ats_masters == 0) {
     co_return;
   }
-  CommandQueue& queue = domain.smmu->queue;
+  CommandQueues& queue = domain.smmu->queue;
   CommandBatch batch;
   co_await domain.devices_lock.lock(t);
   for (std::size_t i = 0; i < domain.masters.size(); ++i) {  // a free lock lets the list change

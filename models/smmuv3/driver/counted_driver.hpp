@@ -21,6 +21,8 @@ class CountedDriver : public Driver {
   Task<void> domain_free(lnx::Thread& t, Domain& domain) override;
   Task<int> map(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, Bytes run) override;
   Task<void> unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes size) override;
+  Task<void> unmap_queued(lnx::Thread& t, Domain& domain, Iova iova, Bytes size) override;
+  Task<void> flush_iotlb_all(lnx::Thread& t, Domain& domain) override;
   void read_back(lnx::Thread& t, Pages pages) override;
   Domain& boot_domain(Smmu& smmu) override;
   void boot_attach(Master& master, Domain& domain) override;
@@ -55,8 +57,9 @@ class CountedDriver : public Driver {
   Domain& new_domain();
 
  private:
+  Task<void> unmap_and_flush(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, bool leaves);
   Task<void> invalidate_range(lnx::Thread& t, Domain& domain, const PageTable::Flush& flush);
-  Task<void> add(lnx::Thread& t, CommandQueue& queue, CommandBatch& batch, Command command,
+  Task<void> add(lnx::Thread& t, CommandQueues& queue, CommandBatch& batch, Command command,
                  std::uint64_t count);
 
   lnx::Machine& machine_;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command side of an SMMU as a first-in first-out server: each command takes its kind's time,
-// CMD_SYNC completes after everything before it. Computed ahead when commands are published, so it
-// needs no events of its own.
+// The command side of an SMMU: each queue is a first-in first-out server: a command takes its
+// kind's time, CMD_SYNC completes after everything before it in its queue. The queues of one SMMU
+// share the unit that carries out invalidations, which does one at a time; a SYNC holds up its own
+// queue only. Computed ahead when commands are published, so it needs no events of its own.
+// Rule: Arm IHI 0070 sections 3.5.6 (ECMDQ) and 3.21; one invalidation token per TBU, one
+// invalidation at a time: MMU-600AE and MMU-700 TRMs (smmuv3.md 3.1).
 // Not modelled here (the full hardware has it): in-flight transactions that a SYNC waits for, TBUs,
 // invalidation tokens, errors.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -15,23 +19,32 @@
 
 namespace smmulab::smmu {
 
+// What the queues of an SMMU share.
+class InvalidationUnit {
+ public:
+  // Carries out a command that is ready at `ready`; gives when it is done.
+  SimTime carry_out(SimTime ready, Ps cost) {
+    free_at_ = std::max(free_at_, ready) + cost;
+    return free_at_;
+  }
+
+ private:
+  SimTime free_at_{};
+};
+
 class CountedHardware {
  public:
-  explicit CountedHardware(const DriverParams& p)
-      : doorbell_(p.hw_doorbell),
-        cost_{p.hw_prefetch, p.hw_cfgi, p.hw_cfgi,    p.hw_tlbi, p.hw_tlbi,
-              p.hw_tlbi,     p.hw_tlbi, p.hw_atc_inv, p.hw_sync} {}
+  CountedHardware(const DriverParams& p, InvalidationUnit& unit)
+      : unit_(&unit), doorbell_(p.hw_doorbell), cost_{p.hw_prefetch, p.hw_cfgi,    p.hw_cfgi,
+                                                      p.hw_tlbi,     p.hw_tlbi,    p.hw_tlbi,
+                                                      p.hw_tlbi,     p.hw_atc_inv, p.hw_sync} {}
 
   // The PROD register was written at `now`; what follows may be fetched after the doorbell time.
-  void doorbell(SimTime now) {
-    const SimTime earliest = now + doorbell_;
-    if (earliest > free_at_) {
-      free_at_ = earliest;
-    }
-  }
+  void doorbell(SimTime now) { free_at_ = std::max(free_at_, now + doorbell_); }
   // Takes the next command of the queue; gives when it completes.
   SimTime consume(Command c) {
-    free_at_ += cost_[static_cast<std::size_t>(c)];
+    const Ps cost = cost_[static_cast<std::size_t>(c)];
+    free_at_ = c == Command::kSync ? free_at_ + cost : unit_->carry_out(free_at_, cost);
     ++counts_[static_cast<std::size_t>(c)];
     return free_at_;
   }
@@ -40,6 +53,7 @@ class CountedHardware {
   }
 
  private:
+  InvalidationUnit* unit_;
   Ps doorbell_;
   std::array<Ps, kCommandKinds> cost_;
   std::array<std::uint64_t, kCommandKinds> counts_{};

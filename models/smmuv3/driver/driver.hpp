@@ -33,6 +33,10 @@ class Driver {
   // One iommu_unmap(): clears and gathers; ends with an iotlb_sync, has more of them where the
   // size of entries changes, and one for each table it drops.
   virtual Task<void> unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes size) = 0;
+  // iommu_unmap_fast() for a flush queue: clears; only tables that it drops are flushed at once.
+  virtual Task<void> unmap_queued(lnx::Thread& t, Domain& domain, Iova iova, Bytes size) = 0;
+  // All of the domain's TLB entries, with a SYNC.
+  virtual Task<void> flush_iotlb_all(lnx::Thread& t, Domain& domain) = 0;
   // Reading PFNs back by iova_to_phys, one call per 4 KiB page: charged, not waited for.
   virtual void read_back(lnx::Thread& t, Pages pages) = 0;
 

@@ -25,6 +25,17 @@ void describe_settings(ParamTable& t, DriverParams& p) {
              {"Linux 6.12 arm-smmu-v3.c arm_smmu_cmdq_poll_until_sync()"});
   t.add("driver.queue_log2", &p.queue_log2, 7, 19, "log2 of the number of command queue entries",
         {"Arm IHI 0070 IDR1.CMDQS (at most 19); 65536 on Kunpeng 920 (smmuv3.md 3.4)"});
+  t.add_enum(
+      "driver.cmdq_insertion", &p.cmdq_insertion, {"cmpxchg", "spinlock", "fetch-add"},
+      "how CPUs reserve command queue slots: cmpxchg loop, the same under a spinlock, or one "
+      "atomic addition with owner counts",
+      {"Linux 5.4..6.12 cmpxchg; J. Garry, linux-iommu list, Sep 2020, the other two"});
+  t.add_enum("driver.cmdq_kind", &p.cmdq_kind, {"single", "ecmdq", "cmdqv"},
+             "command queues: one; one and ECMDQs; one and Tegra241 VCMDQs for TLBI and ATC_INV",
+             {"Arm IHI 0070 section 3.5.6; Linux 6.12 tegra241-cmdqv.c"});
+  t.add("driver.cmdq_count", &p.cmdq_count, 0, 4096,
+        "number of ECMDQs or VCMDQs, CPU i uses i modulo that; 0: one for each CPU",
+        {"Linux 6.12 tegra241-cmdqv.c: raw_smp_processor_id() % num_lvcmdqs"});
 }
 
 void describe_cpu(ParamTable& t, DriverParams& p) {

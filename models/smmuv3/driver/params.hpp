@@ -13,6 +13,13 @@ namespace smmulab::smmu {
 enum class DriverVersion : std::uint8_t { k6_2, k6_12 };
 enum class SyncMode : std::uint8_t { kMsi, kSev, kPoll };  // how a CPU learns of CMD_SYNC
 enum class Stage : std::uint8_t { kS1, kS2 };
+// How CPUs agree on slots of a command queue: cmpxchg of prod (since 5.4), the same under a
+// spinlock, or one atomic addition that counts prod and owners in separate fields (J. Garry's
+// series of 2020, not merged).
+enum class Insertion : std::uint8_t { kCmpxchg, kSpinlock, kFetchAdd };
+// Which queues an SMMU has: one; one and ECMDQs, which CPUs share out among themselves; one and
+// Tegra241 VCMDQs, which take only TLBI and ATC_INV.
+enum class QueueKind : std::uint8_t { kSingle, kEcmdq, kCmdqv };
 
 struct DriverParams {
   DriverVersion version = DriverVersion::k6_12;
@@ -22,6 +29,9 @@ struct DriverParams {
   bool skip_prefetch = false;    // ARM_SMMU_OPT_SKIP_PREFETCH
   SyncMode sync_mode = SyncMode::kMsi;
   std::uint32_t queue_log2 = 16;  // command queue entries, IDR1.CMDQS and memory permitting
+  Insertion cmdq_insertion = Insertion::kCmpxchg;
+  QueueKind cmdq_kind = QueueKind::kSingle;
+  std::uint32_t cmdq_count = 0;  // ECMDQs or VCMDQs; 0: one for each CPU
 
   // CPU time
   Ps attach_base{220'000};       // attach_dev callback, domain look-up, target entries

@@ -11,7 +11,7 @@
 
 #include "models/linux/mutex.hpp"
 #include "models/linux/spinlock.hpp"
-#include "models/smmuv3/driver/command_queue.hpp"
+#include "models/smmuv3/driver/command_queues.hpp"
 #include "models/smmuv3/driver/entry_writer.hpp"
 #include "models/smmuv3/driver/page_table.hpp"
 #include "sim/ids.hpp"
@@ -23,7 +23,7 @@ struct Domain;
 
 struct Smmu {
   SmmuIndex index;
-  CommandQueue queue;
+  CommandQueues queue;
 
   Smmu(lnx::Machine& machine, const DriverParams& params, SmmuIndex i)
       : index(i), queue(machine, params, i.value()) {}

@@ -31,11 +31,11 @@ namespace smmulab::smmu {
 // "CFGI_STE 2, SYNC 2": what differs from zero.
 class CommandCounts {
  public:
-  [[nodiscard]] std::string since_last(const CountedHardware& hardware) {
+  [[nodiscard]] std::string since_last(const CommandQueues& queues) {
     std::string text;
     for (std::size_t i = 0; i < kCommandKinds; ++i) {
       const auto kind = static_cast<Command>(i);
-      const std::uint64_t n = hardware.count(kind) - std::exchange(seen_[i], hardware.count(kind));
+      const std::uint64_t n = queues.count(kind) - std::exchange(seen_[i], queues.count(kind));
       if (n != 0) {
         text += fmt::format("{}{} {}", text.empty() ? "" : ", ", command_name(kind), n);
       }
@@ -115,7 +115,7 @@ class DriverTest : public lnx::LinuxTest {
     if (counts_.size() <= on_smmu) {
       counts_.resize(on_smmu + 1);
     }
-    return counts_[on_smmu].since_last(smmu(on_smmu).queue.hardware());
+    return counts_[on_smmu].since_last(smmu(on_smmu).queue);
   }
   // Since the last call: "+init_mutex -init_mutex", in the order in which they were taken.
   std::string locks() {

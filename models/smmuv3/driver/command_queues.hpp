@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command queues of one SMMU, and which of them a batch goes to. single: the one. ecmdq: every
+// batch of CPU i goes to ECMDQ i modulo their number. cmdqv: TLBI and ATC_INV go to the VCMDQ of
+// that number, the rest to the main queue; a batch is of one sort, as the driver makes them. Rule:
+// Arm IHI 0070 section 3.5.6; Linux 6.12 tegra241-cmdqv.c (supported commands,
+// raw_smp_processor_id() % num_lvcmdqs). A SYNC completes what is before it in its own queue, which
+// is what the issuing CPU waits for. Not modelled: errors of a queue, VINTFs that belong to a VM, a
+// kernel that enables or frees ECMDQs at run time.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+
+#include "models/smmuv3/driver/command_queue.hpp"
+
+namespace smmulab::smmu {
+
+class CommandQueues {
+ public:
+  CommandQueues(lnx::Machine& machine, const DriverParams& params, std::uint32_t smmu);
+
+  // The batch, with a CMD_SYNC at its end if `sync`; then waits for that SYNC.
+  Task<void> issue(lnx::Thread& t, const CommandBatch& batch, bool sync) {
+    return queue_for(t, batch).issue(t, batch, sync);
+  }
+
+  [[nodiscard]] const CommandQueue& operator[](std::size_t i) const { return queues_[i]; }
+  [[nodiscard]] std::size_t size() const { return queues_.size(); }  // the main queue included
+  // Sums over all queues.
+  [[nodiscard]] CommandQueueStat stat() const;
+  [[nodiscard]] std::uint64_t count(Command c) const;
+
+ private:
+  [[nodiscard]] CommandQueue& queue_for(const lnx::Thread& t, const CommandBatch& batch);
+
+  QueueKind kind_;
+  std::unique_ptr<InvalidationUnit> unit_;
+  std::deque<CommandQueue> queues_;  // the main one first
+};
+
+}  // namespace smmulab::smmu

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "workloads/map_bench_json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "models/linux/topology.hpp"
+#include "sim/error.hpp"
+
+namespace smmulab::workloads {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json line_json(const lnx::LineStat& line) {
+  return {{"reads", line.reads},
+          {"writes", line.writes},
+          {"misses", line.misses},
+          {"missing_ps", line.missing.count()}};
+}
+
+Json queue_json(const smmu::CommandQueueStat& queue) {
+  return {{"submissions", queue.submissions},
+          {"commands", queue.commands},
+          {"syncs", queue.syncs},
+          {"cmpxchg_failures", queue.cmpxchg_failures},
+          {"doorbells", queue.doorbells},
+          {"full_waits", queue.full_waits},
+          {"reserving_ps", queue.reserving.count()},
+          {"writing_ps", queue.writing.count()},
+          {"publishing_ps", queue.publishing.count()},
+          {"sync_wait_ps", queue.sync_wait.count()},
+          {"releasing_ps", queue.releasing.count()}};
+}
+
+}  // namespace
+
+std::string map_bench_json(const Settings& settings, const dma_iommu::MapBenchOptions& options) {
+  const MachineShape& shape = settings.machine;
+  if (shape.cpus == 0) {
+    throw ConfigError(
+        "the map+unmap loop needs a machine: machine.cpus is not set (preset d06 is one)");
+  }
+  const lnx::Topology topology = lnx::uniform_topology(
+      shape.cpus, shape.sockets, shape.nodes_per_socket, shape.cpus_per_cluster);
+  const dma_iommu::MapBenchResult r = dma_iommu::run_map_bench(
+      settings.linux_kernel, settings.driver, settings.dma, topology, options);
+  const Json json = {{"cpus", options.cpus},
+                     {"rounds", r.rounds},
+                     {"elapsed_ps", r.elapsed.count()},
+                     {"slowest_rounds", r.slowest},
+                     {"fastest_rounds", r.fastest},
+                     {"mapping_ps", r.mapping.count()},
+                     {"unmapping_ps", r.unmapping.count()},
+                     {"tlbi", r.tlbi},
+                     {"queue", queue_json(r.queue)},
+                     {"llq", line_json(r.llq)},
+                     {"lock_and_owner", line_json(r.lock_and_owner)},
+                     {"valid_map", line_json(r.valid_map)},
+                     {"iova_from_tree", r.iova.from_tree},
+                     {"iova_from_depot", r.iova.from_depot},
+                     {"full_flushes", r.flush_queue.full_flushes},
+                     {"timeout_flushes", r.flush_queue.timeout_flushes},
+                     {"events", r.events}};
+  return json.dump();
+}
+
+}  // namespace smmulab::workloads
