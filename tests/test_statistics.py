@@ -95,7 +95,7 @@ def test_usl_is_found_again() -> None:
 def test_usl_of_a_line_and_of_too_little() -> None:
     line = fit_usl(table(a=[[10], [20], [40], [80]]), x="threads").iloc[0]
     assert line["alpha"] == pytest.approx(0, abs=1e-4)
-    assert line["gamma"] == pytest.approx(10)
+    assert line["gamma"] == pytest.approx(10, rel=1e-3)
     assert math.isnan(fit_usl(table(a=[[10], [20], [40]]), x="threads").iloc[0]["alpha"])
 
 

@@ -16,6 +16,36 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from smmulab.study.figures import (
+        before_after,
+        decision_map,
+        latency_cdf,
+        latency_percentiles,
+        scaling,
+        sensitivity_tornado,
+        wait_by_class,
+        who_blocks_whom,
+    )
+
+__all__ = [
+    "before_after",
+    "comparison",
+    "dark",
+    "decision_map",
+    "latency",
+    "latency_cdf",
+    "latency_percentiles",
+    "lock_wait",
+    "scaling",
+    "sensitivity_tornado",
+    "throughput",
+    "tornado",
+    "tornado_p99",
+    "wait_by_class",
+    "what_if",
+    "who_blocks_whom",
+]
+
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
 _HATCHES = ("", "//", "..", "xx", "\\\\", "--", "oo", "++")
@@ -284,3 +314,12 @@ def what_if(summary: pd.DataFrame, frame: pd.DataFrame, title: str = "") -> Figu
     if title:
         figure.suptitle(title)
     return figure
+
+
+def __getattr__(name: str) -> object:
+    """Those of studies: they build on this module."""
+    if name not in __all__:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from smmulab.study import figures  # noqa: PLC0415
+
+    return getattr(figures, name)

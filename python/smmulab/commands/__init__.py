@@ -79,6 +79,11 @@ COMMANDS: tuple[Command, ...] = (
         "Run every point of a study with every seed, on several CPUs or machines; resumes.",
         "smmulab.commands.sweep",
     ),
+    Command(
+        "report",
+        "Write a study as one HTML file that opens offline: figures, tables, provenance.",
+        "smmulab.commands.report",
+    ),
     Command("import", "Turn a recorded log into a trace.", "smmulab.commands.import_log"),
     Command(
         "validate",

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One self-contained HTML page of a store: figures, tables, configuration, provenance. Nothing is
+loaded from anywhere; the same store gives the same bytes."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+from collections.abc import Callable, Iterator
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from smmulab import plot
+from smmulab._version import __version__
+from smmulab.study.parquet import publish
+from smmulab.study.statistics import PROTOCOL, SEED, crossovers, differences, fit_usl, intervals
+from smmulab.study.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#222}
+h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #ccc}
+table{border-collapse:collapse;font-size:13px;margin:.5em 0}
+th,td{padding:.15em .7em;text-align:right;border-bottom:1px solid #ddd}
+th:first-child,td:first-child{text-align:left}figure{margin:1em 0}svg{max-width:100%;height:auto}
+figcaption{color:#555}pre{overflow-x:auto}
+"""
+_WAITS_SHOWN = 4
+_MEASURED = ("ops_per_s", "lock_wait_total_ps", "replace_dark_max_ps")
+
+
+def _svg(draw: Callable[[Axes], object]) -> str:
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    draw(figure.add_subplot())
+    text = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "smmulab", "svg.fonttype": "path"}):
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    drawn = text.getvalue()
+    return drawn[drawn.index("<svg") :]
+
+
+def _figure(caption: str, draw: Callable[[Axes], object]) -> str:
+    words = html.escape(caption)
+    return f"<figure>{_svg(draw)}<figcaption>{words}</figcaption></figure>"
+
+
+def _table(frame: pd.DataFrame) -> str:
+    names = {
+        name: str(name).removeprefix("param.").removeprefix("generate.") for name in frame.columns
+    }
+    return frame.rename(columns=names).to_html(
+        index=False, border=0, na_rep="-", float_format=lambda value: f"{value:,.6g}"
+    )
+
+
+def axis_of(runs: pd.DataFrame) -> str | None:
+    """The varied number with most values: what goes along the x axis; None if there is none."""
+    best: str | None = None
+    most = 1
+    for name in runs.columns:
+        if not name.startswith("param.") or name == SEED or runs[name].dtype.kind not in "if":
+            continue
+        count = int(runs[name].nunique())
+        if count > most or (count == most and best is not None and name.endswith(".threads")):
+            best, most = str(name), count
+    return best
+
+
+def _answers(runs: pd.DataFrame, x: str) -> Iterator[str]:
+    protocols = list(dict.fromkeys(runs[PROTOCOL]))
+    base = "igroup" if "igroup" in protocols else protocols[0]
+    if len(protocols) > 1:
+        yield f"<h2>Against {html.escape(base)}, seed by seed (ops/s; 95 % intervals)</h2>"
+        yield _table(differences(runs, "ops_per_s", base=base, by=[x]))
+        rows = []
+        for other in protocols:
+            if other != base:
+                found = crossovers(runs, base, other, x)
+                found.insert(0, "protocol", other)
+                rows.append(found)
+        yield f"<h2>Crossovers with {html.escape(base)}</h2>"
+        shown = [found for found in rows if len(found)]
+        yield "".join(map(_table, shown)) or "<p>None: who is ahead is ahead everywhere.</p>"
+    fitted = fit_usl(runs, x=x)
+    if fitted["alpha"].notna().any():
+        yield "<h2>Universal scalability law</h2>"
+        yield _table(fitted)
+
+
+def _pictures(store: Store, runs: pd.DataFrame, x: str) -> Iterator[str]:
+    for value in _MEASURED:
+        if runs[value].notna().any():
+            caption = f"{value} over {x}: mean over seeds, 95 % interval"
+            yield _figure(caption, lambda ax, y=value: plot.scaling(runs, x, y, ax=ax))
+    locks = store.with_parameters("locks")
+    for protocol in list(dict.fromkeys(runs[PROTOCOL]))[:_WAITS_SHOWN]:
+        if (locks[PROTOCOL] == protocol).any():
+            yield _figure(
+                f"where {protocol} waits",
+                lambda ax, p=protocol: plot.wait_by_class(locks, x, p, ax),
+            )
+    latencies = store.with_parameters("latencies")
+    last = latencies[latencies[x] == latencies[x].max()]
+    if len(last):
+        kind = str(last.groupby("kind")["count"].sum().idxmax())
+        where = f"{kind} at {x} = {last[x].max():g}, all seeds"
+        yield _figure(f"latency of {where}", lambda ax: plot.latency_percentiles(last, kind, ax=ax))
+
+
+def _sections(store: Store) -> Iterator[str]:
+    manifest = store.compact()
+    runs = store.runs()
+    counts = ", ".join(f"{count:,} {status}" for status, count in manifest["runs"].items())
+    yield f"<h1>Study {html.escape(store.folder.name)}</h1><p>{len(runs):,} runs: {counts}.</p>"
+    x = axis_of(runs) if len(runs) else None
+    finished = runs[runs["status"] == "ok"] if len(runs) else runs
+    if x is not None and len(finished):
+        yield "<h2>Figures</h2>"
+        yield from _pictures(store, finished, x)
+        yield from _answers(finished, x)
+    if len(finished):
+        keys = [name for name in finished.columns if name.startswith("param.") and name != SEED]
+        if x is not None:
+            keys = [key for key in keys if key in {x, PROTOCOL}]
+        yield "<h2>Throughput (ops/s; 95 % intervals)</h2>"
+        yield _table(intervals(finished, "ops_per_s", keys))
+    others = runs[runs["status"] != "ok"] if len(runs) else runs
+    if len(others):
+        why = ["run_id", "status", PROTOCOL, SEED, "error"]
+        yield "<h2>Runs without numbers</h2>" + _table(others[why].head(100))
+    yield from _provenance(store, manifest)
+
+
+def _provenance(store: Store, manifest: dict[str, object]) -> Iterator[str]:
+    every = store.runs(all_parameters=True)
+    if len(every):
+        names = [name for name in every.columns if str(name).startswith("param.")]
+        constant = {
+            str(name).removeprefix("param."): every[name].iloc[0]
+            for name in names
+            if len(every[name].drop_duplicates()) == 1 and name != "param.trace_identity"
+        }
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(value))}</td></tr>"
+            for name, value in constant.items()
+        )
+        words = "Configuration: what all runs have in common"
+        yield f"<h2>{words}</h2><details><summary>{len(constant)} parameters</summary>"
+        yield f"<table>{rows}</table></details>"
+        builds = ", ".join(sorted(set(map(str, every["build"]))))
+        made = ", ".join(sorted(set(map(str, every["smmulab"]))))
+        yield f"<h2>Provenance</h2><p>smmulab {html.escape(made)}, build {html.escape(builds)}; "
+        yield f"page by smmulab {html.escape(__version__)}. Most costs of the presets are assumed: "
+        yield "compare protocols, do not quote absolute times.</p>"
+    yield f"<pre>{html.escape(json.dumps(manifest, indent=1))}</pre>"
+
+
+def write_page(store: Store | str | PathLike[str], path: str | PathLike[str] | None = None) -> Path:
+    """Write the page of `store` to `path` (default: report.html in it); returns the path. Raises
+    ConfigError if the folder is no store."""
+    source = store if isinstance(store, Store) else Store(store)
+    to = source.folder / "report.html" if path is None else Path(fspath(path))
+    body = "\n".join(_sections(source))
+    title = html.escape(source.folder.name)
+    text = (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>smmulab: {title}</title><style>{_STYLE}</style></head>\n<body>{body}</body></html>\n"
+    )
+    publish(to, lambda partial: partial.write_text(text, "utf-8"))
+    return to

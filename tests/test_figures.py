@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Do pictures of studies show what the tables hold, and does the page open offline?"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+import smmulab
+from smmulab import Config, Workload, cli, plot, sweep
+
+SIZES = [1, 2, 4, 8]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> smmulab.Sweep:
+    config = Config(workload=Workload(devices=8, ops=100, mix="replace=4,map=1,unmap=1"))
+    factors = {"protocol": ["igroup", "one-lock"], "threads": SIZES}
+    return sweep(config, factors, seeds=2, out=tmp_path_factory.mktemp("figures") / "study")
+
+
+def draw(ax: Axes) -> None:
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    FigureCanvasAgg(figure).draw()
+
+
+def texts(ax: Axes) -> list[str]:
+    legend = ax.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_scaling_draws_means_bands_and_log2_ticks(swept: smmulab.Sweep) -> None:
+    frame = swept.frame()
+    ax = plot.scaling(frame, x="threads", ideal=True)
+    draw(ax)
+    assert texts(ax) == ["igroup", "one-lock", "ideal"]
+    line = ax.get_lines()[0]
+    expected = (
+        frame[frame["param.protocol"] == "igroup"]
+        .groupby("param.generate.threads")["ops_per_s"]
+        .mean()
+    )
+    assert list(line.get_xdata()) == SIZES
+    assert np.allclose(np.asarray(line.get_ydata()) * 1e3, expected.to_numpy())
+    assert len(ax.collections) == 2  # a band each
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "2", "4", "8"]
+    assert ax.get_ylabel() == "successful operations (thousands a second)"
+    assert ax.get_xscale() == "log"
+    assert plot.scaling(frame, x="threads", y="lock_wait_total_ps", ax=ax) is ax
+    assert ax.get_ylabel() == "lock wait, all threads (us)"
+
+
+def test_a_cdf_ends_at_one_and_has_the_median(swept: smmulab.Sweep) -> None:
+    latencies = swept.latencies()
+    one = latencies[latencies["param.generate.threads"] == 1]
+    ax = plot.latency_cdf(one, "replace")
+    draw(ax)
+    line = ax.get_lines()[0]
+    x, y = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
+    assert y[-1] == pytest.approx(1)
+    assert (np.diff(y) >= 0).all()
+    ops = swept.operations()
+    ops = ops[(ops["kind"] == "replace") & (ops["param.protocol"] == "igroup")]
+    median = ops[ops["param.generate.threads"] == 1]["p50_ps"].mean() / 1e6
+    assert x[np.searchsorted(y, 0.5)] == pytest.approx(median, rel=0.01)  # bucket width
+    with pytest.raises(smmulab.ConfigError, match=r"these are: .*replace"):
+        plot.latency_cdf(one, "detach")
+
+
+def test_percentiles_end_at_the_maximum(swept: smmulab.Sweep) -> None:
+    ax = plot.latency_percentiles(swept.latencies(), "replace")
+    draw(ax)
+    line = ax.get_lines()[1]
+    ops = swept.operations().query("kind == 'replace' and `param.protocol` == 'one-lock'")
+    most = float(np.asarray(line.get_ydata(), float).max())
+    assert most == pytest.approx(ops["max_ps"].max() / 1e6, rel=0.01)
+    assert "100" not in [tick.get_text() for tick in ax.get_xticklabels()]
+    assert "90" in [tick.get_text() for tick in ax.get_xticklabels()]
+
+
+def test_stacked_waits_add_up(swept: smmulab.Sweep) -> None:
+    ax = plot.wait_by_class(swept.locks(), "threads", "one-lock", most=1)
+    draw(ax)
+    heights = [0.0] * len(SIZES)
+    for bars in ax.containers:
+        for place, bar in enumerate(bars):
+            heights[place] += bar.get_height()
+    frame = swept.frame().query("`param.protocol` == 'one-lock'")
+    total = frame.groupby("param.generate.threads")["lock_wait_total_ps"].mean() / 1e9
+    assert heights == pytest.approx(total.to_list())
+
+
+def test_a_heat_map_has_each_pair() -> None:
+    matrix = pd.DataFrame({"b": [2 * 10**9], "": [0]}, index=["a"])
+    ax = plot.who_blocks_whom(matrix)
+    draw(ax)
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["b", "(on its way)"]
+    assert [text.get_text() for text in ax.texts] == ["2"]
+
+
+def test_tornado_and_decision_map() -> None:
+    table = pd.DataFrame(
+        {"cost": ["hw.sync", "a", "b"], "mu_star": [5.0, 2.0, 0.0], "mu_star_conf": [1.0, 0.5, 0.0]}
+    )
+    ax = plot.sensitivity_tornado(table, "ops_per_s")
+    draw(ax)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["hw.sync", "a"]
+    points = pd.DataFrame(
+        {"hw.sync_ps": [10**6, 10**7], "hw.tlbi_ps": [10**5, 10**6], "winner": ["x", "y"]}
+    )
+    ax = plot.decision_map(points, "hw.sync", "hw.tlbi")
+    draw(ax)
+    assert texts(ax) == ["x", "y"]
+    with pytest.raises(smmulab.ConfigError, match=r"'hw[.]cfgi' was not varied"):
+        plot.decision_map(points, "hw.sync", "hw.cfgi")
+
+
+class References(HTMLParser):
+    """Everything that a browser would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        loads = {"src", "href", "xlink:href", "data", "srcset", "action"}
+        self.found += [value or "" for name, value in attrs if name in loads]
+        self.found += re.findall(r"url\(([^)]*)\)", " ".join(value or "" for _, value in attrs))
+
+
+def test_the_page_is_whole_in_itself(swept: smmulab.Sweep, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    assert cli.main(["report", str(swept.store.folder), "-o", str(page)]) == 0
+    text = page.read_text("utf-8")
+    seen = References()
+    seen.feed(text)
+    assert seen.tags.count("svg") >= 5
+    assert not {"script", "link", "img", "iframe"} & set(seen.tags)
+    assert all(reference.startswith("#") for reference in seen.found)
+    assert "@import" not in text
+    for words in ("igroup", "one-lock", "Universal scalability law", "hw.sync_ps", "build"):
+        assert words in text
+    again = tmp_path / "again.html"
+    assert cli.main(["report", str(swept.store.folder), "-o", str(again)]) == 0
+    assert again.read_bytes() == page.read_bytes()
+    assert cli.main(["report", str(tmp_path)]) == 2
+
+
+BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_the_page_opens_in_a_browser_without_network(swept: smmulab.Sweep, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    assert cli.main(["report", str(swept.store.folder), "-o", str(page)]) == 0
+    argv = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    # Nothing can be reached: whatever the page loaded would fail and be told.
+    argv += ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [*argv, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.count("<svg") >= 5
+    assert "ERR_" not in done.stderr
