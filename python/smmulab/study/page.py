@@ -8,6 +8,7 @@ import html
 import io
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +75,10 @@ def axis_of(runs: pd.DataFrame) -> str | None:
     return best
 
 
+def _scaling(runs: pd.DataFrame, x: str, y: str, ax: Axes) -> Axes:
+    return plot.scaling(runs, x, y, ax=ax)
+
+
 def _answers(runs: pd.DataFrame, x: str) -> Iterator[str]:
     protocols = list(dict.fromkeys(runs[PROTOCOL]))
     base = "igroup" if "igroup" in protocols else protocols[0]
@@ -99,13 +104,13 @@ def _pictures(store: Store, runs: pd.DataFrame, x: str) -> Iterator[str]:
     for value in _MEASURED:
         if runs[value].notna().any():
             caption = f"{value} over {x}: mean over seeds, 95 % interval"
-            yield _figure(caption, lambda ax, y=value: plot.scaling(runs, x, y, ax=ax))
+            yield _figure(caption, partial(_scaling, runs, x, value))
     locks = store.with_parameters("locks")
     for protocol in list(dict.fromkeys(runs[PROTOCOL]))[:_WAITS_SHOWN]:
         if (locks[PROTOCOL] == protocol).any():
             yield _figure(
                 f"where {protocol} waits",
-                lambda ax, p=protocol: plot.wait_by_class(locks, x, p, ax),
+                partial(plot.wait_by_class, locks, x, protocol),
             )
     latencies = store.with_parameters("latencies")
     last = latencies[latencies[x] == latencies[x].max()]
