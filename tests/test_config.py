@@ -90,7 +90,7 @@ def test_derived_numbers_follow() -> None:
     assert (fixed.threads, fixed.cpus) == (2, 2)
 
 
-def test_think_times_are_kept_by_the_replay_unless_that_is_set() -> None:
+def test_think_times_are_kept_by_the_replay() -> None:
     config = Config(workload=Workload(think="exp:1us"))
     assert "replay.think=recorded" in config.assignments
     assert Config(workload=Workload()).assignments == []

@@ -141,9 +141,13 @@ class References(HTMLParser):
         self.found += re.findall(r"url\(([^)]*)\)", " ".join(value or "" for _, value in attrs))
 
 
-def test_the_page_is_whole_in_itself(swept: smmulab.Sweep, tmp_path: Path) -> None:
-    page = tmp_path / "report.html"
-    assert cli.main(["report", str(swept.store.folder), "-o", str(page)]) == 0
+@pytest.fixture(scope="module")
+def page(swept: smmulab.Sweep) -> Path:
+    assert cli.main(["report", str(swept.store.folder)]) == 0
+    return swept.store.folder / "report.html"
+
+
+def test_the_page_is_whole_in_itself(swept: smmulab.Sweep, page: Path, tmp_path: Path) -> None:
     text = page.read_text("utf-8")
     seen = References()
     seen.feed(text)
@@ -163,9 +167,7 @@ BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-def test_the_page_opens_in_a_browser_without_network(swept: smmulab.Sweep, tmp_path: Path) -> None:
-    page = tmp_path / "report.html"
-    assert cli.main(["report", str(swept.store.folder), "-o", str(page)]) == 0
+def test_the_page_opens_in_a_browser_without_network(page: Path, tmp_path: Path) -> None:
     argv = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
     # Nothing can be reached: whatever the page loaded would fail and be told.
     argv += ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}"]

@@ -98,10 +98,10 @@ class Config:
     @property
     def assignments(self) -> list[str]:
         """ "KEY=VALUE" of the parameters that are not the default preset's. With think times in the
-        generator these include replay.think=recorded, unless that was set."""
+        generator these include replay.think=recorded: they are meant to be kept."""
         changed = dict(self.changed)
         if self.workload is not None and self.workload.has_think:
-            changed.setdefault("replay.think", "recorded")
+            changed["replay.think"] = "recorded"
         return [f"{key}={_text(value)}" for key, value in sorted(changed.items())]
 
     def replace(

@@ -84,6 +84,16 @@ COMMANDS: tuple[Command, ...] = (
         "Write a study as one HTML file that opens offline: figures, tables, provenance.",
         "smmulab.commands.report",
     ),
+    Command(
+        "study",
+        "Run the reference studies anew; write their tables, figures and findings.",
+        "smmulab.commands.study",
+    ),
+    Command(
+        "check",
+        "Run the reference studies anew; compare every number, draw what moved.",
+        "smmulab.commands.check",
+    ),
     Command("import", "Turn a recorded log into a trace.", "smmulab.commands.import_log"),
     Command(
         "validate",

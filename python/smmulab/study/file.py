@@ -16,7 +16,7 @@ from smmulab._core import ConfigError
 from smmulab.checking import known_name, whole_number
 from smmulab.config import OWN_TABLES, Config
 from smmulab.study.design import DESIGNS, FactorValues, Range
-from smmulab.study.factor_text import parse_values
+from smmulab.study.factor_text import parse_filter, parse_values
 
 _T = TypeVar("_T")
 _KEYS = (
@@ -29,6 +29,10 @@ _KEYS = (
     "design_seed",
     "samples",
     "where",
+    "title",
+    "note",
+    "x",
+    "hue",
 )
 
 
@@ -43,6 +47,21 @@ class Study:
     design_seed: int = 1
     samples: int | None = None
     where: tuple[str, ...] = ()
+    title: str = ""
+    note: str = ""
+    # Of figures: what is along the axis, and what each has a panel of its own for.
+    x: str = ""
+    hue: str = ""
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of `sweep` beside configuration and factors."""
+        return {
+            "seeds": self.seeds,
+            "design": self.design,
+            "design_seed": self.design_seed,
+            "samples": self.samples,
+            "where": parse_filter(self.where, generated=self.config.workload is not None),
+        }
 
 
 class _File:
@@ -154,4 +173,8 @@ def read_study(path: str | PathLike[str]) -> Study:
         design_seed=int(table.get("design_seed", 1)),
         samples=table.get("samples"),
         where=tuple(str(text) for text in table.get("where", ())),
+        title=str(table.get("title", "")),
+        note=str(table.get("note", "")),
+        x=str(table.get("x", "")),
+        hue=str(table.get("hue", "")),
     )

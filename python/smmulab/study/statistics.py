@@ -140,19 +140,14 @@ def peak(alpha: float, beta: float) -> float:
 
 
 def _fit(n: Floats, x: Floats) -> Floats:
-    first = float(np.median(x / n))
-    found, _ = optimize.curve_fit(
-        usl,
-        n,
-        x,
-        p0=[first, 0.05, 1e-4],
-        bounds=([0, 0, 0], [np.inf, 1, 1]),
-        sigma=x,  # relative errors: small n counts as much as large
-        x_scale=[first, 0.1, 1e-3],
-        max_nfev=20_000,
-    )
-    fitted: Floats = np.asarray(found, dtype=float)
-    return fitted
+    """gamma, alpha, beta with the least relative errors, so that small n counts as much as large.
+    gamma n / x = 1 + alpha (n - 1) + beta n (n - 1) is linear in 1/gamma, alpha/gamma, beta/gamma."""
+    terms = np.column_stack([np.ones_like(n), n - 1, n * (n - 1)]) * (x / n)[:, None]
+    found = optimize.nnls(terms, np.ones_like(n))[0]
+    if found[0] <= 0:
+        return np.array([np.inf, 1.0, 1.0])
+    alpha, beta = min(1.0, found[1] / found[0]), min(1.0, found[2] / found[0])
+    return np.array([1 / found[0], alpha, beta])
 
 
 def fit_usl(

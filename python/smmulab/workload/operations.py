@@ -152,11 +152,13 @@ def run_phase(machine: Machine, seed: int) -> Iterator[str]:
         machine.hwpts_of_smmu[machine.smmu_of_group[group]][group % w.hwpts]
         for group in range(w.groups)
     ]
+    # A replay takes think times from the end of one operation to the next one's issue: it needs ends.
+    end = " dur=0" if w.has_think else ""
     threads = [_Thread(machine, number, seed, domains) for number in range(w.threads)]
     heap = [(0, 0, number) for number in range(w.threads)]
     heapify(heap)
     for _ in range(w.ops):
         time, turn, number = heap[0]
         words, think = threads[number].operation()
-        yield f"{time} {number} {words}"
+        yield f"{time} {number} {words}{end}"
         heapreplace(heap, (time + think, turn + 1, number))
