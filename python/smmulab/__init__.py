@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from smmulab import plot
     from smmulab._core import (
         BuildInfo,
         ConfigError,
@@ -53,6 +54,7 @@ __all__ = [
     "build_info",
     "compare",
     "generate",
+    "plot",
     "run",
     "sweep",
     "timeline",
@@ -84,6 +86,8 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     from importlib import import_module  # noqa: PLC0415
 
+    if name == "plot":
+        return import_module("smmulab.plot")
     value = getattr(import_module(_ELSEWHERE.get(name, "smmulab._core")), name)
     globals()[name] = value
     return value
