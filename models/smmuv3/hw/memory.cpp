@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/smmuv3/hw/memory.hpp"
+
+#include "models/smmuv3/hw/bits.hpp"
+#include "sim/check.hpp"
+
+namespace smmulab::smmu::hw {
+
+Memory::Page* Memory::find(std::uint64_t address) const {
+  const std::uint64_t number = address >> kPageLog2;
+  Recent& recent = recent_[number % kRecent];
+  if (recent.number == number) {
+    return recent.page;
+  }
+  const auto found = pages_.find(number);
+  if (found == pages_.end()) {
+    return nullptr;
+  }
+  recent = {number, found->second.get()};
+  return recent.page;
+}
+
+Memory::Page& Memory::make(std::uint64_t address) {
+  SMMULAB_CHECK(address % 8 == 0, "memory is accessed by aligned words");
+  if (Page* const page = find(address)) {
+    return *page;
+  }
+  return *(pages_[address >> kPageLog2] = std::make_unique<Page>());
+}
+
+std::optional<std::uint64_t> Memory::read64(std::uint64_t address) {
+  ++reads_;
+  if ((address >> address_bits_) != 0) {
+    return std::nullopt;
+  }
+  const Page* const page = find(address);
+  if (page == nullptr) {
+    return 0;
+  }
+  if (page->poisoned) {
+    return std::nullopt;
+  }
+  return page->words[field(address, kPageLog2 - 1, 3)];
+}
+
+std::uint64_t Memory::peek64(std::uint64_t address) const {
+  const Page* const page = find(address);
+  return page == nullptr ? 0 : page->words[field(address, kPageLog2 - 1, 3)];
+}
+
+void Memory::write64(std::uint64_t address, std::uint64_t value) {
+  make(address).words[field(address, kPageLog2 - 1, 3)] = value;
+}
+
+bool Memory::compare_exchange64(std::uint64_t address, std::uint64_t expected,
+                                std::uint64_t desired) {
+  std::uint64_t& word = make(address).words[field(address, kPageLog2 - 1, 3)];
+  if (word != expected) {
+    return false;
+  }
+  word = desired;
+  return true;
+}
+
+void Memory::poison(std::uint64_t address) {
+  make(address & ~low_mask(3)).poisoned = true;
+}
+
+void Memory::zero(std::uint64_t address, std::uint64_t bytes) {
+  for (std::uint64_t at = address; at < address + bytes; at += 8) {
+    if (Page* const page = find(at)) {
+      page->words[field(at, kPageLog2 - 1, 3)] = 0;
+    } else {
+      at |= low_mask(kPageLog2) & ~low_mask(3);  // the rest of this page is zero as it is
+    }
+  }
+}
+
+std::uint64_t FrameAllocator::allocate(unsigned size_log2) {
+  SMMULAB_CHECK(size_log2 >= 6 && size_log2 < 48, "frames are 64 bytes at least");
+  const std::uint64_t size = std::uint64_t{1} << size_log2;
+  allocated_ += size;
+  std::vector<std::uint64_t>& freed = free_[size_log2];
+  if (!freed.empty()) {
+    const std::uint64_t address = freed.back();
+    freed.pop_back();
+    return address;
+  }
+  const std::uint64_t address = (next_ + size - 1) & ~(size - 1);
+  next_ = address + size;
+  return address;
+}
+
+void FrameAllocator::free(std::uint64_t address, unsigned size_log2) {
+  const std::uint64_t size = std::uint64_t{1} << size_log2;
+  memory_.zero(address, size);
+  allocated_ -= size;
+  free_[size_log2].push_back(address);
+}
+
+}  // namespace smmulab::smmu::hw

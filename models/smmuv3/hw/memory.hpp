@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory: sparse simulated physical memory, in pages of 4 KiB, for tables and queues. What was
+// never written reads as zero. An address beyond `address_bits`, or in a page that was poisoned,
+// answers with an external abort. Reads by the SMMU are counted; peek() is the test's and the
+// driver's eye.
+//
+// Not modelled: payload (only structures live here), caches of the CPUs, coherency.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "sim/ids.hpp"
+
+namespace smmulab::smmu::hw {
+
+class Memory {
+ public:
+  explicit Memory(unsigned address_bits = 52) : address_bits_(address_bits) {}
+
+  // An SMMU read of one 64-bit word; nothing: external abort. REQUIRES: address is a multiple of 8.
+  [[nodiscard]] std::optional<std::uint64_t> read64(std::uint64_t address);
+  [[nodiscard]] std::uint64_t peek64(std::uint64_t address) const;
+  void write64(std::uint64_t address, std::uint64_t value);
+  // Writes `desired` if the word is still `expected`; a descriptor update of HTTU.
+  bool compare_exchange64(std::uint64_t address, std::uint64_t expected, std::uint64_t desired);
+  void poison(std::uint64_t address);  // the page that holds it
+  void zero(std::uint64_t address, std::uint64_t bytes);
+
+  [[nodiscard]] std::uint64_t reads() const { return reads_; }  // 64-bit words
+  [[nodiscard]] std::size_t pages() const { return pages_.size(); }
+
+ private:
+  static constexpr unsigned kPageLog2 = 12;
+  static constexpr std::size_t kRecent = 1024;
+  struct Page {
+    std::array<std::uint64_t, 512> words{};
+    bool poisoned = false;
+  };
+  struct Recent {
+    std::uint64_t number = ~std::uint64_t{0};
+    Page* page = nullptr;
+  };
+  [[nodiscard]] Page* find(std::uint64_t address) const;  // nullptr: never written
+  Page& make(std::uint64_t address);
+
+  unsigned address_bits_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Page>> pages_;
+  // Page numbers looked up of late, direct mapped: walks come back to the same tables.
+  mutable std::array<Recent, kRecent> recent_{};
+  std::uint64_t reads_ = 0;
+};
+
+// Hands out aligned frames of memory for tables and takes them back; a frame comes zeroed.
+class FrameAllocator {
+ public:
+  FrameAllocator(Memory& memory, std::uint64_t first) : memory_(memory), next_(first) {}
+  // REQUIRES: size_log2 >= 6. Aligned to its size.
+  [[nodiscard]] std::uint64_t allocate(unsigned size_log2);
+  void free(std::uint64_t address, unsigned size_log2);
+  [[nodiscard]] Memory& memory() { return memory_; }
+  [[nodiscard]] std::uint64_t allocated_bytes() const { return allocated_; }
+
+ private:
+  Memory& memory_;
+  std::uint64_t next_;
+  std::uint64_t allocated_ = 0;
+  std::array<std::vector<std::uint64_t>, 64> free_;  // by size_log2
+};
+
+}  // namespace smmulab::smmu::hw
