@@ -154,6 +154,9 @@ MapError PageTable::map_pages(std::uint64_t input, std::uint64_t output, unsigne
     const std::uint64_t leaf = descriptor::make_leaf(
         output + done, format_.granule, level, bits | (grouped ? descriptor::kContiguous : 0));
     if (const MapError error = map_leaf(input + done, level, leaf); error != MapError::kNone) {
+      if (grouped && first != input + done) {
+        break_group(descend(first));  // what stays of the group is no whole one
+      }
       return error;
     }
   }

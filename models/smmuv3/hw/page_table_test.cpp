@@ -142,6 +142,14 @@ TEST_F(PageTableTest, UnmappingAMemberTakesTheHintFromTheRest) {
   EXPECT_NE(memory.peek64(*table.leaf_address(k64K)) & descriptor::kContiguous, 0U);
 }
 
+TEST_F(PageTableTest, AGroupThatCouldNotBeCompletedHasNoHint) {
+  PageTable table(frames, {});
+  ASSERT_EQ(table.map(5 * k4K, 0, k4K, Protection{}), MapError::kNone);
+  ASSERT_EQ(table.map(0, 0, k64K, Protection{}, true), MapError::kExists);
+  EXPECT_EQ(table.output_of(4 * k4K), 4 * k4K);
+  EXPECT_EQ(memory.peek64(*table.leaf_address(4 * k4K)) & descriptor::kContiguous, 0U);
+}
+
 TEST_F(PageTableTest, UnmapStopsAtAPartOfABlockAndAtAHole) {
   PageTable table(frames, {});
   ASSERT_EQ(table.map(k2M, k2M, k2M, Protection{}), MapError::kNone);

@@ -225,4 +225,15 @@ Access effective_access(const StreamConfig& config, Access access) {
   return access;
 }
 
+std::uint64_t canonical_input(const StreamConfig& config, std::uint64_t input) {
+  if (!config.s1) {
+    return input;
+  }
+  const Stage& stage = config.stage1_for(input);
+  if (!stage.top_byte_ignored) {
+    return input;
+  }
+  return bit(input, 55) ? input | ~low_mask(56) : input & low_mask(56);
+}
+
 }  // namespace smmulab::smmu::hw

@@ -46,4 +46,7 @@ struct StreamConfig {
 // With STE.PRIVCFG and INSTCFG applied.
 [[nodiscard]] Access effective_access(const StreamConfig& config, Access access);
 
+// The address that cached translations are tagged with: without the tag byte where it is ignored.
+[[nodiscard]] std::uint64_t canonical_input(const StreamConfig& config, std::uint64_t input);
+
 }  // namespace smmulab::smmu::hw

@@ -93,10 +93,11 @@ void TableWalk::begin(const StreamConfig& config, std::uint64_t input, Access ac
     return;
   }
   const Stage& stage = config.stage1_for(input);
+  memo_input_ = canonical_input(config, input);
   s1_.begin(stage, input, access_);
   WalkPoint point;
   if (memo != nullptr && s1_.state() == StageWalk::State::kDescriptor &&
-      memo->find(stage, tag_, input, point)) {
+      memo->find(stage, tag_, memo_input_, point)) {
     s1_.resume(point);
   }
   go_on_s1();
@@ -116,9 +117,6 @@ void TableWalk::go_on_s1() {
       at_ = At::kS1;
       return;
     case StageWalk::State::kLeaf:
-      if (memo_ != nullptr) {
-        memo_->keep(s1_.stage(), tag_, input_, leaf_point(s1_.leaf()));
-      }
       if (config_->s2) {
         begin_s2(At::kS2Output, s1_.leaf().output, access_);
       } else {
@@ -188,9 +186,7 @@ void TableWalk::supply(const std::array<std::uint64_t, 8>& words) {
     return;
   }
   s1_.supply(words[0]);
-  if (memo_ != nullptr && s1_.state() == StageWalk::State::kDescriptor) {
-    memo_->keep(s1_.stage(), tag_, input_, s1_.point());
-  }
+  keep_s1();
   go_on_s1();
 }
 
@@ -201,7 +197,22 @@ void TableWalk::updated(bool done) {
     return;
   }
   s1_.updated(done);
+  if (done) {
+    keep_s1();
+  }
   go_on_s1();
+}
+
+// What was just read, into the walk caches.
+void TableWalk::keep_s1() {
+  if (memo_ == nullptr) {
+    return;
+  }
+  if (s1_.state() == StageWalk::State::kDescriptor) {
+    memo_->keep(s1_.stage(), tag_, memo_input_, s1_.point());
+  } else if (s1_.state() == StageWalk::State::kLeaf) {
+    memo_->keep(s1_.stage(), tag_, memo_input_, leaf_point(s1_.leaf()));
+  }
 }
 
 void TableWalk::abort() {

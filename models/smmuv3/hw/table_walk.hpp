@@ -81,6 +81,7 @@ class TableWalk {
  private:
   enum class At : std::uint8_t { kS1, kS2Descriptor, kS2Update, kS2Output, kDone, kFault };
   void go_on_s1();
+  void keep_s1();
   void go_on_s2();
   void want_s1_descriptor();
   void begin_s2(At at, std::uint64_t ipa, Access access);
@@ -92,6 +93,7 @@ class TableWalk {
   StageWalk s1_;
   Stage2Step s2_;
   std::uint64_t input_ = 0;
+  std::uint64_t memo_input_ = 0;  // what walk caches know it by
   std::uint64_t descriptor_pa_ = 0;
   bool descriptor_writable_ = true;
   std::uint64_t ipa_ = 0;  // what stage 2 is translating

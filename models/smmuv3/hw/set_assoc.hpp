@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// SetAssoc: sets of ways of entries with a replacement policy; the body of every cache here. It
+// does not allocate after construction. What an entry's key is, and which set it belongs to, is the
+// cache's business.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "models/smmuv3/hw/replacement.hpp"
+#include "sim/check.hpp"
+
+namespace smmulab::smmu::hw {
+
+struct CacheShape {
+  std::uint32_t entries = 64;
+  std::uint32_t ways = 4;  // 0: fully associative
+  Policy policy = Policy::kRoundRobin;
+  std::uint64_t seed = 1;  // of random replacement
+};
+
+template <class Entry>
+class SetAssoc {
+ public:
+  // REQUIRES: entries / ways is a power of 2 (entries 0: a cache that holds nothing).
+  explicit SetAssoc(const CacheShape& shape)
+      : ways_(shape.ways == 0 ? shape.entries : shape.ways),
+        sets_(shape.entries == 0 ? 0 : shape.entries / ways_),
+        entries_(shape.entries),
+        valid_(shape.entries),
+        replacement_(shape.policy, shape.entries == 0 ? 1 : sets_, shape.entries == 0 ? 1 : ways_,
+                     shape.seed) {
+    SMMULAB_CHECK(shape.entries == 0 || (shape.entries % ways_ == 0 && std::has_single_bit(sets_)),
+                  "the number of sets is a power of 2");
+  }
+
+  [[nodiscard]] std::uint32_t sets() const { return sets_; }
+  [[nodiscard]] std::uint32_t capacity() const {
+    return static_cast<std::uint32_t>(entries_.size());
+  }
+  [[nodiscard]] std::uint32_t size() const { return size_; }
+  [[nodiscard]] std::uint32_t set_of(std::uint64_t hash) const {
+    return static_cast<std::uint32_t>(hash & (sets_ - 1U));
+  }
+
+  // The entry of the set that `is_it` says yes to, or nullptr. Counts as a use.
+  template <class Is>
+  Entry* find(std::uint32_t set, const Is& is_it) {
+    if (sets_ == 0) {
+      return nullptr;
+    }
+    const std::size_t first = std::size_t{set} * ways_;
+    for (std::uint32_t way = 0; way < ways_; ++way) {
+      if (valid_[first + way] != 0 && is_it(entries_[first + way])) {
+        replacement_.hit(set, way);
+        return &entries_[first + way];
+      }
+    }
+    return nullptr;
+  }
+
+  // Puts it in place of the entry that `is_it` says yes to, else in a free way, else in a victim's.
+  // `gone` is called with each entry that is lost.
+  template <class Is, class Gone>
+  void fill(std::uint32_t set, const Entry& entry, const Is& is_it, const Gone& gone) {
+    if (sets_ == 0) {
+      return;
+    }
+    const std::uint32_t way = way_for(set, is_it, gone);
+    const std::size_t at = std::size_t{set} * ways_ + way;
+    if (valid_[at] != 0) {
+      gone(entries_[at]);
+    } else {
+      ++size_;
+      valid_[at] = 1;
+    }
+    entries_[at] = entry;
+    replacement_.filled(set, way);
+  }
+
+  // Removes what `is_it` says yes to; returns how many.
+  template <class Is, class Gone>
+  std::uint32_t erase_in_set(std::uint32_t set, const Is& is_it, const Gone& gone) {
+    std::uint32_t count = 0;
+    for (std::size_t at = std::size_t{set} * ways_; at < (std::size_t{set} + 1) * ways_; ++at) {
+      if (valid_[at] != 0 && is_it(entries_[at])) {
+        valid_[at] = 0;
+        --size_;
+        gone(entries_[at]);
+        ++count;
+      }
+    }
+    return count;
+  }
+  template <class Is, class Gone>
+  std::uint32_t erase_if(const Is& is_it, const Gone& gone) {
+    std::uint32_t count = 0;
+    for (std::uint32_t set = 0; set < sets_ && size_ > 0; ++set) {
+      count += erase_in_set(set, is_it, gone);
+    }
+    return count;
+  }
+  template <class Visit>
+  void for_each(const Visit& visit) const {
+    for (std::size_t at = 0; at < entries_.size(); ++at) {
+      if (valid_[at] != 0) {
+        visit(entries_[at]);
+      }
+    }
+  }
+  [[nodiscard]] std::uint64_t flushes() const { return flushes_; }  // of Policy::kFlushAll
+
+ private:
+  template <class Is, class Gone>
+  std::uint32_t way_for(std::uint32_t set, const Is& is_it, const Gone& gone) {
+    const std::size_t first = std::size_t{set} * ways_;
+    std::optional<std::uint32_t> free;
+    for (std::uint32_t way = 0; way < ways_; ++way) {
+      if (valid_[first + way] == 0) {
+        free = free ? free : way;
+      } else if (is_it(entries_[first + way])) {
+        return way;
+      }
+    }
+    if (free) {
+      return *free;
+    }
+    if (replacement_.policy() != Policy::kFlushAll) {
+      return replacement_.victim(set);
+    }
+    ++flushes_;
+    erase_if([](const Entry&) { return true; }, gone);
+    return 0;
+  }
+
+  std::uint32_t ways_;
+  std::uint32_t sets_;
+  std::uint32_t size_ = 0;
+  std::uint64_t flushes_ = 0;
+  std::vector<Entry> entries_;
+  std::vector<std::uint8_t> valid_;
+  Replacement replacement_;
+};
+
+}  // namespace smmulab::smmu::hw

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/smmuv3/hw/tlb.hpp"
+
+#include <bit>
+
+namespace smmulab::smmu::hw {
+namespace {
+
+bool same_tag(const TlbEntry& entry, const Tag& tag, bool stage1) {
+  return entry.stage1 == stage1 && entry.tag.world == tag.world && entry.tag.vmid == tag.vmid &&
+         entry.tag.aset == tag.aset && (entry.global || entry.tag.asid == tag.asid);
+}
+
+}  // namespace
+
+bool covers_tag(const TlbInvalidation& what, const Tag& tag, bool stage1, bool global) {
+  const bool el2 = tag.world == StreamWorld::kEl2 || tag.world == StreamWorld::kEl2E2h;
+  const bool world = tag.world == StreamWorld::kNsEl1 ? what.el1 : el2 ? what.el2 : what.el3;
+  if (!world || !(stage1 ? what.stage1 : what.stage2)) {
+    return false;
+  }
+  if (what.vmid && *what.vmid != tag.vmid) {
+    return false;
+  }
+  if (!what.asid || !tag.has_asid) {
+    return true;
+  }
+  return global ? what.globals : *what.asid == tag.asid;
+}
+
+bool covers_range(const TlbInvalidation& what, std::uint64_t input, unsigned log2) {
+  return !what.by_address || (input <= what.last && (input | low_mask(log2)) >= what.first);
+}
+
+bool covers(const TlbInvalidation& what, const TlbEntry& entry) {
+  return covers_tag(what, entry.tag, entry.stage1, entry.global) &&
+         covers_range(what, entry.input, entry.reach_log2) &&
+         (what.level == 0 || what.level == entry.level);
+}
+
+std::uint32_t Tlb::set_of(const Tag& tag, std::uint64_t input, unsigned reach) const {
+  // VMIDs are spread over the sets, but not ASIDs: a global entry is found from any.
+  return cache_.set_of((input >> reach) + tag.vmid.value());
+}
+
+Tlb::Hit Tlb::lookup(const Tag& tag, bool stage1, std::uint64_t input, const Access& access) {
+  ++stats_.lookups;
+  Hit hit;
+  const bool full = cache_.sets() <= 1;
+  std::uint64_t sizes = full ? sizes_ & (~sizes_ + 1) : sizes_;
+  for (; sizes != 0; sizes &= sizes - 1) {
+    const auto size = static_cast<unsigned>(std::countr_zero(sizes));
+    ++hit.probes;
+    const auto is_it = [&](const TlbEntry& entry) {
+      return (entry.input ^ input) >> entry.reach_log2 == 0 && same_tag(entry, tag, stage1) &&
+             (full || entry.reach_log2 == size);
+    };
+    if (const TlbEntry* const entry = cache_.find(full ? 0 : set_of(tag, input, size), is_it)) {
+      hit.entry = entry;
+      break;
+    }
+  }
+  stats_.probes += hit.probes;
+  if (hit.entry != nullptr) {
+    hit.allowed = hit.entry->perms.allow(access);
+    if (!hit.allowed && hit.entry->clean && access.write) {
+      hit.entry = nullptr;
+    }
+  }
+  stats_.misses += hit.entry == nullptr ? 1 : 0;
+  return hit;
+}
+
+void Tlb::fill(const Tag& tag, bool stage1, std::uint64_t input, const Translation& t) {
+  TlbEntry entry;
+  entry.tag = tag;
+  entry.reach_log2 = t.reach_log2;
+  entry.input = input & ~low_mask(t.reach_log2);
+  entry.output = t.output - (input - entry.input);
+  entry.level = t.level;
+  entry.stage1 = stage1;
+  entry.global = t.global && honour_global_;
+  entry.clean = t.clean;
+  entry.perms = t.perms;
+  ++stats_.fills;
+  if (cache_.capacity() == 0) {
+    return;
+  }
+  const auto gone = [this](const TlbEntry& old) {
+    if (--live_[old.reach_log2] == 0) {
+      sizes_ &= ~(std::uint64_t{1} << old.reach_log2);
+    }
+  };
+  const auto same = [&](const TlbEntry& old) {
+    return old.input == entry.input && old.reach_log2 == entry.reach_log2 &&
+           same_tag(old, tag, stage1) && old.global == entry.global;
+  };
+  cache_.fill(set_of(tag, input, t.reach_log2), entry, same, gone);
+  ++live_[entry.reach_log2];
+  sizes_ |= std::uint64_t{1} << entry.reach_log2;
+}
+
+// By address only the sets that can hold such entries are looked at, if these are the fewer.
+template <class Gone>
+std::uint32_t Tlb::erase(const TlbInvalidation& what, const Gone& gone) {
+  const auto is_it = [&what](const TlbEntry& entry) { return covers(what, entry); };
+  if (!what.by_address || !what.vmid) {
+    return cache_.erase_if(is_it, gone);
+  }
+  std::uint32_t count = 0;
+  Tag tag;
+  tag.vmid = *what.vmid;
+  for (std::uint64_t sizes = sizes_; sizes != 0; sizes &= sizes - 1) {
+    const auto size = static_cast<unsigned>(std::countr_zero(sizes));
+    const std::uint64_t pages = (what.last >> size) - (what.first >> size);
+    if (pages >= cache_.sets() - 1ULL) {
+      return count + cache_.erase_if(is_it, gone);
+    }
+    for (std::uint64_t page = 0; page <= pages; ++page) {
+      const std::uint64_t input = what.first + (page << size);
+      count += cache_.erase_in_set(set_of(tag, input, size), is_it, gone);
+    }
+  }
+  return count;
+}
+
+std::uint32_t Tlb::invalidate(const TlbInvalidation& what) {
+  const std::uint32_t count = erase(what, [this](const TlbEntry& old) {
+    if (--live_[old.reach_log2] == 0) {
+      sizes_ &= ~(std::uint64_t{1} << old.reach_log2);
+    }
+  });
+  stats_.invalidated += count;
+  return count;
+}
+
+}  // namespace smmulab::smmu::hw

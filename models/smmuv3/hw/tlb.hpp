@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tlb: translations of stage 1, of stage 2 alone, or of both combined, with their true reach (page,
+// block or contiguous group). Tagged as the architecture says (3.17): regime, VMID, ASID unless
+// global; not by StreamID. The set is a function of the address at the entry's own size, so each
+// size that is in use costs one look-up; lookup() counts them. Fully associative ones compare every
+// size at once.
+//
+// An entry that lacks the write it needs only because the page is clean is a miss: the walk marks
+// it dirty. Not modelled: MPAM partitions, direct indexing, F_TLB_CONFLICT (overlapping entries
+// that broken software can make: the smaller one is found).
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "models/smmuv3/hw/command.hpp"
+#include "models/smmuv3/hw/set_assoc.hpp"
+#include "models/smmuv3/hw/table_walk.hpp"
+
+namespace smmulab::smmu::hw {
+
+struct TlbEntry {
+  Tag tag;
+  std::uint64_t input = 0;   // first byte that it covers
+  std::uint64_t output = 0;  // translation of that byte
+  std::uint8_t reach_log2 = 12;
+  std::uint8_t level = 3;
+  bool stage1 = true;  // alone or combined with stage 2; false: stage 2 alone
+  bool global = false;
+  bool clean = false;
+  Permissions perms;
+};
+
+struct TlbStats {
+  std::uint64_t lookups = 0;  // requests
+  std::uint64_t probes = 0;   // look-ups of one size
+  std::uint64_t misses = 0;
+  std::uint64_t fills = 0;
+  std::uint64_t invalidated = 0;
+};
+
+class Tlb {
+ public:
+  explicit Tlb(const CacheShape& shape, bool honour_global = true)
+      : cache_(shape), honour_global_(honour_global) {}
+
+  struct Hit {
+    const TlbEntry* entry = nullptr;  // valid until the cache changes
+    std::uint32_t probes = 0;
+    bool allowed = false;  // else: permission fault
+    [[nodiscard]] explicit operator bool() const { return entry != nullptr; }
+    [[nodiscard]] std::uint64_t output(std::uint64_t input) const {
+      return entry->output + (input - entry->input);
+    }
+  };
+  // `input` as canonical_input() makes it.
+  Hit lookup(const Tag& tag, bool stage1, std::uint64_t input, const Access& access);
+  void fill(const Tag& tag, bool stage1, std::uint64_t input, const Translation& translation);
+  std::uint32_t invalidate(const TlbInvalidation& what);
+
+  [[nodiscard]] const TlbStats& stats() const { return stats_; }
+  [[nodiscard]] std::uint32_t size() const { return cache_.size(); }
+  [[nodiscard]] std::uint64_t flushes() const { return cache_.flushes(); }
+  template <class Visit>
+  void for_each(const Visit& visit) const {
+    cache_.for_each(visit);
+  }
+
+ private:
+  [[nodiscard]] std::uint32_t set_of(const Tag& tag, std::uint64_t input, unsigned reach) const;
+  template <class Gone>
+  std::uint32_t erase(const TlbInvalidation& what, const Gone& gone);
+
+  SetAssoc<TlbEntry> cache_;
+  bool honour_global_;
+  std::uint64_t sizes_ = 0;  // bit s: entries of 2^s bytes are there
+  std::array<std::uint32_t, 64> live_{};
+  TlbStats stats_;
+};
+
+// Does an invalidation cover an entry? The rules of smmuv3.md 2.3 and 2.4.
+[[nodiscard]] bool covers(const TlbInvalidation& what, const TlbEntry& entry);
+[[nodiscard]] bool covers_tag(const TlbInvalidation& what, const Tag& tag, bool stage1,
+                              bool global);
+[[nodiscard]] bool covers_range(const TlbInvalidation& what, std::uint64_t input, unsigned log2);
+
+}  // namespace smmulab::smmu::hw
