@@ -268,8 +268,7 @@ CachesShape shape_of(Policy policy, bool unified) {
   s.config = {16, 4, Policy::kRoundRobin, 1};
   s.micro = {16, 0, policy == Policy::kRandom ? Policy::kPlru : policy, 1};
   s.main = {128, 4, policy, 1};
-  s.walk.unified = unified;
-  s.walk.cache = {32, 4, policy, 1};
+  s.walk = WalkCaches::Shape::all_alike({32, 4, policy, 1}, unified);
   return s;
 }
 

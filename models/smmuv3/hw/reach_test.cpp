@@ -46,7 +46,7 @@ class Reach {
     s.config = {4, 4, Policy::kRoundRobin, 1};
     s.micro = {0, 0, Policy::kRoundRobin, 1};
     s.main = {kEntries, kWays, policy, 1};
-    s.walk.cache = {0, 4, Policy::kRoundRobin, 1};
+    s.walk = WalkCaches::Shape::all_alike({0, 4, Policy::kRoundRobin, 1}, false);
     return s;
   }
   void round() {

@@ -24,7 +24,7 @@ struct CacheShape {
 template <class Entry>
 class SetAssoc {
  public:
-  // REQUIRES: entries / ways is a power of 2 (entries 0: a cache that holds nothing).
+  // REQUIRES: ways divides entries (entries 0: a cache that holds nothing).
   explicit SetAssoc(const CacheShape& shape)
       : ways_(shape.ways == 0 ? shape.entries : shape.ways),
         sets_(shape.entries == 0 ? 0 : shape.entries / ways_),
@@ -32,8 +32,7 @@ class SetAssoc {
         valid_(shape.entries),
         replacement_(shape.policy, shape.entries == 0 ? 1 : sets_, shape.entries == 0 ? 1 : ways_,
                      shape.seed) {
-    SMMULAB_CHECK(shape.entries == 0 || (shape.entries % ways_ == 0 && std::has_single_bit(sets_)),
-                  "the number of sets is a power of 2");
+    SMMULAB_CHECK(shape.entries == 0 || shape.entries % ways_ == 0, "sets of equal size");
   }
 
   [[nodiscard]] std::uint32_t sets() const { return sets_; }
@@ -42,7 +41,10 @@ class SetAssoc {
   }
   [[nodiscard]] std::uint32_t size() const { return size_; }
   [[nodiscard]] std::uint32_t set_of(std::uint64_t hash) const {
-    return static_cast<std::uint32_t>(hash & (sets_ - 1U));
+    // gem5 has sets that are no power of 2, and takes the remainder, too.
+    return static_cast<std::uint32_t>(std::has_single_bit(sets_) ? hash & (sets_ - 1U)
+                                      : sets_ == 0               ? 0
+                                                                 : hash % sets_);
   }
 
   // The entry of the set that `is_it` says yes to, or nullptr. Counts as a use.

@@ -46,7 +46,7 @@ WalkCaches::WalkCaches(const Shape& shape) {
   const std::size_t count = shape.unified ? 1 : 8;
   caches_.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    CacheShape own = shape.cache;
+    CacheShape own = shape.caches[i];
     own.seed += i;
     caches_.emplace_back(own);
   }

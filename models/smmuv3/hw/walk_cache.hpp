@@ -29,7 +29,13 @@ class WalkCaches final : public WalkMemo {
  public:
   struct Shape {
     bool unified = false;
-    CacheShape cache;  // of the one cache, or of each of the eight
+    // S1L0 to S1L3, S2L0 to S2L3; unified: the first is all there is.
+    std::array<CacheShape, 8> caches;
+    [[nodiscard]] static Shape all_alike(const CacheShape& cache, bool unified) {
+      Shape shape{unified, {}};
+      shape.caches.fill(cache);
+      return shape;
+    }
   };
   struct LevelStats {
     std::uint64_t lookups = 0, misses = 0;
