@@ -22,8 +22,9 @@ MaybeProblem AreaChecker::map(const Op& op) {
     return std::nullopt;
   }
   const Range range{op.first(), op.last()};
-  std::erase_if(suspects_,
-                [&](const Suspect& s) { return s.needs_map && s.range.contains(range); });
+  std::erase_if(suspects_, [&](const Suspect& s) {
+    return s.needs_map && (s.copies ? s.range.overlaps(range) : s.range.contains(range));
+  });
   Area area{range.last, PastOp(op), !unmap_in_flight(op, range)};
   MaybeProblem overlap;
   for (auto it = first_overlap(range); it != areas_.end() && it->first <= range.last;) {
@@ -41,6 +42,9 @@ MaybeProblem AreaChecker::map(const Op& op) {
                            range.first, range.last, old.first, old.last, it->second.made.line)});
     }
     area.certain = area.certain && !raced && !it->second.certain;
+    if (op.has_duration()) {
+      gave_way_.push_back({old, PastOp(op)});
+    }
     it = give_way(it, range, raced);
   }
   areas_.emplace(range.first, area);
@@ -89,6 +93,34 @@ MaybeProblem AreaChecker::unmap(const Op& op) {
                                  range.first, range.last)});
 }
 
+MaybeProblem AreaChecker::copy_from(const Op& op) {
+  if (MaybeProblem late = advance(op)) {
+    return late;
+  }
+  const Range range{op.source.value(), op.source.value() + (op.length.value() - 1)};
+  std::uint64_t covered = range.first;
+  for (auto it = first_overlap(range); it != areas_.end() && it->first <= covered; ++it) {
+    if (it->second.last >= range.last) {
+      return std::nullopt;
+    }
+    covered = it->second.last + 1;
+  }
+  const auto next = areas_.lower_bound(covered);
+  const Range gap{covered,
+                  next == areas_.end() ? range.last : std::min(range.last, next->first - 1)};
+  const bool was_there = std::any_of(gave_way_.begin(), gave_way_.end(), [&](const Flight& f) {
+    return f.range.overlaps(gap) && !f.op.done_before(op);
+  });
+  if (was_there || unmap_in_flight(op, gap)) {
+    return std::nullopt;
+  }
+  return accuse(op, {gap, PastOp(op), true,
+                     fmt::format("copy from {:#x}..{:#x} of ioas {} is not recorded as failed, but "
+                                 "nothing is mapped at {:#x}",
+                                 range.first, range.last, op.pt.value(), covered),
+                     true});
+}
+
 MaybeProblem AreaChecker::unmap_all(const Op& op) {
   if (MaybeProblem late = advance(op)) {
     return late;
@@ -109,13 +141,16 @@ void AreaChecker::doubt(const Op& op) {
   if (op.failed()) {
     return;
   }
-  if (op.kind != OpKind::kMap) {
+  if (op.kind != OpKind::kMap && op.kind != OpKind::kCopy) {
     note_unmap(op, range);
     return;
   }
   Area area{range.last, PastOp(op), false};
   for (auto it = first_overlap(range); it != areas_.end() && it->first <= range.last;) {
     area.made.merge(it->second.made);
+    if (op.has_duration()) {
+      gave_way_.push_back({{it->first, it->second.last}, PastOp(op)});
+    }
     it = give_way(it, range, true);
   }
   areas_.emplace(range.first, area);
@@ -163,19 +198,21 @@ void AreaChecker::note_unmap(const Op& op, Range range) {
 
 MaybeProblem AreaChecker::settle() {
   unmaps_.clear();
+  gave_way_.clear();
   if (suspects_.empty()) {
     return std::nullopt;
   }
   const Suspect& first = suspects_.front();
-  return problem_at(first.op.line, Key::kIova, first.message);
+  return problem_at(first.op.line, first.key(), first.message);
 }
 
 // Forgets what has ended by the time `op` begins; a suspect that has ended is guilty.
 MaybeProblem AreaChecker::advance(const Op& op) {
   std::erase_if(unmaps_, [&](const Flight& f) { return f.op.end < op.issue; });
+  std::erase_if(gave_way_, [&](const Flight& f) { return f.op.end < op.issue; });
   for (const Suspect& s : suspects_) {
     if (s.op.end < op.issue) {
-      return problem_at(s.op.line, Key::kIova, s.message);
+      return problem_at(s.op.line, s.key(), s.message);
     }
   }
   return std::nullopt;
@@ -183,7 +220,7 @@ MaybeProblem AreaChecker::advance(const Op& op) {
 
 MaybeProblem AreaChecker::accuse(const Op& op, Suspect suspect) {
   if (!op.has_duration()) {
-    return problem_at(op.line, Key::kIova, std::move(suspect.message));
+    return problem_at(op.line, suspect.key(), std::move(suspect.message));
   }
   suspects_.push_back(std::move(suspect));
   return std::nullopt;

@@ -26,6 +26,8 @@ class AreaChecker {
   [[nodiscard]] MaybeProblem map(const Op& op);
   [[nodiscard]] MaybeProblem unmap(const Op& op);
   [[nodiscard]] MaybeProblem unmap_all(const Op& op);
+  // A copy whose source is in this ioas: areas must cover it.
+  [[nodiscard]] MaybeProblem copy_from(const Op& op);
   // An operation that may have been on this ioas, or on the one that had its id before.
   void doubt(const Op& op);
   // Nothing known is certain any more.
@@ -53,6 +55,10 @@ class AreaChecker {
     PastOp op;       // it is innocent if explained before its end
     bool needs_map;  // else: needs an unmap that takes away `range`
     std::string message;
+    // Of a copy whose source is not mapped: a map of a part of the gap would explain it; of an
+    // unmap it must be within.
+    bool copies = false;
+    [[nodiscard]] Key key() const { return copies ? Key::kFrom : Key::kIova; }
   };
   struct Flight {
     Range range;
@@ -70,6 +76,7 @@ class AreaChecker {
 
   Areas areas_;
   std::vector<Flight> unmaps_;
+  std::vector<Flight> gave_way_;  // areas that were gone when that map took effect
   std::vector<Suspect> suspects_;
 };
 

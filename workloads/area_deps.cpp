@@ -42,6 +42,9 @@ void AreaDeps::unmap(const Op& op, std::uint64_t count, WaitSet& waits) {
       continue;
     }
     waits.add(it->second.by, it->second.count);
+    for (const Wait& use : it->second.uses) {
+      waits.add(ThreadIndex{static_cast<std::uint32_t>(use.counter)}, use.needed);
+    }
     freed_.insert_or_assign(it->first, Part{it->second.last, count, ++age_, op.thread});
     it = live_.erase(it);
   }
@@ -53,6 +56,20 @@ void AreaDeps::unmap_all(const Op& op, std::uint64_t count) {
   freed_.clear();
   old_freed_.clear();
   old_freed_.emplace(op.thread, Hull{0, std::numeric_limits<std::uint64_t>::max(), count});
+}
+
+void AreaDeps::use(std::uint64_t first, std::uint64_t last, const Op& op, std::uint64_t count,
+                   WaitSet& waits) {
+  for (auto it = first_overlap(live_, first); it != live_.end() && it->first <= last; ++it) {
+    waits.add(it->second.by, it->second.count);
+    const auto own = std::find_if(it->second.uses.begin(), it->second.uses.end(),
+                                  [&op](const Wait& w) { return w.counter == op.thread.value(); });
+    if (own != it->second.uses.end()) {
+      own->needed = count;
+    } else {
+      it->second.uses.push_back({op.thread.value(), count});
+    }
+  }
 }
 
 void AreaDeps::reach(Iova iova, WaitSet& waits) const {

@@ -37,6 +37,9 @@ class AreaDeps {
   void unmap_all(const Op& op, std::uint64_t count);
   // The map that made `iova` reachable, if it is.
   void reach(Iova iova, WaitSet& waits) const;
+  // `op` needs what is mapped in [first, last]: it waits for the maps, and who unmaps waits for it.
+  void use(std::uint64_t first, std::uint64_t last, const Op& op, std::uint64_t count,
+           WaitSet& waits);
 
   [[nodiscard]] std::size_t areas() const { return live_.size(); }
   [[nodiscard]] std::size_t freed() const { return freed_.size(); }
@@ -47,6 +50,7 @@ class AreaDeps {
     std::uint64_t count = 0;
     std::uint64_t age = 0;  // grows with each freed part
     ThreadIndex by{};
+    std::vector<Wait> uses{};  // the last of each thread; of live areas
   };
   using Parts = std::map<std::uint64_t, Part>;
   struct Hull {

@@ -27,6 +27,7 @@ constexpr ObjectId kIoas2{2};
 constexpr ObjectId kX{11};
 constexpr ObjectId kY{12};
 constexpr ObjectId kFarHwpt{15};
+constexpr ObjectId kAccess{21};
 constexpr Iova kArea{0x100000};
 constexpr Bytes kSize{0x4000};
 constexpr Iova kMsiWindow{0x8000000};
@@ -78,6 +79,20 @@ class Script {
   Script& detach(DeviceIndex dev) { return on_device(OpKind::kDetach, dev, kNoObject); }
   Script& map(ObjectId ioas, Iova iova = kArea) { return on_range(OpKind::kMap, ioas, iova); }
   Script& unmap(ObjectId ioas, Iova iova = kArea) { return on_range(OpKind::kUnmap, ioas, iova); }
+  Script& copy(ObjectId from, ObjectId to, Iova iova) {
+    on_range(OpKind::kCopy, to, iova);
+    workload_.ops.back().pt = from;
+    workload_.ops.back().source = kArea;
+    return *this;
+  }
+  Script& access(OpKind kind, ObjectId id = kAccess) { return on_object(kind, id); }
+  Script& access_attach(ObjectId ioas, ObjectId id = kAccess) {
+    on_object(OpKind::kAccessAttach, id);
+    workload_.ops.back().pt = ioas;
+    return *this;
+  }
+  Script& pin(ObjectId id = kAccess) { return on_range(OpKind::kPin, id, kArea); }
+  Script& unpin(ObjectId id = kAccess) { return on_range(OpKind::kUnpin, id, kArea); }
   Script& unmap_all(ObjectId ioas) { return on_object(OpKind::kUnmapAll, ioas); }
   // The last operation fails in a real kernel.
   Script& fails(int error) {
@@ -219,6 +234,30 @@ CoveringWorkload failures() {
   return s.detach(kAlone).unbind(kOther).hwpt_destroy(kY).ioas_destroy(kIoas2).done();
 }
 
+// Memory that two IOASes share, each with a domain, filled and emptied in either order.
+CoveringWorkload copies() {
+  Script s("copies");
+  s.bind(kAlone).bind(kOther).two_hwpts(kAlone, kIoas2).attach(kAlone, kX).attach(kOther, kY);
+  s.copy(kIoas, kIoas2, Iova{0x200000}).copy(kIoas, kIoas, Iova{0x200000}).unmap(kIoas);
+  s.copy(kIoas2, kIoas, kArea).unmap(kIoas2, Iova{0x200000}).unmap(kIoas2);
+  s.copy(kIoas2, kIoas, Iova{0x300000}).fails(ENOENT).copy(kIoas, kIoas, kArea).fails(EEXIST);
+  s.detach(kAlone).detach(kOther).hwpt_destroy(kX).hwpt_destroy(kY);
+  return s.ioas_destroy(kIoas2).ioas_destroy(kIoas).done();
+}
+
+// Pins with and without a domain; unmaps that take them away; two accesses of one ioas.
+CoveringWorkload accesses() {
+  constexpr ObjectId kSecond{22};
+  Script s("accesses");
+  s.bind(kAlone).two_hwpts(kAlone, kIoas2);
+  s.access(OpKind::kAccessCreate).access_attach(kIoas).pin().unpin().attach(kAlone, kX).pin();
+  s.access(OpKind::kAccessCreate, kSecond).access_attach(kIoas, kSecond).pin(kSecond);
+  s.unmap(kIoas).map(kIoas).pin().detach(kAlone).hwpt_destroy(kX).unpin().pin(kSecond);
+  s.access_attach(kIoas2).pin().access(OpKind::kAccessDetach).pin().fails(ENOENT);
+  s.access(OpKind::kAccessDestroy).access(OpKind::kAccessDestroy, kSecond);
+  return s.hwpt_destroy(kY).ioas_destroy(kIoas).ioas_destroy(kIoas2).done();
+}
+
 }  // namespace
 
 std::vector<CoveringWorkload> covering_set() {
@@ -233,6 +272,8 @@ std::vector<CoveringWorkload> covering_set() {
   set.push_back(group());
   set.push_back(ats());
   set.push_back(failures());
+  set.push_back(copies());
+  set.push_back(accesses());
   return set;
 }
 

@@ -29,6 +29,7 @@ Deps DependencyTracker::next(const Op& op) {
       break;
     case OpKind::kIoasDestroy:
     case OpKind::kHwptDestroy:
+    case OpKind::kAccessDestroy:
       destroy(op, object_key(op.object), draft);
       break;
     case OpKind::kAttach:
@@ -43,6 +44,22 @@ Deps DependencyTracker::next(const Op& op) {
       break;
     case OpKind::kDma:
       dma(op, draft);
+      break;
+    case OpKind::kCopy:
+      copy(op, draft);
+      break;
+    case OpKind::kAccessCreate:
+      if (!op.failed()) {
+        make(op, object_key(op.object), draft);
+      }
+      break;
+    case OpKind::kAccessAttach:
+    case OpKind::kAccessDetach:
+      move_access(op, draft);
+      break;
+    case OpKind::kPin:
+    case OpKind::kUnpin:
+      pin(op, draft);
       break;
     case OpKind::kPhase:
       break;
@@ -131,7 +148,7 @@ void DependencyTracker::destroy(const Op& op, ObjectKey key, Draft& draft) {
     signal(*parent, draft);
   }
   draft.deps.wait_list[draft.deps.waits_used++] = {object->counter, object->named};
-  draft.deps.closes = object->counter;
+  draft.deps.closes[0] = object->counter;
   if (older == displaced_.end()) {
     objects_.erase(key);
     return;
@@ -214,14 +231,99 @@ void DependencyTracker::areas(const Op& op, Draft& draft) {
       ioas->areas->unmap(op, count, draft.waits);
     } else {
       ioas->areas->unmap_all(op, count);
-      draft.cut = ioas;
+      draft.cuts[0] = ioas;
     }
   }
-  if (draft.cut == nullptr && draft.waits.waits().size() <= Deps::kMaxWaits) {
+  if (draft.cuts[0] == nullptr && draft.waits.waits().size() <= Deps::kMaxWaits) {
     signal(*ioas, draft);
     return;
   }
-  draft.cut = ioas;
+  draft.cuts[0] = ioas;
+}
+
+void DependencyTracker::cut_if_many(Object* first, Object* second, Draft& draft) {
+  if (draft.waits.waits().size() > Deps::kMaxWaits) {
+    draft.cuts = {first, second == first ? nullptr : second};
+    draft.deps.signals_used = 0;  // given by the counters that come in their place
+    for (Object* object : draft.cuts) {
+      if (object != nullptr) {
+        --object->named;
+      }
+    }
+  }
+}
+
+void DependencyTracker::copy(const Op& op, Draft& draft) {
+  Object* from = find(op, object_key(op.pt));
+  Object* to = find(op, object_key(op.object));
+  name(from, draft);
+  name(to, draft);
+  draft.deps.pt = from == nullptr ? 0 : from->generation;
+  draft.deps.object = to == nullptr ? 0 : to->generation;
+  const std::uint64_t count = counts_[op.thread.value()];
+  if (op.failed() || from == nullptr || to == nullptr || from->areas == nullptr ||
+      to->areas == nullptr) {
+    return;
+  }
+  from->areas->use(op.source.value(), op.source.value() + (op.length.value() - 1), op, count,
+                   draft.waits);
+  to->areas->map(op, count, draft.waits);
+  cut_if_many(from, to, draft);
+}
+
+DependencyTracker::Object* DependencyTracker::name_access(const Op& op, Draft& draft) {
+  Object* access = find(op, object_key(op.object));
+  name(access, draft);
+  if (access == nullptr) {
+    return nullptr;
+  }
+  draft.deps.object = access->generation;
+  if (access->moved_count != 0 && access->moved.done_before(op)) {
+    draft.waits.add(access->moved.by, access->moved_count);
+  }
+  if (Object* ioas = alive(access->parent, access->parent_generation)) {
+    name(ioas, draft);
+    draft.deps.old = ioas->generation;
+  }
+  return access;
+}
+
+void DependencyTracker::move_access(const Op& op, Draft& draft) {
+  Object* access = name_access(op, draft);
+  Object* to = op.kind == OpKind::kAccessDetach ? nullptr : find(op, object_key(op.pt));
+  name(to, draft);
+  draft.deps.pt = to == nullptr ? 0 : to->generation;
+  if (access != nullptr && !op.failed()) {
+    access->parent = to == nullptr ? 0 : object_key(op.pt);
+    access->parent_generation = draft.deps.pt;
+    access->moved = PastOp(op);
+    access->moved_count = counts_[op.thread.value()];
+    access->pins.clear();
+  }
+}
+
+void DependencyTracker::pin(const Op& op, Draft& draft) {
+  Object* access = name_access(op, draft);
+  if (access == nullptr || op.failed()) {
+    return;
+  }
+  const std::uint64_t count = counts_[op.thread.value()];
+  Object* ioas = alive(access->parent, access->parent_generation);
+  if (ioas != nullptr && ioas->areas != nullptr) {
+    ioas->areas->use(op.first(), op.last(), op, count, draft.waits);
+  }
+  if (op.kind == OpKind::kPin) {
+    access->pins.push_back({op.iova, op.length, op.thread, count});
+  } else {
+    const auto pin = std::find_if(access->pins.begin(), access->pins.end(), [&op](const Pin& p) {
+      return p.iova == op.iova && p.length == op.length;
+    });
+    if (pin != access->pins.end()) {
+      draft.waits.add(pin->by, pin->count);
+      access->pins.erase(pin);
+    }
+  }
+  cut_if_many(access, ioas, draft);
 }
 
 void DependencyTracker::dma(const Op& op, Draft& draft) {
@@ -244,12 +346,15 @@ void DependencyTracker::dma(const Op& op, Draft& draft) {
 // this operation is the first: later operations must not count into what it waits for.
 void DependencyTracker::settle(Draft& draft) {
   Deps& deps = draft.deps;
-  if (draft.cut != nullptr) {
-    deps.wait_list[deps.waits_used++] = {draft.cut->counter, draft.cut->named};
-    deps.closes = draft.cut->counter;
-    draft.cut->counter = next_counter_++;
-    draft.cut->named = 0;
-    signal(*draft.cut, draft);
+  for (std::size_t i = 0; i < draft.cuts.size() && draft.cuts[i] != nullptr; ++i) {
+    Object& cut = *draft.cuts[i];
+    deps.wait_list[deps.waits_used++] = {cut.counter, cut.named};
+    deps.closes[i] = cut.counter;
+    cut.counter = next_counter_++;
+    cut.named = 0;
+    signal(cut, draft);
+  }
+  if (draft.cuts[0] != nullptr) {
     return;
   }
   for (const Wait& wait : draft.waits.waits()) {

@@ -27,7 +27,7 @@ namespace smmulab::workloads {
 using CounterId = std::uint64_t;
 inline constexpr CounterId kNoCounter = ~CounterId{0};
 
-// One generation of an ioas or hwpt; unlike its id never used again. 0 = none.
+// One generation of an object; unlike its id never used again. 0 = none.
 using Generation = std::uint64_t;
 
 struct Wait {
@@ -43,7 +43,8 @@ struct Deps {
 
   std::array<Wait, kMaxWaits> wait_list{};
   std::array<CounterId, kMaxSignals> signal_list{};
-  CounterId closes = kNoCounter;  // no operation will wait for or signal this counter any more
+  // No operation will wait for or signal these counters any more.
+  std::array<CounterId, 2> closes{kNoCounter, kNoCounter};
   Generation object = 0;  // what op.object, op.pt, op.old stand for; 0 if not alive (or absent)
   Generation pt = 0;
   Generation old = 0;  // for detach and replace without old=: what the trace last attached
@@ -89,8 +90,10 @@ class Progress {
     for (const CounterId counter : deps.signals()) {
       changed(counter, ++counts_[counter]);
     }
-    if (deps.closes != kNoCounter) {
-      counts_.erase(deps.closes);
+    for (const CounterId counter : deps.closes) {
+      if (counter != kNoCounter) {
+        counts_.erase(counter);
+      }
     }
   }
   [[nodiscard]] std::size_t open_counters() const { return counts_.size(); }

@@ -2,32 +2,46 @@
 #include "workloads/object_checker.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace smmulab::workloads {
 namespace {
 
 std::string_view kind_name(ObjectKind kind) {
-  switch (kind) {
-    case ObjectKind::kDevice:
-      return "device";
-    case ObjectKind::kIoas:
-      return "ioas";
-    case ObjectKind::kHwpt:
-      return "hwpt";
-  }
-  return "object";
+  constexpr std::array<std::string_view, kObjectKinds> kNames = {"device", "ioas", "hwpt",
+                                                                 "access"};
+  return kNames.at(static_cast<std::size_t>(kind));
 }
 
-std::string describe(ObjectKey object, bool ioas, bool hwpt) {
-  const std::uint64_t number = object & 0xffffffffU;
-  if (!ioas && !hwpt) {
-    return fmt::format("device {}", number);
+std::string with_article(ObjectKind kind) {
+  const bool vowel = kind == ObjectKind::kIoas || kind == ObjectKind::kAccess;
+  return fmt::format("{} {}", vowel ? "an" : "a", kind_name(kind));
+}
+
+// "an ioas", of several kinds "an ioas or a hwpt".
+std::string expected_kinds(KindMask kinds) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < kObjectKinds; ++i) {
+    if ((kinds & bit(static_cast<ObjectKind>(i))) != 0) {
+      names.push_back(with_article(static_cast<ObjectKind>(i)));
+    }
   }
-  return fmt::format("{} {}", ioas && hwpt ? "object" : (ioas ? "ioas" : "hwpt"), number);
+  return fmt::format("{}", fmt::join(names, " or "));
+}
+
+std::string describe(ObjectKey object, KindMask kinds) {
+  std::string_view what = "object";
+  for (std::size_t i = 0; i < kObjectKinds; ++i) {
+    if (kinds == bit(static_cast<ObjectKind>(i))) {
+      what = kind_name(static_cast<ObjectKind>(i));
+    }
+  }
+  return fmt::format("{} {}", what, object & 0xffffffffU);
 }
 
 }  // namespace
@@ -42,32 +56,26 @@ MaybeProblem ObjectChecker::advance(const Op& op) {
   return std::nullopt;
 }
 
-MaybeProblem ObjectChecker::use(const Op& op, Key key, ObjectKey object, bool ioas, bool hwpt) {
+MaybeProblem ObjectChecker::use(const Op& op, Key key, ObjectKey object, KindMask kinds) {
   const auto it = entries_.find(object);
-  const std::string_view made = !ioas && !hwpt ? "bound" : "made";
+  const std::string_view made = kinds == bit(ObjectKind::kDevice) ? "bound" : "made";
   if (it == entries_.end()) {
-    return problem_at(
-        op.line, key,
-        fmt::format("{} is used before it was {}", describe(object, ioas, hwpt), made));
+    return problem_at(op.line, key,
+                      fmt::format("{} is used before it was {}", describe(object, kinds), made));
   }
   const Entry& entry = it->second;
   if (entry.dying && entry.gone.done_before(op)) {
-    return problem_at(
-        op.line, key,
-        fmt::format("{} is used after it was {} (line {})", describe(object, ioas, hwpt),
-                    made == "bound" ? "unbound" : "destroyed", entry.gone.line));
+    return problem_at(op.line, key,
+                      fmt::format("{} is used after it was {} (line {})", describe(object, kinds),
+                                  made == "bound" ? "unbound" : "destroyed", entry.gone.line));
   }
   if (!entry.made.done_before(op) || entry.doubtful) {
     return std::nullopt;  // the id's new owner is only being made: this may mean the one before
   }
-  const bool fits = entry.kind == ObjectKind::kDevice ||
-                    (entry.kind == ObjectKind::kIoas && ioas) ||
-                    (entry.kind == ObjectKind::kHwpt && hwpt);
-  if (!fits) {
-    return problem_at(
-        op.line, key,
-        fmt::format("expected {}, but line {} made it {}", ioas ? "an ioas" : "a hwpt",
-                    entry.made.line, entry.kind == ObjectKind::kIoas ? "an ioas" : "a hwpt"));
+  if ((kinds & bit(entry.kind)) == 0) {
+    return problem_at(op.line, key,
+                      fmt::format("expected {}, but line {} made it {}", expected_kinds(kinds),
+                                  entry.made.line, with_article(entry.kind)));
   }
   return std::nullopt;
 }
@@ -106,8 +114,7 @@ MaybeProblem ObjectChecker::destroy(const Op& op, Key key, ObjectKey object, Obj
     return std::nullopt;
   }
   fate = Fate::kDestroyed;
-  if (MaybeProblem bad =
-          use(op, key, object, kind == ObjectKind::kIoas, kind == ObjectKind::kHwpt)) {
+  if (MaybeProblem bad = use(op, key, object, bit(kind))) {
     return bad;
   }
   Entry& entry = entries_.at(object);

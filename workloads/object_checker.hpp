@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ObjectChecker: which devices are bound and which ioas and hwpt ids are alive as a trace is read,
+// ObjectChecker: which devices are bound and which object ids are alive as a trace is read,
 // so that a name used before it was made, after it was destroyed, as the wrong kind, or made twice
 // is found. Races between threads are not judged (past_op.hpp): an object may exist from the issue
 // of the operation that makes it, and may be gone from the issue of the one that destroys it; a
@@ -18,9 +18,15 @@
 
 namespace smmulab::workloads {
 
-enum class ObjectKind : std::uint8_t { kDevice, kIoas, kHwpt };
+enum class ObjectKind : std::uint8_t { kDevice, kIoas, kHwpt, kAccess };
+inline constexpr std::size_t kObjectKinds = 4;
 
-// Ioas and hwpt ids share one space; device numbers are the trace's own.
+using KindMask = std::uint8_t;
+[[nodiscard]] constexpr KindMask bit(ObjectKind kind) {
+  return static_cast<KindMask>(1U << static_cast<unsigned>(kind));
+}
+
+// Ids of all kinds but devices share one space; device numbers are the trace's own.
 using ObjectKey = std::uint64_t;
 [[nodiscard]] constexpr ObjectKey object_key(ObjectId id) {
   return id.value();
@@ -37,8 +43,9 @@ class ObjectChecker {
 
   // To be called once for each operation, before the others.
   [[nodiscard]] MaybeProblem advance(const Op& op);
-  // `op` names the object under `key`. REQUIRES (as for the next two): op did not fail.
-  [[nodiscard]] MaybeProblem use(const Op& op, Key key, ObjectKey object, bool ioas, bool hwpt);
+  // `op` names the object under `key`; it may be of any of those kinds. REQUIRES (as for the next
+  // two): op did not fail.
+  [[nodiscard]] MaybeProblem use(const Op& op, Key key, ObjectKey object, KindMask kinds);
   [[nodiscard]] MaybeProblem make(const Op& op, Key key, ObjectKey object, ObjectKind kind);
   [[nodiscard]] MaybeProblem destroy(const Op& op, Key key, ObjectKey object, ObjectKind kind,
                                      Fate& fate);

@@ -2,8 +2,9 @@
 // Op: one recorded or generated iommufd / VFIO operation of a trace, as docs/trace-format.md
 // defines it. Operations follow the ioctls of Linux 6.6-6.12 (iommufd and the VFIO cdev). Small and
 // trivially copyable, so that queues of them can be spilled to a file.
-// Not modelled: nested (user-managed) hwpt payloads, page-table dirty tracking, fault queues, the
-// memory behind a mapping (its layout is the replay's choice).
+// access_* and pin are what kernel drivers do. Not modelled: nested (user-managed) hwpt payloads,
+// page-table dirty tracking, fault queues, the memory behind a mapping (its layout is the replay's
+// choice).
 #pragma once
 
 #include <cstdint>
@@ -33,9 +34,19 @@ enum class OpKind : std::uint8_t {
   kUnmap,
   kUnmapAll,
   kDma,
+  kCopy,
+  kAccessCreate,
+  kAccessDestroy,
+  kAccessAttach,
+  kAccessDetach,
+  kPin,
+  kUnpin,
   kPhase,  // not an operation: a barrier between operations
 };
 inline constexpr std::size_t kOpKinds = static_cast<std::size_t>(OpKind::kPhase);  // without kPhase
+
+// flags= of access_create: its owner lets go of nothing that is unmapped.
+inline constexpr std::uint32_t kAccessIgnoresUnmap = 1;
 
 struct Op {
   static constexpr std::int16_t kNoRet = 1;  // recorded results are 0 or -errno
@@ -48,13 +59,16 @@ struct Op {
   Ps duration = kNoDuration;  // recorded
   Iova iova{};
   Bytes length{};
-  ObjectId object{};  // the object that is made, destroyed or mapped into: ioas= or hwpt=
-  ObjectId pt{};      // attach, replace: hwpt or ioas asked for; hwpt_alloc: ioas or parent hwpt
-  ObjectId old{};     // attach, replace, detach: the recorded earlier pt, or kNoObject
-  ObjectId got{};     // attach, replace by ioas: the automatic hwpt the kernel chose, or kNoObject
+  Iova source{};      // copy: from=
+  ObjectId object{};  // the object made, destroyed, mapped into or acted on: ioas=, hwpt=, access=
+  // attach, replace: hwpt or ioas asked for; hwpt_alloc: ioas or parent hwpt; copy: src=;
+  // access_attach: ioas=
+  ObjectId pt{};
+  ObjectId old{};  // attach, replace, detach: the recorded earlier pt, or kNoObject
+  ObjectId got{};  // attach, replace by ioas: the automatic hwpt the kernel chose, or kNoObject
   DeviceIndex device{};
   ThreadIndex thread{};
-  std::uint32_t flags = 0;    // hwpt_alloc: its flags; a phase: index of its name in the reader
+  std::uint32_t flags = 0;    // flags=; a phase: index of its name in the reader
   std::int16_t ret = kNoRet;  // recorded result: 0 or -errno
   OpKind kind = OpKind::kBind;
 
@@ -66,7 +80,7 @@ struct Op {
   [[nodiscard]] constexpr std::uint64_t first() const { return iova.value(); }
   [[nodiscard]] constexpr std::uint64_t last() const { return iova.value() + (length.value() - 1); }
 };
-static_assert(sizeof(Op) <= 80 && std::is_trivially_copyable_v<Op>);
+static_assert(sizeof(Op) <= 88 && std::is_trivially_copyable_v<Op>);
 
 // The word of the trace format: "hwpt_alloc".
 [[nodiscard]] std::string_view op_name(OpKind kind);

@@ -12,11 +12,21 @@ namespace smmulab::workloads {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
-constexpr KeyMask kNamed = bit(Key::kHwpt) | bit(Key::kIoas) | bit(Key::kPt);
+constexpr KindMask kDevice = bit(ObjectKind::kDevice);
+constexpr KindMask kIoas = bit(ObjectKind::kIoas);
+constexpr KindMask kHwpt = bit(ObjectKind::kHwpt);
+constexpr KindMask kAccess = bit(ObjectKind::kAccess);
 
 bool takes(const Op& op, Key key) {
   const OpSpec& spec = op_spec(op.kind);
   return ((spec.required | spec.optional) & bit(key)) != 0;
+}
+
+// The id that stands under a key.
+ObjectId named(const Op& op, Key key) {
+  const bool other = key == Key::kPt || key == Key::kSrc ||
+                     (key == Key::kIoas && op.kind == OpKind::kAccessAttach);
+  return other ? op.pt : op.object;
 }
 
 std::string nanoseconds(SimTime time) {
@@ -81,8 +91,15 @@ MaybeProblem OpChecker::check_values(const Op& op) const {
         op.line, Key::kIova,
         fmt::format("iova: {:#x} is not a multiple of the page size {}", op.iova.value(), kPage));
   }
-  if (op.iova.value() > std::numeric_limits<std::uint64_t>::max() - (length - 1)) {
+  const std::uint64_t highest = std::numeric_limits<std::uint64_t>::max() - (length - 1);
+  if (op.iova.value() > highest) {
     return problem_at(op.line, Key::kIova, "iova + len is beyond 2^64");
+  }
+  if (takes(op, Key::kFrom) && (op.source.value() % kPage != 0 || op.source.value() > highest)) {
+    return problem_at(op.line, Key::kFrom,
+                      fmt::format("from: {:#x} is not a multiple of the page size {}, or from + "
+                                  "len is beyond 2^64",
+                                  op.source.value(), kPage));
   }
   return std::nullopt;
 }
@@ -115,17 +132,35 @@ MaybeProblem OpChecker::check_time(const Op& op) {
 
 // Ids that must not be 0: iommufd ids start at 1, and 0 stands for "absent".
 MaybeProblem OpChecker::check_names(const Op& op) const {
-  const KeyMask required = op_spec(op.kind).required & kNamed;
-  if ((required & bit(Key::kPt)) != 0 && op.pt == kNoObject) {
-    return problem_at(op.line, Key::kPt, "pt: object ids start at 1");
-  }
-  if ((required & bit(Key::kHwpt)) != 0 && op.object == kNoObject) {
-    return problem_at(op.line, Key::kHwpt, "hwpt: object ids start at 1");
-  }
-  if ((required & bit(Key::kIoas)) != 0 && op.object == kNoObject) {
-    return problem_at(op.line, Key::kIoas, "ioas: object ids start at 1");
+  const KeyMask required = op_spec(op.kind).required;
+  for (const Key key : {Key::kPt, Key::kSrc, Key::kHwpt, Key::kAccess, Key::kIoas}) {
+    if ((required & bit(key)) != 0 && named(op, key) == kNoObject) {
+      return problem_at(op.line, key, fmt::format("{}: object ids start at 1", key_name(key)));
+    }
   }
   return std::nullopt;
+}
+
+// The objects that an operation uses, in the order in which they are complained about.
+MaybeProblem OpChecker::check_uses(const Op& op) {
+  const auto use = [&](Key key, KindMask kinds) -> MaybeProblem {
+    return takes(op, key) ? objects_.use(op, key, object_key(named(op, key)), kinds) : std::nullopt;
+  };
+  if (takes(op, Key::kDev)) {
+    if (MaybeProblem bad = objects_.use(op, Key::kDev, object_key(op.device), kDevice)) {
+      return bad;
+    }
+  }
+  if (MaybeProblem bad = use(Key::kPt, kIoas | kHwpt)) {
+    return bad;
+  }
+  if (MaybeProblem bad = use(Key::kAccess, kAccess)) {
+    return bad;
+  }
+  if (MaybeProblem bad = use(Key::kSrc, kIoas)) {
+    return bad;
+  }
+  return use(Key::kIoas, kIoas);
 }
 
 MaybeProblem OpChecker::check_objects(const Op& op) {
@@ -143,30 +178,25 @@ MaybeProblem OpChecker::check_objects(const Op& op) {
       return objects_.make(op, Key::kDev, object_key(op.device), ObjectKind::kDevice);
     case OpKind::kIoasAlloc:
       return check_ioas_alloc(op);
+    case OpKind::kAccessCreate:
+      return objects_.make(op, Key::kAccess, object_key(op.object), ObjectKind::kAccess);
     case OpKind::kUnbind:
     case OpKind::kIoasDestroy:
     case OpKind::kHwptDestroy:
+    case OpKind::kAccessDestroy:
       return check_destroy(op);
-    default:
+    case OpKind::kHwptAlloc:
       break;
+    default:
+      return check_uses(op);
   }
-  if (takes(op, Key::kDev)) {
-    if (MaybeProblem bad = objects_.use(op, Key::kDev, object_key(op.device), false, false)) {
-      return bad;
-    }
+  if (MaybeProblem bad = objects_.use(op, Key::kDev, object_key(op.device), kDevice)) {
+    return bad;
   }
-  if (takes(op, Key::kPt)) {
-    if (MaybeProblem bad = objects_.use(op, Key::kPt, object_key(op.pt), true, true)) {
-      return bad;
-    }
+  if (MaybeProblem bad = objects_.use(op, Key::kPt, object_key(op.pt), kIoas | kHwpt)) {
+    return bad;
   }
-  if (op.kind == OpKind::kHwptAlloc) {
-    return objects_.make(op, Key::kHwpt, object_key(op.object), ObjectKind::kHwpt);
-  }
-  if (takes(op, Key::kIoas)) {
-    return objects_.use(op, Key::kIoas, object_key(op.object), true, false);
-  }
-  return std::nullopt;
+  return objects_.make(op, Key::kHwpt, object_key(op.object), ObjectKind::kHwpt);
 }
 
 MaybeProblem OpChecker::check_ioas_alloc(const Op& op) {
@@ -183,6 +213,9 @@ MaybeProblem OpChecker::check_destroy(const Op& op) {
   auto fate = ObjectChecker::Fate::kDestroyed;
   if (op.kind == OpKind::kUnbind) {
     return objects_.destroy(op, Key::kDev, object_key(op.device), ObjectKind::kDevice, fate);
+  }
+  if (op.kind == OpKind::kAccessDestroy) {
+    return objects_.destroy(op, Key::kAccess, object_key(op.object), ObjectKind::kAccess, fate);
   }
   if (op.kind == OpKind::kHwptDestroy) {
     return objects_.destroy(op, Key::kHwpt, object_key(op.object), ObjectKind::kHwpt, fate);
@@ -203,26 +236,48 @@ MaybeProblem OpChecker::check_destroy(const Op& op) {
   return bad;
 }
 
-MaybeProblem OpChecker::check_areas(const Op& op) {
-  if (op.kind != OpKind::kMap && op.kind != OpKind::kUnmap && op.kind != OpKind::kUnmapAll) {
-    return std::nullopt;
-  }
-  const auto it = ioases_.find(op.object);
+// The areas of an ioas, unless it may be another one of that id that `op` was on.
+AreaChecker* OpChecker::areas_of(const Op& op, ObjectId id) {
+  const auto it = ioases_.find(id);
   if (it == ioases_.end()) {
-    return std::nullopt;
+    return nullptr;
   }
-  AreaChecker& areas = it->second.areas;
   if (!it->second.made.done_before(op)) {
-    areas.doubt(op);
-    return std::nullopt;
+    it->second.areas.doubt(op);
+    return nullptr;
+  }
+  return &it->second.areas;
+}
+
+MaybeProblem OpChecker::check_areas(const Op& op) {
+  if (op.kind == OpKind::kCopy && !op.failed()) {
+    const auto source = ioases_.find(op.pt);
+    if (source != ioases_.end() && source->second.made.done_before(op)) {
+      if (MaybeProblem bad = source->second.areas.copy_from(op)) {
+        return bad;
+      }
+    }
   }
   switch (op.kind) {
     case OpKind::kMap:
-      return areas.map(op);
+    case OpKind::kCopy:
     case OpKind::kUnmap:
-      return areas.unmap(op);
+    case OpKind::kUnmapAll:
+      break;
     default:
-      return areas.unmap_all(op);
+      return std::nullopt;
+  }
+  AreaChecker* areas = areas_of(op, op.object);
+  if (areas == nullptr) {
+    return std::nullopt;
+  }
+  switch (op.kind) {
+    case OpKind::kUnmap:
+      return areas->unmap(op);
+    case OpKind::kUnmapAll:
+      return areas->unmap_all(op);
+    default:
+      return areas->map(op);
   }
 }
 

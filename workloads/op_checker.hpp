@@ -2,8 +2,9 @@
 // OpChecker: whether the operations of a trace, in file order, make sense together: values in
 // range, times in order, objects made before used, areas mapped before unmapped. Operations
 // recorded with an error change nothing and may name what does not exist (that may be why they
-// failed). Not judged: whether a device is attached, errnos (that is the replay's comparison), the
-// order of operations that overlap in time. Memory: live objects, live areas, threads.
+// failed). Not judged: whether a device or an access is attached and what an access pins, errnos
+// (that is the replay's comparison), the order of operations that overlap in time. Memory: live
+// objects, live areas, threads.
 #pragma once
 
 #include <cstdint>
@@ -35,9 +36,11 @@ class OpChecker {
   [[nodiscard]] MaybeProblem check_values(const Op& op) const;
   [[nodiscard]] MaybeProblem check_time(const Op& op);
   [[nodiscard]] MaybeProblem check_names(const Op& op) const;
+  [[nodiscard]] MaybeProblem check_uses(const Op& op);
   [[nodiscard]] MaybeProblem check_objects(const Op& op);
   [[nodiscard]] MaybeProblem check_ioas_alloc(const Op& op);
   [[nodiscard]] MaybeProblem check_destroy(const Op& op);
+  [[nodiscard]] AreaChecker* areas_of(const Op& op, ObjectId id);
   [[nodiscard]] MaybeProblem check_areas(const Op& op);
 
   std::size_t devices_;

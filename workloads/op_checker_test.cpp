@@ -113,6 +113,32 @@ TEST_F(OpCheckerTest, UnmapOfNothingIsFoundOnceItHasEnded) {
             "2: unmap of 0x0..0x3fff is not recorded as failed, but nothing is mapped there");
 }
 
+TEST_F(OpCheckerTest, ACopyMayBeIssuedBeforeTheRacingMapOfItsSource) {
+  Op copy = area(OpKind::kCopy, 20, 2, 1, 30, 90);
+  copy.pt = copy.object;
+  copy.source = Iova{4 * kPage};
+  EXPECT_EQ(run(copy), "");
+  EXPECT_EQ(run(area(OpKind::kMap, 4, 8, 0, 40, 50)), "");
+  EXPECT_EQ(run(area(OpKind::kMap, 0, 1, 0, 100, 110)), "");
+  EXPECT_EQ(end(), "");
+}
+
+TEST_F(OpCheckerTest, AndAfterTheRacingUnmapOfIt) {
+  Op copy = area(OpKind::kCopy, 20, 2, 1, 40, 90);
+  copy.pt = copy.object;
+  copy.source = Iova{4 * kPage};
+  EXPECT_EQ(run(area(OpKind::kMap, 4, 2, 0, 10, 20)), "");
+  EXPECT_EQ(run(area(OpKind::kUnmap, 4, 2, 0, 30, 50)), "");
+  EXPECT_EQ(run(copy), "");
+  copy.issue = SimTime{Ps{100'000}};
+  copy.iova = Iova{40 * kPage};
+  EXPECT_EQ(run(copy), "");
+  EXPECT_EQ(
+      end(),
+      "5: copy from 0x4000..0x5fff of ioas 5 is not recorded as failed, but nothing is mapped "
+      "at 0x4000");
+}
+
 TEST_F(OpCheckerTest, TwoUnmapsMayShareTheWork) {
   EXPECT_EQ(run(area(OpKind::kMap, 0, 1, 0, 10, 11)), "");
   EXPECT_EQ(run(area(OpKind::kMap, 1, 1, 0, 12, 13)), "");

@@ -30,10 +30,18 @@ constexpr std::array<OpSpec, kOpKinds> kSpecs{{
     {"unmap", bit(Key::kIoas) | kRange, kResult},
     {"unmap_all", bit(Key::kIoas), kResult},
     {"dma", bit(Key::kDev) | kRange, kResult},
+    {"copy", bit(Key::kIoas) | bit(Key::kSrc) | bit(Key::kFrom) | kRange, kResult},
+    {"access_create", bit(Key::kAccess), bit(Key::kFlags) | kResult},
+    {"access_destroy", bit(Key::kAccess), kResult},
+    {"access_attach", bit(Key::kAccess) | bit(Key::kIoas), kResult},
+    {"access_detach", bit(Key::kAccess), kResult},
+    {"pin", bit(Key::kAccess) | kRange, kResult},
+    {"unpin", bit(Key::kAccess) | kRange, kResult},
 }};
 
-constexpr std::array<std::string_view, kKeys> kKeyNames{
-    "hwpt", "ioas", "dev", "pt", "old", "got", "iova", "len", "flags", "ret", "dur"};
+constexpr std::array<std::string_view, kKeys> kKeyNames{"hwpt", "access", "ioas", "dev",  "pt",
+                                                        "old",  "got",    "src",  "from", "iova",
+                                                        "len",  "flags",  "ret",  "dur"};
 
 std::string suggest(std::string_view name, const std::vector<std::string>& known) {
   const std::string near = nearest_name(name, known);

@@ -16,20 +16,23 @@ namespace smmulab::workloads {
 // In canonical order: a writer gives the keys of a line in this order.
 enum class Key : std::uint8_t {
   kHwpt,
+  kAccess,
   kIoas,
   kDev,
   kPt,
   kOld,
   kGot,
+  kSrc,
+  kFrom,
   kIova,
   kLen,
   kFlags,
   kRet,
   kDur,
 };
-inline constexpr std::size_t kKeys = 11;
+inline constexpr std::size_t kKeys = 14;
 
-using KeyMask = std::uint16_t;
+using KeyMask = std::uint32_t;
 [[nodiscard]] constexpr KeyMask bit(Key k) {
   return static_cast<KeyMask>(1U << static_cast<unsigned>(k));
 }

@@ -43,13 +43,17 @@ void set_field(const Lexer& lexer, Key key, const Token& value, Op& op) {
   const std::string_view what = key_name(key);
   switch (key) {
     case Key::kHwpt:
-    case Key::kIoas:
+    case Key::kAccess:
       op.object = parse_id(lexer, value, what);
+      break;
+    case Key::kIoas:
+      (op.kind == OpKind::kAccessAttach ? op.pt : op.object) = parse_id(lexer, value, what);
       break;
     case Key::kDev:
       op.device = DeviceIndex{parse_u32(lexer, value, what)};
       break;
     case Key::kPt:
+    case Key::kSrc:
       op.pt = parse_id(lexer, value, what);
       break;
     case Key::kOld:
@@ -57,6 +61,9 @@ void set_field(const Lexer& lexer, Key key, const Token& value, Op& op) {
       break;
     case Key::kGot:
       op.got = parse_id(lexer, value, what);
+      break;
+    case Key::kFrom:
+      op.source = Iova{parse_number(lexer, value, what, kMaxU64)};
       break;
     case Key::kIova:
       op.iova = Iova{parse_number(lexer, value, what, kMaxU64)};
@@ -135,20 +142,24 @@ void append_op(std::string& out, const Op& op) {
   auto to = std::back_inserter(out);
   append_nanoseconds(out, op.issue.time_since_epoch());
   fmt::format_to(to, " {} {}", op.thread.value(), spec.name);
-  if (takes(Key::kHwpt) || takes(Key::kIoas)) {
-    fmt::format_to(to, " {}={}", takes(Key::kHwpt) ? "hwpt" : "ioas", op.object.value());
-  }
-  if (takes(Key::kDev)) {
-    fmt::format_to(to, " dev={}", op.device.value());
-  }
   const auto id = [&](Key key, ObjectId value) {
     if (takes(key) && value != kNoObject) {
       fmt::format_to(to, " {}={}", key_name(key), value.value());
     }
   };
+  id(Key::kHwpt, op.object);
+  id(Key::kAccess, op.object);
+  id(Key::kIoas, op.kind == OpKind::kAccessAttach ? op.pt : op.object);
+  if (takes(Key::kDev)) {
+    fmt::format_to(to, " dev={}", op.device.value());
+  }
   id(Key::kPt, op.pt);
   id(Key::kOld, op.old);
   id(Key::kGot, op.got);
+  id(Key::kSrc, op.pt);
+  if (takes(Key::kFrom)) {
+    fmt::format_to(to, " from={:#x}", op.source.value());
+  }
   if (takes(Key::kIova)) {
     fmt::format_to(to, " iova={:#x} len={}", op.iova.value(), op.length.value());
   }
@@ -174,9 +185,11 @@ std::string op_label(const Op& op) {
     }
   };
   add(Key::kHwpt, op.object.value());
-  add(Key::kIoas, op.object.value());
+  add(Key::kAccess, op.object.value());
+  add(Key::kIoas, op.kind == OpKind::kAccessAttach ? op.pt.value() : op.object.value());
   add(Key::kDev, op.device.value());
   add(Key::kPt, op.pt.value());
+  add(Key::kSrc, op.pt.value());
   return label;
 }
 

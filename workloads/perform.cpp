@@ -29,6 +29,20 @@ Task<int> perform(iommufd::Iommufd& io, lnx::Thread& t, const Op& op) {
       return io.unmap(t, op.object, op.iova, op.length);
     case OpKind::kUnmapAll:
       return io.unmap_all(t, op.object);
+    case OpKind::kCopy:
+      return io.copy(t, {op.pt, op.source}, {op.object, op.iova}, op.length);
+    case OpKind::kAccessCreate:
+      return io.access_create(t, op.object, (op.flags & kAccessIgnoresUnmap) != 0);
+    case OpKind::kAccessDestroy:
+      return io.access_destroy(t, op.object);
+    case OpKind::kAccessAttach:
+      return io.access_attach(t, op.object, op.pt);
+    case OpKind::kAccessDetach:
+      return io.access_detach(t, op.object);
+    case OpKind::kPin:
+      return io.pin(t, op.object, op.iova, op.length);
+    case OpKind::kUnpin:
+      return io.unpin(t, op.object, op.iova, op.length);
     case OpKind::kDma:
     case OpKind::kPhase:
       break;

@@ -2,6 +2,7 @@
 #include "workloads/random_trace_testing.hpp"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <numeric>
 #include <set>
@@ -27,7 +28,8 @@ struct Object {
   std::int64_t known_from = 0;  // end of the operation that made it
   std::int64_t last_use = 0;    // latest issue of an operation that names it
   bool is_ioas = false;
-  std::map<std::uint64_t, std::uint64_t> areas;  // first -> last
+  std::map<std::uint64_t, std::uint64_t> areas{};  // first -> last
+  bool is_access = false;
 };
 
 class Generator {
@@ -119,7 +121,7 @@ class Generator {
   std::uint32_t pick(bool ioas_only) {
     std::vector<std::uint32_t> ids;
     for (const auto& [id, object] : objects_) {
-      if (object.is_ioas || !ioas_only) {
+      if (object.is_ioas || (!ioas_only && !object.is_access)) {
         ids.push_back(id);
       }
     }
@@ -134,10 +136,14 @@ class Generator {
       alloc_hwpt();
     } else if (dice < 32) {
       destroy();
-    } else if (dice < 60) {
+    } else if (dice < 50) {
       move_device();
-    } else if (dice < 82) {
+    } else if (dice < 60) {
+      use_access();
+    } else if (dice < 74) {
       map();
+    } else if (dice < 84) {
+      copy();
     } else if (dice < 98) {
       unmap();
     } else {
@@ -172,6 +178,9 @@ class Generator {
 
   void destroy() {
     const std::uint32_t id = pick(false);
+    if (id == 0) {
+      return;
+    }
     Object& object = objects_[id];
     const std::int64_t from =
         options_.destroy_races ? object.known_from : std::max(object.known_from, object.last_use);
@@ -189,6 +198,9 @@ class Generator {
 
   void move_device() {
     const std::uint32_t pt = pick(false);
+    if (pt == 0) {
+      return;
+    }
     const auto d = static_cast<std::uint32_t>(random_.below(options_.devices));
     const std::uint64_t dice = random_.below(3);
     const OpKind kind =
@@ -228,6 +240,80 @@ class Generator {
       ioas.areas.emplace(op.first(), op.last());
     }
     record(op, {0, 0, ioas.generation, 0});
+  }
+
+  // A part of an area.
+  void copy() {
+    const std::uint32_t from = pick(true);
+    const std::uint32_t to = pick(true);
+    if (from == 0 || objects_[from].areas.empty()) {
+      return;
+    }
+    Object& source = objects_[from];
+    Object& ioas = objects_[to];
+    Op op = start(OpKind::kCopy, std::max(source.known_from, ioas.known_from));
+    const auto area = std::next(source.areas.begin(),
+                                static_cast<std::ptrdiff_t>(random_.below(source.areas.size())));
+    const std::uint64_t pages = (area->second - area->first + 1) / kPage;
+    const std::uint64_t skipped = random_.below(pages);
+    op.object = ObjectId{to};
+    op.pt = ObjectId{from};
+    op.source = Iova{area->first + skipped * kPage};
+    op.length = Bytes{(1 + random_.below(pages - skipped)) * kPage};
+    op.iova = Iova{random_.below(32) * kPage};
+    const auto next = ioas.areas.upper_bound(op.last());
+    const bool taken = next != ioas.areas.begin() && std::prev(next)->second >= op.first();
+    if (taken && !options_.durations) {
+      return;
+    }
+    touch(source, op);
+    touch(ioas, op);
+    if (taken) {
+      op.ret = -17;
+    } else {
+      ioas.areas.emplace(op.first(), op.last());
+    }
+    record(op, {0, 0, ioas.generation, source.generation});
+  }
+
+  // Some access: makes one, destroys it, moves it, or has it pin something.
+  void use_access() {
+    const std::uint32_t ioas = pick(true);
+    const auto found = std::find_if(objects_.begin(), objects_.end(),
+                                    [](const auto& each) { return each.second.is_access; });
+    if (found == objects_.end() || ioas == 0) {
+      Op op = start(OpKind::kAccessCreate, 0);
+      const std::uint32_t id = free_id();
+      op.object = ObjectId{id};
+      op.flags = random_.chance(10) ? kAccessIgnoresUnmap : 0;
+      objects_[id] = Object{next_generation_++, end_of(op), 0, false, {}, true};
+      record(op, {0, 0, objects_[id].generation, 0});
+      return;
+    }
+    constexpr std::array<OpKind, 5> kKinds = {OpKind::kAccessAttach, OpKind::kAccessDetach,
+                                              OpKind::kPin, OpKind::kUnpin, OpKind::kAccessDestroy};
+    const OpKind kind = kKinds.at(random_.below(kKinds.size()));
+    Object& access = found->second;
+    std::int64_t from = std::max(access.known_from, objects_[ioas].known_from);
+    if (kind == OpKind::kAccessDestroy && !options_.destroy_races) {
+      from = std::max(from, access.last_use);
+    }
+    Op op = start(kind, from);
+    op.object = ObjectId{found->first};
+    const std::uint64_t generation = access.generation;
+    if (kind == OpKind::kAccessAttach) {
+      op.pt = ObjectId{ioas};
+      touch(objects_[ioas], op);
+    } else if (kind == OpKind::kPin || kind == OpKind::kUnpin) {
+      op.iova = Iova{random_.below(32) * kPage};
+      op.length = Bytes{(1 + random_.below(6)) * kPage};
+    }
+    if (kind == OpKind::kAccessDestroy) {
+      objects_.erase(found);
+    } else {
+      touch(access, op);
+    }
+    record(op, {0, 0, generation, 0});
   }
 
   void unmap() {

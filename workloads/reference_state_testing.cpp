@@ -45,17 +45,68 @@ void ReferenceState::apply(const Op& op) {
     case OpKind::kMap:
       ioases_.at(op.object)[op.first()] = op.last();
       break;
+    case OpKind::kCopy: {
+      // One area for each stretch of an area of the source.
+      const Areas source = ioases_.at(op.pt);
+      const std::uint64_t from = op.source.value();
+      const std::uint64_t from_last = from + (op.length.value() - 1);
+      for (const auto& [first, last] : source) {
+        if (first <= from_last && from <= last) {
+          ioases_.at(op.object)[op.first() + (std::max(first, from) - from)] =
+              op.first() + (std::min(last, from_last) - from);
+        }
+      }
+      break;
+    }
     case OpKind::kUnmap:
-      std::erase_if(ioases_.at(op.object), [&op](const auto& area) {
-        return area.first >= op.first() && area.second <= op.last();
-      });
-      break;
     case OpKind::kUnmapAll:
-      ioases_.at(op.object).clear();
+      unmap(op);
       break;
+    case OpKind::kAccessCreate:
+      accesses_[op.object] = {};
+      break;
+    case OpKind::kAccessDestroy:
+      accesses_.erase(op.object);
+      break;
+    case OpKind::kAccessAttach:
+      if (accesses_.at(op.object).ioas != op.pt) {
+        accesses_.at(op.object) = {op.pt, {}};
+      }
+      break;
+    case OpKind::kAccessDetach:
+      accesses_.at(op.object) = {};
+      break;
+    case OpKind::kPin:
+      accesses_.at(op.object).pins.emplace(op.first(), op.last());
+      break;
+    case OpKind::kUnpin: {
+      auto& pins = accesses_.at(op.object).pins;
+      pins.erase(pins.find({op.first(), op.last()}));
+      break;
+    }
     case OpKind::kDma:
     case OpKind::kPhase:
       break;
+  }
+}
+
+// A pin goes with the first area it is in.
+void ReferenceState::unmap(const Op& op) {
+  Areas& areas = ioases_.at(op.object);
+  for (auto area = areas.begin(); area != areas.end();) {
+    const auto [first, last] = *area;
+    if (op.kind == OpKind::kUnmap && (first < op.first() || last > op.last())) {
+      ++area;
+      continue;
+    }
+    for (auto& [id, access] : accesses_) {
+      if (access.ioas == op.object) {
+        std::erase_if(access.pins, [first, last](const auto& pin) {
+          return pin.first <= last && first <= pin.second;
+        });
+      }
+    }
+    area = areas.erase(area);
   }
 }
 
@@ -79,6 +130,14 @@ std::vector<std::string> ReferenceState::lines(const TraceHeader& header) const 
   for (const auto& [hwpt, ioas] : hwpts_) {
     lines.push_back(fmt::format("hwpt {} of ioas {}", hwpt.value(), ioas.value()));
   }
+  for (const auto& [id, access] : accesses_) {
+    lines.push_back(access.ioas == kNoObject
+                        ? fmt::format("access {} to nothing", id.value())
+                        : fmt::format("access {} to ioas {}", id.value(), access.ioas.value()));
+    for (const auto& [first, last] : access.pins) {
+      lines.push_back(fmt::format("access {} pins {:#x}-{:#x}", id.value(), first, last));
+    }
+  }
   for (std::uint32_t d = 0; d < header.devices.size(); ++d) {
     lines.push_back(describe(header.devices[d], DeviceIndex{d}));
   }
@@ -89,7 +148,8 @@ std::vector<std::string> ReferenceState::lines(const TraceHeader& header) const 
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
-constexpr std::uint32_t kSlots = 16;  // areas of one thread in one ioas
+constexpr std::uint32_t kSlots = 16;         // areas of one thread in one ioas
+constexpr std::uint32_t kFirstAccess = 100;  // of thread 0
 constexpr std::array<ObjectId, 2> kIoases{ObjectId{1}, ObjectId{2}};
 constexpr std::array<ObjectId, 6> kTargets{ObjectId{1}, ObjectId{2}, ObjectId{3},
                                            ObjectId{4}, ObjectId{5}, ObjectId{6}};
@@ -119,6 +179,7 @@ class IndependentTrace {
       : random_(seed),
         writer_(path, independent_header(threads), {1, ""}),
         attached_(threads),
+        accesses_(threads),
         mapped_(threads) {}
 
   void set_up() {
@@ -138,11 +199,18 @@ class IndependentTrace {
       op.pt = kIoases[i % 2];
       add(op);
     }
+    for (std::uint32_t t = 0; t < attached_.size(); ++t) {
+      Op op = begin(OpKind::kAccessCreate, 0);
+      op.object = ObjectId{kFirstAccess + t};
+      add(op);
+    }
     writer_.phase("run");
   }
 
   void step(std::uint32_t thread) {
-    if (random_.chance(40)) {
+    if (random_.chance(30)) {
+      access(thread);
+    } else if (random_.chance(40)) {
       map_or_unmap(thread);
     } else {
       move(thread);
@@ -183,15 +251,59 @@ class IndependentTrace {
     add(op);
   }
 
+  static Iova iova_of(std::uint32_t thread, std::uint64_t slot) {
+    return Iova{(thread * kSlots + slot) * 4 * kPage};
+  }
+
+  // A map may be a copy of another slot of the thread's, if that one is mapped and large enough.
   void map_or_unmap(std::uint32_t thread) {
     const std::uint64_t slot = random_.below(kSlots);
     const std::uint64_t ioas = random_.below(kIoases.size());
     bool& mapped = mapped_[thread][ioas * kSlots + slot];
     Op op = begin(mapped ? OpKind::kUnmap : OpKind::kMap, thread);
     op.object = kIoases[ioas];
-    op.iova = Iova{(thread * kSlots + slot) * 4 * kPage};
+    op.iova = iova_of(thread, slot);
     op.length = Bytes{(1 + slot % 4) * kPage};
+    const std::uint64_t from = random_.below(kSlots * kIoases.size());
+    if (!mapped && mapped_[thread][from] && from % 4 >= slot % 4) {
+      op.kind = OpKind::kCopy;
+      op.pt = kIoases[from / kSlots];
+      op.source = iova_of(thread, from % kSlots);
+    }
+    if (mapped) {
+      std::erase_if(accesses_[thread].pinned, [&](std::uint64_t pinned) {
+        return accesses_[thread].ioas == ioas + 1 && pinned == slot;
+      });
+    }
     mapped = !mapped;
+    add(op);
+  }
+
+  // Attaches the thread's access if it has no ioas; else pins a mapped slot, unpins one, or leaves.
+  void access(std::uint32_t thread) {
+    Access& mine = accesses_[thread];
+    Op op = begin(OpKind::kAccessAttach, thread);
+    op.object = ObjectId{kFirstAccess + thread};
+    const std::uint64_t slot = random_.below(kSlots);
+    if (mine.ioas == 0) {
+      mine.ioas = 1 + random_.below(kIoases.size());
+      op.pt = kIoases[mine.ioas - 1];
+    } else if (random_.chance(10)) {
+      op.kind = OpKind::kAccessDetach;
+      mine = {};
+    } else if (!mine.pinned.empty() && random_.chance(40)) {
+      op.kind = OpKind::kUnpin;
+      op.iova = iova_of(thread, mine.pinned.back());
+      op.length = Bytes{(1 + mine.pinned.back() % 4) * kPage};
+      mine.pinned.pop_back();
+    } else if (mapped_[thread][(mine.ioas - 1) * kSlots + slot]) {
+      op.kind = OpKind::kPin;
+      op.iova = iova_of(thread, slot);
+      op.length = Bytes{(1 + slot % 4) * kPage};
+      mine.pinned.push_back(slot);
+    } else {
+      return;
+    }
     add(op);
   }
 
@@ -200,6 +312,11 @@ class IndependentTrace {
   ReferenceState state_;
   std::int64_t now_ = 0;
   std::vector<bool> attached_;
+  struct Access {
+    std::uint64_t ioas = 0;             // 1 or 2; 0: none
+    std::vector<std::uint64_t> pinned;  // slots, each as often as it is
+  };
+  std::vector<Access> accesses_;
   std::vector<std::array<bool, kIoases.size() * kSlots>> mapped_;
 };
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "workloads/op.hpp"
@@ -31,6 +32,12 @@ class ReferenceState {
   std::map<ObjectId, ObjectId> hwpts_;  // hwpt -> ioas
   std::set<DeviceIndex> bound_;
   std::map<DeviceIndex, ObjectId> attached_;
+  struct Access {
+    ObjectId ioas{};
+    std::multiset<std::pair<std::uint64_t, std::uint64_t>> pins;  // first and last byte
+  };
+  void unmap(const Op& op);
+  std::map<ObjectId, Access> accesses_;
 };
 
 struct IndependentTraceOptions {

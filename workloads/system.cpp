@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "models/iommufd/access.hpp"
+
 namespace smmulab::workloads {
 namespace {
 
@@ -137,6 +139,16 @@ std::vector<std::string> System::final_state() const {
   for (const iommufd::Hwpt* hwpt : context_.all_hwpts()) {
     if (!hwpt->auto_domain) {
       lines.push_back(fmt::format("hwpt {} of ioas {}", hwpt->id.value(), hwpt->ioas->id.value()));
+    }
+  }
+  for (const iommufd::Access* access : context_.all_accesses()) {
+    lines.push_back(
+        access->ioas == nullptr
+            ? fmt::format("access {} to nothing", access->id.value())
+            : fmt::format("access {} to ioas {}", access->id.value(), access->ioas->id.value()));
+    for (const iommufd::Access::Pin& pin : access->pins) {
+      lines.push_back(fmt::format("access {} pins {:#x}-{:#x}", access->id.value(),
+                                  pin.iova.value(), pin.iova.value() + (pin.length.value() - 1)));
     }
   }
   for (const iommufd::Device& device : devices_) {

@@ -35,8 +35,8 @@ class System {
   [[nodiscard]] std::vector<std::string> placement_warnings(const TraceHeader& header) const;
   // The CPU for a thread of the trace: a number, or lnx::kAnyCpu.
   [[nodiscard]] std::uint32_t affinity(const TraceHeader& header, std::uint32_t thread) const;
-  // The mapping and attachment state as sorted lines, one per area, domain and device: equal for
-  // two protocols that did the same. Automatic domains appear as their IOAS.
+  // The mapping and attachment state as sorted lines, one per area, domain, access, pin and device:
+  // equal for two protocols that did the same. Automatic domains appear as their IOAS.
   [[nodiscard]] std::vector<std::string> final_state() const;
 
  private:

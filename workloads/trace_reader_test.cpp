@@ -276,6 +276,19 @@ TEST_F(TraceReaderTest, Objects) {
   EXPECT_EQ(ops(made + "3 0 bind dev=0\n", 4),
             "4:14: duplicate id: device 0 was bound already at line 12");
   EXPECT_EQ(ops(made + "3 0 hwpt_destroy hwpt=6\n4 0 ioas_alloc ioas=6\n", 5), "");
+  EXPECT_EQ(ops(made + "3 0 access_attach access=6 ioas=5\n", 4),
+            "4:26: expected an access, but line 14 made it a hwpt");
+  EXPECT_EQ(ops(made + "3 0 pin access=7 iova=0 len=4096\n", 4),
+            "4:16: access 7 is used before it was made");
+  const std::string access = made + "3 0 access_create access=7\n";
+  EXPECT_EQ(ops(access + "4 0 access_attach access=7 ioas=6\n", 5),
+            "5:33: expected an ioas, but line 14 made it a hwpt");
+  EXPECT_EQ(ops(access + "4 0 attach dev=0 pt=7\n", 5),
+            "5:21: expected an ioas or a hwpt, but line 15 made it an access");
+  EXPECT_EQ(ops(access + "4 0 access_destroy access=7\n5 0 access_detach access=7\n", 6),
+            "6:26: access 7 is used after it was destroyed (line 16)");
+  EXPECT_EQ(ops(access + "4 0 ioas_alloc ioas=7\n", 5),
+            "5:21: duplicate id: ioas 7 is alive, made at line 15");
   // Recorded failures change nothing and may name what does not exist.
   EXPECT_EQ(ops(made + "3 0 hwpt_destroy hwpt=6 ret=-16\n4 0 attach dev=0 pt=6\n", 5), "");
   EXPECT_EQ(ops(made + "3 0 attach dev=0 pt=99 ret=-2\n4 0 ioas_alloc ioas=5 ret=-12\n", 5), "");
@@ -299,6 +312,32 @@ TEST_F(TraceReaderTest, Areas) {
   EXPECT_EQ(ops(map + "4 0 unmap_all ioas=5\n5 1 map ioas=5 iova=0x2000 len=4096\n", 6), "");
   EXPECT_EQ(ops(map + "4 0 unmap_all ioas=5\n5 0 unmap ioas=5 iova=0x2000 len=0x2000\n", 6),
             "6:23: unmap of 0x2000..0x3fff is not recorded as failed, but nothing is mapped there");
+}
+
+TEST_F(TraceReaderTest, Copies) {
+  const std::string map = std::string(kMade) +
+                          "3 0 map ioas=5 iova=0x2000 len=0x2000\n"
+                          "4 0 map ioas=5 iova=0x5000 len=0x1000\n"
+                          "5 0 ioas_alloc ioas=7\n";
+  const auto copy = [&](const std::string& fields) { return ops(map + "6 0 copy " + fields, 7); };
+  EXPECT_EQ(copy("ioas=7 src=5 from=0x2000 iova=0 len=0x2000\n"), "");
+  EXPECT_EQ(copy("ioas=5 src=5 from=0x3000 iova=0x4000 len=0x1000\n"), "");
+  EXPECT_EQ(copy("ioas=7 src=5 from=0x3000 iova=0 len=0x2000\n"),
+            "7:28: copy from 0x3000..0x4fff of ioas 5 is not recorded as failed, but nothing is "
+            "mapped at 0x4000");
+  EXPECT_EQ(copy("ioas=7 src=5 from=0x1000 iova=0 len=0x2000\n"),
+            "7:28: copy from 0x1000..0x2fff of ioas 5 is not recorded as failed, but nothing is "
+            "mapped at 0x1000");
+  EXPECT_EQ(copy("ioas=5 src=5 from=0x2000 iova=0x5000 len=0x1000\n"),
+            "7:40: map of 0x5000..0x5fff overlaps the area 0x5000..0x5fff of line 16, which was "
+            "not unmapped");
+  EXPECT_EQ(copy("ioas=7 src=6 from=0x2000 iova=0 len=0x1000\n"),
+            "7:21: expected an ioas, but line 14 made it a hwpt");
+  EXPECT_EQ(copy("ioas=7 src=5 from=0x2010 iova=0 len=0x1000\n"),
+            "7:28: from: 0x2010 is not a multiple of the page size 4096, or from + len is beyond "
+            "2^64");
+  EXPECT_EQ(copy("ioas=7 src=5 iova=0 len=0x1000\n"), "7:40: copy: missing key 'from'");
+  EXPECT_EQ(copy("ioas=7 src=5 from=0 iova=0 len=0x1000 ret=-2\n"), "");
 }
 
 TEST_F(TraceReaderTest, BadBytes) {

@@ -45,7 +45,16 @@ constexpr const char* kCanonical =
     "26 0 hwpt_destroy hwpt=6\n"
     "27 0 ioas_destroy ioas=5\n"
     "28 0 unbind dev=0\n"
-    "end 14\n";
+    "29 0 ioas_alloc ioas=5\n"
+    "30 0 map ioas=5 iova=0x1000 len=8192\n"
+    "31 0 copy ioas=5 src=5 from=0x1000 iova=0x8000 len=4096 ret=0\n"
+    "32 0 access_create access=9 flags=0x1\n"
+    "33 0 access_attach access=9 ioas=5 ret=0\n"
+    "34 0 pin access=9 iova=0x8000 len=4096\n"
+    "35 0 unpin access=9 iova=0x8000 len=4096\n"
+    "36 0 access_detach access=9\n"
+    "37 0 access_destroy access=9 dur=1\n"
+    "end 23\n";
 
 class TraceWriterTest : public ::testing::Test {
  protected:

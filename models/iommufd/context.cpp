@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "models/iommufd/access.hpp"
 #include "models/iommufd/protocol.hpp"
 
 namespace smmulab::iommufd {
@@ -32,7 +33,7 @@ Task<void> Context::lock_table(lnx::Thread& t, Ps cost, ObjectId id, lnx::Access
 }
 
 RecordObject Context::awaited(Record& record, const Object& object) const {
-  constexpr std::array<const char*, 3> kTypes = {"device", "ioas", "hwpt"};
+  constexpr std::array<const char*, 4> kTypes = {"device", "ioas", "hwpt", "access"};
   return record.intern_object(fmt::format("{}->shortterm_users#{}",
                                           kTypes.at(static_cast<std::size_t>(object.type)),
                                           object.id.value()));
@@ -44,9 +45,10 @@ void Context::add_destroy_rwsem(Object& object) const {
   }
 }
 
-bool Context::reference(lnx::Thread& t, Object& object) {
+bool Context::try_reference(lnx::Thread& t, Object& object) {
   t.touch(object.counts(), lnx::Access::kUpdate);
-  if (object.users <= 0) {
+  if (object.users <= 0 ||
+      (protocol_->object_refs() == ObjectRefs::kShortTerm && object.shortterm_users <= 0)) {
     return false;
   }
   t.charge(machine_.params().lock.atomic);
@@ -68,7 +70,7 @@ bool Context::reference(lnx::Thread& t, Object& object) {
 
 Task<bool> Context::try_get(lnx::Thread& t, Object& object) {
   co_await t.access(object.counts(), lnx::Access::kUpdate);
-  co_return reference(t, object);
+  co_return try_reference(t, object);
 }
 
 Task<Object*> Context::get(lnx::Thread& t, ObjectId id) {
@@ -78,7 +80,7 @@ Task<Object*> Context::get(lnx::Thread& t, ObjectId id) {
     co_return nullptr;
   }
   Object* object = it->second.get();
-  co_return reference(t, *object) ? object : nullptr;
+  co_return try_reference(t, *object) ? object : nullptr;
 }
 
 void Context::drop_reference(lnx::Thread& t, Object& object) {
@@ -131,6 +133,46 @@ Task<void> Context::wait_shortterm(lnx::Thread& t, Object& object) {
   }
 }
 
+std::unique_ptr<Object> Context::take(ObjectId id) {
+  const auto it = objects_.find(id.value());
+  std::unique_ptr<Object> object = std::move(it.value());
+  objects_.erase(it);
+  object->users = 0;
+  return object;
+}
+
+// iommufd_object_remove() with REMOVE_WAIT_SHORTTERM: first the wait, then the id.
+Task<int> Context::destroy_user(lnx::Thread& t, ObjectId id, ObjectType type) {
+  co_await lock_table(t, params_.lookup, id, lnx::Access::kRead);
+  const auto it = objects_.find(id.value());
+  if (it == objects_.end() || it->second->type != type || it->second->destroying) {
+    co_return -ENOENT;
+  }
+  Object& object = *it->second;
+  object.destroying = true;
+  const bool rwsem = protocol_->object_refs() == ObjectRefs::kDestroyRwsem;
+  if (rwsem) {
+    add_destroy_rwsem(object);
+    co_await object.destroy_rwsem->write_lock(t);
+  } else {
+    co_await wait_shortterm(t, object);
+  }
+  co_await lock_table(t, params_.lookup, id, lnx::Access::kWrite);
+  t.touch(object.counts(), lnx::Access::kWrite);
+  --object.users;
+  SMMULAB_CHECK(object.users == 1, "an object has users its kernel user does not know of");
+  std::unique_ptr<Object> taken = take(id);
+  co_await destroy_object(t, *taken);
+  if (rwsem) {
+    co_await taken->destroy_rwsem->write_unlock(t);
+  }
+  t.charge(params_.object_free);
+  if (racy()) {
+    graveyard_.push_back(std::move(taken));
+  }
+  co_return 0;
+}
+
 // `held`: the caller's own reference to the object is given up on the way.
 Task<int> Context::remove(lnx::Thread& t, Object* held, ObjectId id) {
   const bool rwsem = protocol_->object_refs() == ObjectRefs::kDestroyRwsem;
@@ -166,9 +208,7 @@ Task<int> Context::remove(lnx::Thread& t, Object* held, ObjectId id) {
     }
     co_return rc;
   }
-  std::unique_ptr<Object> object = std::move(it.value());
-  objects_.erase(it);
-  object->users = 0;
+  std::unique_ptr<Object> object = take(id);
   if (!rwsem) {
     co_await wait_shortterm(t, *object);
   }
@@ -205,6 +245,8 @@ Task<bool> Context::destroy_object(lnx::Thread& t, Object& object) {
   }
   if (object.type == ObjectType::kIoas) {
     co_await static_cast<Ioas&>(object).iopt.unmap_all(t);
+  } else if (object.type == ObjectType::kAccess) {
+    co_await static_cast<Access&>(object).destroy(t);
   }
   co_return true;
 }
@@ -248,19 +290,27 @@ Task<void> Context::end_change(lnx::Thread& t) {
   }
 }
 
-Task<int> Context::add_ioas(lnx::Thread& t, ObjectId id) {
+Task<int> Context::add_object(lnx::Thread& t, ObjectId id, std::unique_ptr<Object> made) {
   t.charge(params_.object_alloc);
   co_await lock_table(t, params_.lookup, id, lnx::Access::kWrite);
   if (id_in_use(id)) {
     co_return -EEXIST;
   }
   auto& object = objects_[id.value()];
-  object = std::make_unique<Ioas>(machine_, driver(), params_, id);
+  object = std::move(made);
   if (machine_.control() != nullptr) [[unlikely]] {
     add_destroy_rwsem(*object);  // it must not be another in another order
   }
   finalize(t, *object);
   co_return 0;
+}
+
+Task<int> Context::add_ioas(lnx::Thread& t, ObjectId id) {
+  return add_object(t, id, std::make_unique<Ioas>(machine_, driver(), params_, id));
+}
+
+Task<int> Context::add_access(lnx::Thread& t, ObjectId id, bool deaf) {
+  return add_object(t, id, std::make_unique<Access>(*this, id, deaf));
 }
 
 Task<Hwpt*> Context::new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id) {
@@ -307,26 +357,28 @@ const Object* Context::peek(ObjectId id) const {
   return it == objects_.end() || !it->second->finalized ? nullptr : it->second.get();
 }
 
-std::vector<const Ioas*> Context::all_ioas() const {
-  std::vector<const Ioas*> all;
+template <class T>
+std::vector<const T*> Context::all_of(ObjectType type) const {
+  std::vector<const T*> all;
   for (const auto& [id, object] : objects_) {
-    if (object->type == ObjectType::kIoas) {
-      all.push_back(static_cast<const Ioas*>(object.get()));
+    if (object->type == type) {
+      all.push_back(static_cast<const T*>(object.get()));
     }
   }
-  std::sort(all.begin(), all.end(), [](const Ioas* a, const Ioas* b) { return a->id < b->id; });
+  std::sort(all.begin(), all.end(), [](const T* a, const T* b) { return a->id < b->id; });
   return all;
 }
 
+std::vector<const Ioas*> Context::all_ioas() const {
+  return all_of<Ioas>(ObjectType::kIoas);
+}
+
 std::vector<const Hwpt*> Context::all_hwpts() const {
-  std::vector<const Hwpt*> all;
-  for (const auto& [id, object] : objects_) {
-    if (object->type == ObjectType::kHwpt) {
-      all.push_back(static_cast<const Hwpt*>(object.get()));
-    }
-  }
-  std::sort(all.begin(), all.end(), [](const Hwpt* a, const Hwpt* b) { return a->id < b->id; });
-  return all;
+  return all_of<Hwpt>(ObjectType::kHwpt);
+}
+
+std::vector<const Access*> Context::all_accesses() const {
+  return all_of<Access>(ObjectType::kAccess);
 }
 
 }  // namespace smmulab::iommufd

@@ -20,6 +20,7 @@
 namespace smmulab::iommufd {
 
 class Protocol;
+struct Access;
 
 enum class ObjectRefs : std::uint8_t { kDestroyRwsem, kShortTerm };
 
@@ -49,10 +50,15 @@ class Context {
   // iommufd_lock_obj(): a reference to an object the caller found by itself. False: being
   // destroyed.
   Task<bool> try_get(lnx::Thread& t, Object& object);
+  // The same within the step under way.
+  bool try_reference(lnx::Thread& t, Object& object);
   // Invariants::check_unused(), told to a step control.
   bool check_unused(lnx::Thread& t, const Hwpt& hwpt);
   // DESTROY: 0, -ENOENT, -EBUSY (in use).
   Task<int> destroy(lnx::Thread& t, ObjectId id, ObjectType type);
+  // iommufd_object_destroy_user(): a kernel user gives up its reference and the object; waits for
+  // those who look at it. -ENOENT: there is none, or it is going already.
+  Task<int> destroy_user(lnx::Thread& t, ObjectId id, ObjectType type);
   // iommufd_hw_pagetable_put(): drops a device's reference; destroys an automatic domain with it,
   // within a change only at its end. REQUIRES: no ioas->mutex is held.
   Task<void> put_hwpt(lnx::Thread& t, Hwpt& hwpt);
@@ -63,6 +69,7 @@ class Context {
 
   // 0, or -EEXIST if the id is in use (ids are the trace's).
   Task<int> add_ioas(lnx::Thread& t, ObjectId id);
+  Task<int> add_access(lnx::Thread& t, ObjectId id, bool deaf);
   // An hwpt without a domain yet; auto domains get an id of their own above 2^31.
   Task<Hwpt*> new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id);
   [[nodiscard]] ObjectId next_auto_id() {
@@ -84,8 +91,9 @@ class Context {
 
   // Without simulated time, for end-state checks and reports.
   [[nodiscard]] const Object* peek(ObjectId id) const;
-  [[nodiscard]] std::vector<const Ioas*> all_ioas() const;   // by id
-  [[nodiscard]] std::vector<const Hwpt*> all_hwpts() const;  // by id
+  [[nodiscard]] std::vector<const Ioas*> all_ioas() const;        // by id
+  [[nodiscard]] std::vector<const Hwpt*> all_hwpts() const;       // by id
+  [[nodiscard]] std::vector<const Access*> all_accesses() const;  // by id
 
  private:
   struct Change {
@@ -98,10 +106,13 @@ class Context {
   [[nodiscard]] bool racy() const;
   [[nodiscard]] RecordObject awaited(Record& record, const Object& object) const;
   Task<void> lock_table(lnx::Thread& t, Ps cost, ObjectId id, lnx::Access access);
-  // try_get() within a step.
-  bool reference(lnx::Thread& t, Object& object);
   void add_destroy_rwsem(Object& object) const;
   Task<int> remove(lnx::Thread& t, Object* held, ObjectId id);
+  // Out of the table: its id is gone. REQUIRES: lock_table().
+  std::unique_ptr<Object> take(ObjectId id);
+  Task<int> add_object(lnx::Thread& t, ObjectId id, std::unique_ptr<Object> object);
+  template <class T>
+  [[nodiscard]] std::vector<const T*> all_of(ObjectType type) const;
   Task<void> wait_shortterm(lnx::Thread& t, Object& object);
   void drop_reference(lnx::Thread& t, Object& object);
   // False: something still refers to the object, as a protocol's hazard has it.

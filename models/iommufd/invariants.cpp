@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "models/iommufd/access.hpp"
 #include "models/iommufd/context.hpp"
 #include "models/iommufd/protocol.hpp"
 
@@ -42,6 +43,8 @@ std::string_view invariant_text(Invariant invariant) {
       return "the reserved regions of an attached device are in its ioas";
     case Invariant::kFreed:
       return "an hwpt that is destroyed is not in use";
+    case Invariant::kPins:
+      return "what an access has pinned is mapped in its ioas and counted there";
   }
   return "";
 }
@@ -169,6 +172,37 @@ void Invariants::check_hwpt(const Hwpt& hwpt) {
   }
 }
 
+void Invariants::check_pins(const Ioas& ioas) {
+  std::uint64_t counted = 0;
+  for (const auto& [start, area] : ioas.iopt.areas()) {
+    counted += area.num_accesses;
+  }
+  std::uint64_t pinned = 0;  // once for each area a pin is in
+  for (const Access* access : context_.all_accesses()) {
+    for (std::size_t i = 0; access->ioas == &ioas && i < access->pins.size(); ++i) {
+      const Access::Pin& pin = access->pins[i];
+      const std::uint64_t first = pin.iova.value();
+      const std::uint64_t last = first + (pin.length.value() - 1);
+      std::uint64_t covered = 0;
+      for (const auto& [start, area] : ioas.iopt.areas()) {
+        if (start <= last && first <= area.last) {
+          ++pinned;
+          covered += std::min(last, area.last) - std::max(first, start) + 1;
+        }
+      }
+      if (covered != pin.length.value()) {
+        note(Invariant::kPins, fmt::format("access {} has {:#x}..{:#x} of ioas {} pinned, but not "
+                                           "all of it is mapped",
+                                           access->id.value(), first, last, ioas.id.value()));
+      }
+    }
+  }
+  if (pinned != counted) {
+    note(Invariant::kPins, fmt::format("ioas {} counts {} accesses of its areas, not {}",
+                                       ioas.id.value(), counted, pinned));
+  }
+}
+
 void Invariants::check_end() {
   for (const auto& igroup : context_.groups()) {
     check_group(*igroup);
@@ -189,8 +223,17 @@ void Invariants::check_end() {
     check_domain(*hwpt, of_ioas.area_bytes);
     check_hwpt(*hwpt);
   }
+  std::map<ObjectId, std::int64_t> attached_accesses;
+  for (const Access* access : context_.all_accesses()) {
+    check_users(*access, fmt::format("access {}", access->id.value()), 2);
+    if (access->ioas != nullptr) {
+      ++attached_accesses[access->ioas->id];
+    }
+  }
   for (const Ioas* ioas : context_.all_ioas()) {
-    check_users(*ioas, fmt::format("ioas {}", ioas->id.value()), 1 + seen[ioas->id].hwpts);
+    check_users(*ioas, fmt::format("ioas {}", ioas->id.value()),
+                1 + seen[ioas->id].hwpts + attached_accesses[ioas->id]);
+    check_pins(*ioas);
   }
 }
 

@@ -27,6 +27,7 @@ enum class Invariant : std::uint8_t {
   kLinkedOnce,   // a domain is linked to its ioas once
   kReserved,     // the reserved regions of an attached device are in its ioas
   kFreed,        // an hwpt that is destroyed is not in use
+  kPins,         // what an access has pinned is mapped in its ioas, and counted there
 };
 // A sentence.
 [[nodiscard]] std::string_view invariant_text(Invariant invariant);
@@ -58,6 +59,7 @@ class Invariants {
   void check_domain(const Hwpt& hwpt, std::uint64_t area_bytes);
   void check_users(const Object& object, std::string_view name, std::int64_t expected);
   void check_hwpt(const Hwpt& hwpt);
+  void check_pins(const Ioas& ioas);
   [[nodiscard]] std::string user_of(const Hwpt& hwpt) const;
 
   const Context& context_;

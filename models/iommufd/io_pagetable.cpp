@@ -65,7 +65,7 @@ void IoPagetable::forget_area(std::uint64_t start) {
 
 // iopt_check_iova(); the length test comes first, as in iopt_alloc_area_pages().
 int IoPagetable::check_range(std::uint64_t start, std::uint64_t length) const {
-  const std::uint64_t alignment = domains_.empty() ? 1 : kPage;
+  const std::uint64_t alignment = domains_.empty() && access_list_.empty() ? 1 : kPage;
   if (length == 0 || length % alignment != 0 || start % alignment != 0) {
     return -EINVAL;
   }
@@ -94,33 +94,85 @@ void IoPagetable::charge_read_back(lnx::Thread& t, std::uint64_t pages) {
   t.charge(params_.batch_page * static_cast<std::int64_t>(pages));
 }
 
+std::uint64_t IoPagetable::charge_gather(lnx::Thread& t, const IoptPages& pages,
+                                         std::uint64_t first, std::uint64_t last) {
+  const IoptPages::Counts counts = pages.counts(first, last);
+  if (counts.nobody != 0) {
+    charge_pin(t, counts.nobody);
+  }
+  if (counts.domain != 0) {
+    charge_read_back(t, counts.domain);
+  }
+  t.charge((params_.xarray_page + params_.batch_page) * static_cast<std::int64_t>(counts.access));
+  return counts.nobody;
+}
+
+void IoPagetable::store_in(Area& area, std::uint64_t start, smmu::Domain* domain) {
+  if (area.storage_domain == nullptr && domain != nullptr) {
+    area.pages->add_area(area, area.first_page, area.first_page + pages_in(start, area.last) - 1);
+  } else if (area.storage_domain != nullptr && domain == nullptr) {
+    area.pages->remove_area(area);
+  }
+  area.storage_domain = domain;
+}
+
 Task<int> IoPagetable::map(lnx::Thread& t, Iova iova, Bytes length) {
-  t.charge(params_.map_base);
-  const std::uint64_t start = iova.value();
-  const std::uint64_t last = start + length.value() - 1;
+  const PagesRange fresh{std::make_shared<IoptPages>(machine_, pages_class_), 0, length.value()};
+  co_return co_await map_pages(t, iova, {&fresh, 1});
+}
+
+// iopt_alloc_area_pages(): the areas are there, but not published.
+Task<int> IoPagetable::insert_areas(lnx::Thread& t, std::uint64_t start,
+                                    std::span<const PagesRange> list) {
+  std::uint64_t length = 0;
+  for (const PagesRange& range : list) {
+    length += range.bytes;
+  }
   co_await iova_rwsem_.write_lock(t);
-  t.charge(params_.area_insert);
-  int rc = check_range(start, length.value());
-  if (rc == 0 && first_area_in(start, last) != areas_.end()) {
+  t.charge(params_.area_insert * static_cast<std::int64_t>(list.size()));
+  int rc = check_range(start, length);
+  if (rc == 0 && first_area_in(start, start + length - 1) != areas_.end()) {
     rc = -EEXIST;
   }
   if (rc == 0) {
-    areas_.try_emplace(start, machine_, pages_class_, last);
+    for (const PagesRange& range : list) {
+      areas_.try_emplace(start, start + range.bytes - 1, range.pages, range.first_page);
+      start += range.bytes;
+    }
   }
   co_await iova_rwsem_.write_unlock(t);
+  co_return rc;
+}
+
+Task<int> IoPagetable::map_pages(lnx::Thread& t, Iova iova, std::span<const PagesRange> list) {
+  t.charge(params_.map_base * static_cast<std::int64_t>(list.size()));
+  int rc = co_await insert_areas(t, iova.value(), list);
   if (rc != 0) {
-    t.charge(params_.pages_free);
+    t.charge(params_.pages_free * static_cast<std::int64_t>(list.size()));
     co_return rc;
   }
   co_await domains_rwsem_.read_lock(t);
-  rc = co_await fill_domains(t, start);
+  std::uint64_t start = iova.value();
+  for (std::size_t i = 0; i < list.size() && rc == 0; ++i) {
+    rc = co_await fill_domains(t, start);
+    start += list[i].bytes;
+  }
+  if (rc != 0) {
+    for (std::uint64_t at = iova.value(); at != start; at = areas_.at(at).last + 1) {
+      co_await unfill_domains(t, at);  // nothing to do for the one that failed
+    }
+  }
   co_await iova_rwsem_.write_lock(t);
-  if (rc == 0) {
-    t.charge(params_.area_publish);
-    areas_.at(start).published = true;
-  } else {
-    t.charge(params_.area_remove);  // iopt_abort_area()
-    forget_area(start);
+  start = iova.value();
+  for (const PagesRange& range : list) {
+    if (rc == 0) {
+      t.charge(params_.area_publish);
+      areas_.at(start).published = true;
+    } else {
+      t.charge(params_.area_remove);  // iopt_abort_area()
+      forget_area(start);
+    }
+    start += range.bytes;
   }
   co_await iova_rwsem_.write_unlock(t);
   co_await domains_rwsem_.read_unlock(t);
@@ -137,25 +189,26 @@ Task<int> IoPagetable::fill_domains(lnx::Thread& t, std::uint64_t start) {
   const std::uint64_t pages = pages_in(start, area.last);
   const Bytes size{pages * kPage};
   const Bytes run{params_.run_pages * kPage};
-  co_await area.memory.mutex.lock(t);
+  co_await area.pages->mutex.lock(t);
   t.charge(params_.fill_base);
-  charge_pin(t, pages);
+  const std::uint64_t pinned =
+      charge_gather(t, *area.pages, area.first_page, area.first_page + pages - 1);
   int rc = 0;
   std::size_t filled = 0;
   for (; filled < domains_.size() && rc == 0; ++filled) {
     rc = co_await driver_.map(t, *domains_[filled], Iova{start}, size, run);
   }
   if (rc == 0) {
-    t.charge(params_.account);
+    t.charge(pinned != 0 ? params_.account : Ps{0});
     // A free domains_rwsem may let the last domain go meanwhile.
-    area.storage_domain = domains_.empty() ? nullptr : domains_.front();
+    store_in(area, start, domains_.empty() ? nullptr : domains_.front());
   } else {
     for (std::size_t i = 0; i + 1 < filled && i < domains_.size(); ++i) {
       co_await driver_.unmap(t, *domains_[i], Iova{start}, size);
     }
-    t.charge(params_.unpin_page * static_cast<std::int64_t>(pages));
+    t.charge(params_.unpin_page * static_cast<std::int64_t>(pinned));
   }
-  co_await area.memory.mutex.unlock(t);
+  co_await area.pages->mutex.unlock(t);
   co_return rc;
 }
 
@@ -179,7 +232,9 @@ Task<int> IoPagetable::unmap_all(lnx::Thread& t) {
 
 Task<int> IoPagetable::unmap_range(lnx::Thread& t, std::uint64_t start, std::uint64_t last,
                                    bool* unmapped) {
+  constexpr int kMaxTries = 100;
   int rc = 0;
+  int tries = 0;
   co_await domains_rwsem_.read_lock(t);
   co_await iova_rwsem_.write_lock(t);
   for (;;) {
@@ -197,6 +252,20 @@ Task<int> IoPagetable::unmap_range(lnx::Thread& t, std::uint64_t start, std::uin
     if (first < start || area_last > last) {
       rc = -ENOENT;
       break;
+    }
+    if (it->second.num_accesses != 0) {
+      tries = first == start ? tries + 1 : 1;
+      start = first;
+      it->second.prevent_access = true;
+      co_await iova_rwsem_.write_unlock(t);
+      co_await domains_rwsem_.read_unlock(t);
+      co_await notify_unmap(t, first, area_last);
+      if (tries > kMaxTries) {
+        co_return -EDEADLOCK;  // an access does not let go
+      }
+      co_await domains_rwsem_.read_lock(t);
+      co_await iova_rwsem_.write_lock(t);
+      continue;
     }
     it->second.published = false;
     co_await iova_rwsem_.write_unlock(t);
@@ -221,9 +290,9 @@ Task<int> IoPagetable::unmap_range(lnx::Thread& t, std::uint64_t start, std::uin
 Task<void> IoPagetable::unfill_domains(lnx::Thread& t, std::uint64_t start) {
   Area& area = areas_.at(start);
   const Bytes size{area.last - start + 1};
-  co_await area.memory.mutex.lock(t);
+  co_await area.pages->mutex.lock(t);
   if (area.storage_domain == nullptr) {
-    co_await area.memory.mutex.unlock(t);
+    co_await area.pages->mutex.unlock(t);
     co_return;
   }
   t.charge(params_.fill_base);
@@ -233,25 +302,40 @@ Task<void> IoPagetable::unfill_domains(lnx::Thread& t, std::uint64_t start) {
       co_await driver_.unmap(t, *domains_[i], Iova{start}, size);
     }
   }
-  co_await unfill_storage(t, start, area.last, *storage);
-  t.charge(params_.account);
-  area.storage_domain = nullptr;
-  co_await area.memory.mutex.unlock(t);
+  co_await unfill_storage(t, start, area, *storage);
+  co_await area.pages->mutex.unlock(t);
 }
 
-// B4: batch by batch, read PFNs back, clear the batch's span with one invalidation, unpin.
-Task<void> IoPagetable::unfill_storage(lnx::Thread& t, std::uint64_t start, std::uint64_t last,
+// B4: batch by batch, read PFNs back, clear the batch's span with one invalidation, unpin. What
+// another area or an access holds is only cleared.
+Task<void> IoPagetable::unfill_storage(lnx::Thread& t, std::uint64_t start, Area& area,
                                        smmu::Domain& domain) {
   const std::uint64_t batch_pages = kBatchRuns * params_.run_pages;
-  std::uint64_t left = pages_in(start, last);
-  while (left != 0) {
-    const std::uint64_t pages = std::min(left, batch_pages);
-    charge_read_back(t, pages);
-    co_await driver_.unmap(t, domain, Iova{start}, Bytes{pages * kPage});
-    t.charge(params_.unpin_page * static_cast<std::int64_t>(pages));
-    start += pages * kPage;
-    left -= pages;
+  const IoptPages& memory = *area.pages;
+  std::uint64_t page = area.first_page;
+  const std::uint64_t last_page = page + pages_in(start, area.last) - 1;
+  store_in(area, start, nullptr);
+  bool unpinned = false;
+  while (page <= last_page) {
+    const IoptPages::Span span = memory.span(page, last_page);
+    std::uint64_t left = span.last - page + 1;
+    const bool held = span.holder != IoptPages::Holder::kNobody;
+    while (left != 0) {
+      const std::uint64_t pages = held ? left : std::min(left, batch_pages);
+      if (!held) {
+        charge_read_back(t, pages);
+      }
+      co_await driver_.unmap(t, domain, Iova{start}, Bytes{pages * kPage});
+      if (!held) {
+        t.charge(params_.unpin_page * static_cast<std::int64_t>(pages));
+        unpinned = true;
+      }
+      start += pages * kPage;
+      page += pages;
+      left -= pages;
+    }
   }
+  t.charge(unpinned ? params_.account : Ps{0});
 }
 
 // One area into one more domain: read back from the storage domain, or pin if there is none.
@@ -259,23 +343,20 @@ Task<void> IoPagetable::unfill_storage(lnx::Thread& t, std::uint64_t start, std:
 Task<int> IoPagetable::fill_domain(lnx::Thread& t, std::uint64_t start, smmu::Domain& domain) {
   Area& area = areas_.at(start);
   const std::uint64_t pages = pages_in(start, area.last);
-  co_await area.memory.mutex.lock(t);
+  co_await area.pages->mutex.lock(t);
   t.charge(params_.fill_base);
-  const bool pins = area.storage_domain == nullptr;
-  if (pins) {
-    charge_pin(t, pages);
-    t.charge(params_.account);
-  } else {
-    charge_read_back(t, pages);
-  }
+  const bool first = area.storage_domain == nullptr;
+  const std::uint64_t pinned =
+      charge_gather(t, *area.pages, area.first_page, area.first_page + pages - 1);
+  t.charge(pinned != 0 ? params_.account : Ps{0});
   const int rc = co_await driver_.map(t, domain, Iova{start}, Bytes{pages * kPage},
                                       Bytes{params_.run_pages * kPage});
-  if (pins && rc == 0) {
-    area.storage_domain = &domain;
-  } else if (pins) {
-    t.charge(params_.unpin_page * static_cast<std::int64_t>(pages) + params_.account);
+  if (first && rc == 0) {
+    store_in(area, start, &domain);
+  } else if (rc != 0 && pinned != 0) {
+    t.charge(params_.unpin_page * static_cast<std::int64_t>(pinned) + params_.account);
   }
-  co_await area.memory.mutex.unlock(t);
+  co_await area.pages->mutex.unlock(t);
   co_return rc;
 }
 
@@ -327,19 +408,17 @@ Task<void> IoPagetable::remove_domain(lnx::Thread& t, smmu::Domain& domain) {
       Area& area = it->second;
       const std::uint64_t last = area.last;
       if (area.published) {
-        co_await area.memory.mutex.lock(t);
+        co_await area.pages->mutex.lock(t);
         if (!domains_.empty()) {
           if (area.storage_domain == &domain) {
-            area.storage_domain = domains_.front();
+            store_in(area, start, domains_.front());
           }
-          co_await area.memory.mutex.unlock(t);
+          co_await area.pages->mutex.unlock(t);
           co_await driver_.unmap(t, domain, Iova{start}, Bytes{last - start + 1});
         } else {
           t.charge(params_.fill_base);
-          co_await unfill_storage(t, start, last, domain);
-          t.charge(params_.account);
-          area.storage_domain = nullptr;
-          co_await area.memory.mutex.unlock(t);
+          co_await unfill_storage(t, start, area, domain);
+          co_await area.pages->mutex.unlock(t);
         }
       }
       it = areas_.upper_bound(start);

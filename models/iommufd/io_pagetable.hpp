@@ -3,15 +3,20 @@
 // domains linked to it; map, unmap, adding and removing a domain, with the locks in the kernel's
 // order domains_rwsem -> iova_rwsem -> pages->mutex.
 // Rule: Linux 6.12 drivers/iommu/iommufd/io_pagetable.c and pages.c, reference locking.md section 2
-// (batch sizes, read-back per 4 KiB page, one invalidation per contiguous span).
-// Not modelled: accesses (mdev), IOVA allocation (the caller names the IOVA), area splitting,
-// memory of another process, failure to pin. Contiguity is a parameter (iommufd.run_pages).
+// (batch sizes, read-back per 4 KiB page, one invalidation per contiguous span). Accesses pin
+// areas; an unmap asks them to let go (iommufd_access_notify_unmap()). Areas may share memory
+// (pages.hpp). Not modelled: IOVA allocation (the caller names the IOVA), area splitting, which
+// pages DMA has dirtied. Contiguity is a parameter (iommufd.run_pages).
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <span>
+#include <utility>
 #include <vector>
 
+#include "models/iommufd/pages.hpp"
 #include "models/iommufd/params.hpp"
 #include "models/linux/mutex.hpp"
 #include "models/linux/rwsem.hpp"
@@ -20,20 +25,19 @@
 
 namespace smmulab::iommufd {
 
-// Pinned user memory behind an area.
-struct IoptPages {
-  IoptPages(lnx::Machine& machine, lnx::LockClass& cls) : mutex(machine, cls) {}
-  lnx::Mutex mutex;
-};
+struct Access;
 
 struct Area {
-  Area(lnx::Machine& machine, lnx::LockClass& pages_class, std::uint64_t last_byte)
-      : last(last_byte), memory(machine, pages_class) {}
+  Area(std::uint64_t last_byte, std::shared_ptr<IoptPages> area_pages, std::uint64_t page)
+      : last(last_byte), pages(std::move(area_pages)), first_page(page) {}
 
   std::uint64_t last;  // last byte of the IOVA range
-  IoptPages memory;
+  std::shared_ptr<IoptPages> pages;
+  std::uint64_t first_page;                // of `pages`
   smmu::Domain* storage_domain = nullptr;  // the domain PFNs can be read back from
   bool published = false;  // area->pages is set: neither half-mapped nor half-unmapped
+  std::uint32_t num_accesses = 0;
+  bool prevent_access = false;  // an unmap has begun
 };
 
 class IoPagetable {
@@ -46,6 +50,23 @@ class IoPagetable {
   // partly in it), -EBUSY (an area someone else is mapping or unmapping).
   Task<int> unmap(lnx::Thread& t, Iova iova, Bytes length);
   Task<int> unmap_all(lnx::Thread& t);
+  // COPY: the stretches of memory behind a range (-EINVAL, -EOVERFLOW, -ENOENT: not all of it is
+  // mapped), and a map of such: as map().
+  Task<int> get_pages(lnx::Thread& t, Iova iova, Bytes length, std::vector<PagesRange>* list);
+  Task<int> map_pages(lnx::Thread& t, Iova iova, std::span<const PagesRange> list);
+
+  // The access is told of unmaps from now on; -EADDRINUSE if an area is not of whole pages.
+  Task<int> add_access(lnx::Thread& t, Access& access);
+  Task<void> remove_access(lnx::Thread& t, Access& access);
+  // All or nothing: 0, -EINVAL (an unmap has begun), -ENOENT (not all of the range is mapped).
+  Task<int> pin(lnx::Thread& t, Iova iova, Bytes length);
+  // REQUIRES: exactly that range is pinned.
+  Task<void> unpin(lnx::Thread& t, Iova iova, Bytes length);
+
+  // iova_rwsem is held for the whole scan. Whether the domain tracks at all the caller has asked.
+  Task<int> set_dirty_tracking(lnx::Thread& t, smmu::Domain& domain, bool enable);
+  // -EINVAL, -EOVERFLOW; a range that is not mapped reads as clean.
+  Task<int> read_and_clear_dirty(lnx::Thread& t, smmu::Domain& domain, Iova iova, Bytes length);
 
   Task<int> add_domain(lnx::Thread& t, smmu::Domain& domain);
   Task<void> remove_domain(lnx::Thread& t, smmu::Domain& domain);
@@ -69,19 +90,35 @@ class IoPagetable {
     const smmu::Master* owner;
   };
   using AreaTree = std::map<std::uint64_t, Area>;
+  struct ListedAccess {
+    std::uint32_t id;
+    Access* access;
+  };
 
   [[nodiscard]] int check_range(std::uint64_t start, std::uint64_t length) const;
   [[nodiscard]] AreaTree::iterator first_area_in(std::uint64_t start, std::uint64_t last);
+  // The published area that covers the byte.
+  [[nodiscard]] AreaTree::iterator area_at(std::uint64_t at);
   void forget_area(std::uint64_t start);
+  Task<int> insert_areas(lnx::Thread& t, std::uint64_t start, std::span<const PagesRange> list);
+  Task<void> notify_unmap(lnx::Thread& t, std::uint64_t start, std::uint64_t last);
+  Task<int> pin_area(lnx::Thread& t, std::uint64_t start, std::uint64_t first, std::uint64_t last);
+  Task<void> unpin_area(lnx::Thread& t, std::uint64_t start, std::uint64_t first,
+                        std::uint64_t last);
   int insert_reserved(lnx::Thread& t, const smmu::Master& device);
   Task<int> unmap_range(lnx::Thread& t, std::uint64_t start, std::uint64_t last, bool* unmapped);
   Task<int> fill_domains(lnx::Thread& t, std::uint64_t start);
   Task<int> fill_domain(lnx::Thread& t, std::uint64_t start, smmu::Domain& domain);
   Task<void> unfill_domains(lnx::Thread& t, std::uint64_t start);
-  Task<void> unfill_storage(lnx::Thread& t, std::uint64_t start, std::uint64_t last,
-                            smmu::Domain& domain);
+  // REQUIRES: `domain` is the area's storage domain, or the last one.
+  Task<void> unfill_storage(lnx::Thread& t, std::uint64_t start, Area& area, smmu::Domain& domain);
+  // Brings the PFNs of [first, last] of the memory together; gives how many had to be pinned.
+  std::uint64_t charge_gather(lnx::Thread& t, const IoptPages& pages, std::uint64_t first,
+                              std::uint64_t last);
   void charge_pin(lnx::Thread& t, std::uint64_t pages) const;
   void charge_read_back(lnx::Thread& t, std::uint64_t pages);
+  // area->storage_domain, with what the memory knows of it.
+  static void store_in(Area& area, std::uint64_t start, smmu::Domain* domain);
 
   lnx::Machine& machine_;
   smmu::Driver& driver_;
@@ -93,6 +130,7 @@ class IoPagetable {
   std::vector<AreaTree::node_type> graveyard_;  // a lock is free: somebody may still look at them
   std::vector<Reserved> reserved_;
   std::vector<smmu::Domain*> domains_;
+  std::vector<ListedAccess> access_list_;  // by id
 };
 
 }  // namespace smmulab::iommufd

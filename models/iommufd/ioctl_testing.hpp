@@ -23,6 +23,7 @@ inline constexpr ObjectId kIoas{1};
 inline constexpr ObjectId kOther{2};
 inline constexpr ObjectId kHwpt{11};
 inline constexpr ObjectId kHwpt2{12};
+inline constexpr ObjectId kAccess{21};
 inline constexpr ObjectId kUnknown{99};
 // Devices 0 and 1 share a group, 2 has its own, 3 is behind another SMMU.
 inline constexpr DeviceIndex kDev{0};
@@ -90,6 +91,36 @@ class IoctlTest : public lnx::LinuxTest {
   int unmap(ObjectId ioas, std::uint64_t iova, std::uint64_t size) {
     return result_of(&Iommufd::unmap, ioas, Iova{iova}, Bytes{size});
   }
+
+  int copy(ObjectId from, std::uint64_t from_iova, ObjectId to, std::uint64_t to_iova,
+           std::uint64_t size) {
+    return result_of(&Iommufd::copy, Iommufd::CopyRange{from, Iova{from_iova}},
+                     Iommufd::CopyRange{to, Iova{to_iova}}, Bytes{size});
+  }
+  int access_create(ObjectId id, bool deaf = false) {
+    return result_of(&Iommufd::access_create, id, deaf);
+  }
+  int access_destroy(ObjectId id) { return result_of(&Iommufd::access_destroy, id); }
+  int access_attach(ObjectId id, ObjectId ioas) {
+    return result_of(&Iommufd::access_attach, id, ioas);
+  }
+  int access_detach(ObjectId id) { return result_of(&Iommufd::access_detach, id); }
+  int pin(ObjectId access, std::uint64_t iova, std::uint64_t size) {
+    return result_of(&Iommufd::pin, access, Iova{iova}, Bytes{size});
+  }
+  int unpin(ObjectId access, std::uint64_t iova, std::uint64_t size) {
+    return result_of(&Iommufd::unpin, access, Iova{iova}, Bytes{size});
+  }
+  // What broke, after all operations; empty: nothing.
+  std::string broken() {
+    context_->invariants().check_end();
+    std::string text;
+    for (const BrokenInvariant& b : context_->invariants().broken()) {
+      text += b.detail + "; ";
+    }
+    return text;
+  }
+  [[nodiscard]] Context& context() { return *context_; }
 
   // What the hardware translates the device with.
   [[nodiscard]] const smmu::Domain* domain_of(DeviceIndex d) const {

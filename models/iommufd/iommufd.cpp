@@ -225,13 +225,17 @@ Task<int> Iommufd::detach(lnx::Thread& t, DeviceIndex index) {
   co_return device.object != nullptr ? 0 : -EINVAL;
 }
 
-Task<Ioas*> Iommufd::get_ioas(lnx::Thread& t, ObjectId id) {
+Task<Object*> Iommufd::get_object(lnx::Thread& t, ObjectId id, ObjectType type) {
   Object* object = co_await context_.get(t, id);
-  if (object != nullptr && object->type != ObjectType::kIoas) {
+  if (object != nullptr && object->type != type) {
     co_await context_.put(t, *object);
     object = nullptr;
   }
-  co_return static_cast<Ioas*>(object);
+  co_return object;
+}
+
+Task<Ioas*> Iommufd::get_ioas(lnx::Thread& t, ObjectId id) {
+  co_return static_cast<Ioas*>(co_await get_object(t, id, ObjectType::kIoas));
 }
 
 Task<int> Iommufd::map(lnx::Thread& t, ObjectId id, Iova iova, Bytes length) {

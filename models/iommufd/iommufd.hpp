@@ -35,6 +35,21 @@ class Iommufd {
   Task<int> unmap(lnx::Thread& t, ObjectId ioas, Iova iova, Bytes length);
   Task<int> unmap_all(lnx::Thread& t, ObjectId ioas);
 
+  struct CopyRange {
+    ObjectId ioas;
+    Iova iova;
+  };
+  Task<int> copy(lnx::Thread& t, CopyRange from, CopyRange to, Bytes length);
+  // What a kernel driver does with its access; the access is found by its id, as the selftest's.
+  // `deaf`: its unmap callback lets go of nothing.
+  Task<int> access_create(lnx::Thread& t, ObjectId id, bool deaf);
+  Task<int> access_destroy(lnx::Thread& t, ObjectId id);
+  // Attaches, or replaces if attached already.
+  Task<int> access_attach(lnx::Thread& t, ObjectId access, ObjectId ioas);
+  Task<int> access_detach(lnx::Thread& t, ObjectId access);
+  Task<int> pin(lnx::Thread& t, ObjectId access, Iova iova, Bytes length);
+  Task<int> unpin(lnx::Thread& t, ObjectId access, Iova iova, Bytes length);
+
  private:
   enum class Change : std::uint8_t { kAttach, kReplace };
 
@@ -46,7 +61,10 @@ class Iommufd {
   void end_move(lnx::Thread& t, IommufdGroup& igroup);
   Task<int> change_pt(lnx::Thread& t, Device& device, ObjectId pt, Change change);
   Task<int> attach_pt(lnx::Thread& t, DeviceIndex index, ObjectId pt, Change change);
+  // iommufd_get_object() of that type; null: -ENOENT.
+  Task<Object*> get_object(lnx::Thread& t, ObjectId id, ObjectType type);
   Task<Ioas*> get_ioas(lnx::Thread& t, ObjectId id);
+  Task<Access*> get_access(lnx::Thread& t, ObjectId id);
 
   Context& context_;
   Protocol& protocol_;

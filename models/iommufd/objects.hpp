@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // iommufd's objects. Rule: Linux 6.12 drivers/iommu/iommufd/iommufd_private.h; fields that only
 // some protocols use say so. Object references follow the protocol's kernel version (context.hpp).
-// Not modelled: nested hwpts, faults, vIOMMUs, accesses.
+// Accesses: access.hpp. Not modelled: nested hwpts, faults, vIOMMUs.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 
 namespace smmulab::iommufd {
 
-enum class ObjectType : std::uint8_t { kDevice, kIoas, kHwpt };
+enum class ObjectType : std::uint8_t { kDevice, kIoas, kHwpt, kAccess };
 
 // users counts the id table's own reference; so does shortterm_users (Linux 6.8 and later).
 // A destroy waits for the short-term ones; up to 6.7 destroy_rwsem does that.
@@ -29,6 +29,7 @@ struct Object : Waitable {
   ObjectId id;
   // iommufd_object_finalize(): until then no id finds the object.
   bool finalized = false;
+  bool destroying = false;  // its kernel user is giving it up
   std::int64_t users = 1;
   std::int64_t shortterm_users = 1;
   lnx::Thread* destroyer = nullptr;           // waits for shortterm_users == 0

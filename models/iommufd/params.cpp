@@ -50,6 +50,8 @@ void describe_fill(ParamTable& t, IommufdParams& p) {
   add("batch_page", &p.batch_page, "adding one 4 KiB page to a batch");
   add("account", &p.account, "locked_vm accounting, once per fill or unfill");
   add("unpin_page", &p.unpin_page, "unpinning one 4 KiB page");
+  add("xarray_page", &p.xarray_page, "storing or loading one 4 KiB page that an access pins");
+  add("access_base", &p.access_base, "an access's pin or unpin within one area, pages excluded");
   add("domain_link", &p.domain_link, "linking or unlinking a domain: array, alignment, aperture");
   t.add("iommufd.run_pages", &p.run_pages, 1, 1U << 18U,
         "4 KiB pages per physically contiguous run of user memory", {"assumed"});

@@ -31,6 +31,12 @@ struct ProtocolParams {
 };
 void describe(ParamTable& table, ProtocolParams& params);
 
+// A Linux version, ordered.
+using KernelVersion = std::uint32_t;
+[[nodiscard]] constexpr KernelVersion linux_version(std::uint32_t major, std::uint32_t minor) {
+  return major * 1000 + minor;
+}
+
 class Protocol {
  public:
   virtual ~Protocol() = default;
@@ -38,6 +44,9 @@ class Protocol {
   Protocol& operator=(const Protocol&) = delete;
 
   [[nodiscard]] virtual ObjectRefs object_refs() const = 0;
+  // The version that says which operations there are: the last one the protocol stands for; of a
+  // draft, what it was based on. An operation that is younger gives -EOPNOTSUPP.
+  [[nodiscard]] virtual KernelVersion kernel() const = 0;
   // True: a destroyed object may still be looked at, so it is kept.
   [[nodiscard]] virtual bool racy() const { return false; }
   // False: promises no invariant (bounds without locks).

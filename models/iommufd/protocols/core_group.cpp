@@ -23,6 +23,7 @@ class CoreGroup final : public IgroupProtocol {
         ioas_mutex_(params.core_group_ioas_mutex) {}
 
   [[nodiscard]] ObjectRefs object_refs() const override { return ObjectRefs::kDestroyRwsem; }
+  [[nodiscard]] KernelVersion kernel() const override { return linux_version(6, 2); }
   [[nodiscard]] bool checks_isolated_msi_at_bind() const override { return false; }
   [[nodiscard]] Hwpt* attached_hwpt(const Device& device) const override { return device.hwpt; }
 

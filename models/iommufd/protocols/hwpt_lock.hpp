@@ -13,6 +13,7 @@ namespace smmulab::iommufd {
 class HwptLockProtocol : public Protocol {
  public:
   [[nodiscard]] ObjectRefs object_refs() const override { return ObjectRefs::kDestroyRwsem; }
+  [[nodiscard]] KernelVersion kernel() const override { return linux_version(6, 2); }
 
   Task<int> hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id) override;
   Task<void> hwpt_destroy(lnx::Thread& t, Hwpt& hwpt) override;

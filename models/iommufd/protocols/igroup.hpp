@@ -18,6 +18,7 @@ class IgroupProtocol : public Protocol {
       : Protocol(context), detach_race_(params.detach_race), mend_h9_(params.mend_h9) {}
 
   [[nodiscard]] ObjectRefs object_refs() const override { return ObjectRefs::kShortTerm; }
+  [[nodiscard]] KernelVersion kernel() const override { return linux_version(6, 12); }
 
   Task<int> hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id) override;
   Task<void> hwpt_destroy(lnx::Thread& t, Hwpt& hwpt) override;

@@ -23,6 +23,8 @@ class IgroupPasid final : public IgroupProtocol {
         sw_msi_lock_(machine(), machine().locks().get("ictx->sw_msi_lock", lnx::LockKind::kMutex)),
         sw_msi_pages_(params.sw_msi_pages) {}
 
+  [[nodiscard]] KernelVersion kernel() const override { return linux_version(6, 15); }
+
  private:
   static ProtocolParams without_race(ProtocolParams params) {
     params.detach_race = false;

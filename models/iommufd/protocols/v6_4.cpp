@@ -16,6 +16,7 @@ class V64 final : public MovingProtocol {
  public:
   explicit V64(Context& context) : MovingProtocol(context) {}
 
+  [[nodiscard]] KernelVersion kernel() const override { return linux_version(6, 5); }
   [[nodiscard]] bool checks_isolated_msi_at_bind() const override { return true; }
 
   Task<int> hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id) override {
