@@ -94,7 +94,9 @@ def test_errors_exit_with_2(
 
 
 def test_settings_for_a_host_from_lspci(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "host.txt").write_text("00:02.0 Class: Thing\n00:03.0 Class: Thing\n")
+    (tmp_path / "host.txt").write_text(
+        "00:02.0 A [0200]: Thing [1234:0001]\n00:03.0 A [0200]: Thing [1234:0001]\n"
+    )
     (tmp_path / "s.toml").write_text(
         'probe_order = ["00:03.0", "00:02.0"]\n[[iommu_map]]\nstream_id = 0x100\n'
     )

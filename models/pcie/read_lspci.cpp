@@ -113,27 +113,20 @@ class LspciReader {
     f.address = *address;
     f.line = line_;
     const std::string_view rest = trim(line.substr(word.size()));
-    const std::size_t colon = rest.find(": ");
-    if (colon != std::string_view::npos) {
-      f.name = name_in(rest.substr(colon + 2));
-      if (const auto code = bracketed(rest.substr(0, colon), 4)) {
-        f.class_code = *leading_number(*code, 16) << 8U;
-      }
-      if (const auto ids = bracketed(rest.substr(colon), 9)) {
-        f.vendor = static_cast<std::uint16_t>(leading_number(ids->substr(0, 4), 16).value_or(0));
-        f.device = static_cast<std::uint16_t>(leading_number(ids->substr(5), 16).value_or(0));
-      }
+    const std::string_view kind = rest.substr(0, rest.find(": "));
+    const std::string_view model = rest.substr(kind.size());
+    const auto code = bracketed(kind, 4);
+    const auto ids = bracketed(model, 9);
+    if (!code || !ids) {
+      fail("expected \"CLASS [0200]: NAME [8086:1521]\": run lspci with -nn");
     }
+    f.class_code = leading_number(*code, 16).value_or(0) << 8U;
+    f.vendor = static_cast<std::uint16_t>(leading_number(ids->substr(0, 4), 16).value_or(0));
+    f.device = static_cast<std::uint16_t>(leading_number(ids->substr(5), 16).value_or(0));
+    const auto end = static_cast<std::size_t>(ids->data() - model.data()) - 1;
+    f.name = std::string(trim(model.substr(2, end - 2)));
     functions_.push_back(std::move(f));
     sriov_ = ats_ = vfs_on_ = false;
-  }
-
-  static std::string name_in(std::string_view text) {
-    text = text.substr(0, text.find(" (rev "));
-    if (const auto ids = bracketed(text, 9)) {
-      text = text.substr(0, static_cast<std::size_t>(ids->data() - text.data()) - 1);
-    }
-    return std::string(trim(text));
   }
 
   void detail(Function& f, std::string_view line) {

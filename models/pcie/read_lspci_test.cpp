@@ -140,13 +140,17 @@ TEST(LspciErrors, NameFileAndLine) {
   EXPECT_EQ(error_of(""), "host.txt:1: no device: expected the output of lspci -vvv -nn -D");
   EXPECT_EQ(error_of("hello world\n"),
             "host.txt:1: expected a device such as \"0000:01:00.0 ...\", found 'hello'");
-  EXPECT_EQ(error_of("00:01.0 Thing\n\tCapabilities: <access denied>\n"),
+  EXPECT_EQ(error_of("00:01.0 Ethernet controller: Intel Corporation I350 (rev 01)\n"),
+            "host.txt:1: expected \"CLASS [0200]: NAME [8086:1521]\": run lspci with -nn");
+  EXPECT_EQ(error_of("00:01.0 A [0200]: B [1234:0001]\n\tCapabilities: <access denied>\n"),
             "host.txt:2: capabilities are hidden (access denied): run lspci as root");
-  EXPECT_EQ(error_of("00:01.0 Thing\n\tCapabilities: [40] Express (v9) Wormhole, MSI 00\n"),
-            "host.txt:2: unknown type of PCI Express device: 'Wormhole, MSI 00'");
-  EXPECT_EQ(error_of("00:01.0 Thing\n\tBus: primary=00, secondary=zz\n"),
+  EXPECT_EQ(
+      error_of(
+          "00:01.0 A [0200]: B [1234:0001]\n\tCapabilities: [40] Express (v9) Wormhole, MSI 00\n"),
+      "host.txt:2: unknown type of PCI Express device: 'Wormhole, MSI 00'");
+  EXPECT_EQ(error_of("00:01.0 A [0200]: B [1234:0001]\n\tBus: primary=00, secondary=zz\n"),
             "host.txt:2: Bus: expected primary=XX, secondary=XX, subordinate=XX");
-  EXPECT_EQ(error_of("00:01.0 Thing\n\n00:01.0 Thing\n"),
+  EXPECT_EQ(error_of("00:01.0 A [0200]: B [1234:0001]\n\n00:01.0 A [0200]: B [1234:0001]\n"),
             "host.txt:3: 0000:00:01.0 a second time: before at line 1");
 }
 
