@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Usage: ratios [--smoke]
+// Usage: ratios [--smoke] [--record]
 // Measures every goal of speed and memory side by side in this run, and prints goal, measured value
-// and verdict. Exit status 1 if a goal is missed. --smoke: tiny sizes that judge nothing.
+// and verdict. Exit status 1 if a goal is missed. --smoke: tiny sizes that judge nothing. --record:
+// only what recording and its analysis cost.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -17,6 +18,7 @@
 #include "bench/child.hpp"
 #include "bench/engine_load.hpp"
 #include "bench/memory_load.hpp"
+#include "bench/record_load.hpp"
 #include "bench/temp_trace.hpp"
 
 namespace smmulab::bench {
@@ -61,7 +63,7 @@ class Ratios {
  public:
   explicit Ratios(bool smoke) : scale_(smoke ? 100 : 1), repeats_(smoke ? 1 : 7) {}
 
-  bool run() {
+  bool run_all() {
     engine_against_bare_loop();
     queue_against_bare_loop();
     if (simgrid_available()) {
@@ -70,6 +72,12 @@ class Ratios {
     replay_speed();
     replay_flatness();
     memory();
+    return run_record();
+  }
+
+  bool run_record() {
+    recording();
+    analysis();
     return table_.all_met();
   }
 
@@ -191,6 +199,29 @@ class Ratios {
                    many.peak_bytes / (1 << 20), " MiB");
   }
 
+  void recording() {
+    const TempTrace trace({64, 96'000 / scale_, false});
+    const double cost = ratio([&] { return trace.replay(); },
+                              [&] {
+                                Record record;
+                                return trace.replay(&record);
+                              });
+    table_.at_most("igroup replay, 64 threads, recording on / off, CPU time", 1.5, cost, " x");
+  }
+
+  void analysis() {
+    const std::uint64_t events = 10'000'000 / scale_;
+    const TempTrace trace({64, 240'000 / scale_, false});
+    const auto sample = in_child([&] { return run_analysis(trace, events); });
+    const std::string what = fmt::format("all analyses of {:.1f} M events", sample.events / 1e6);
+    table_.at_most(what + ", CPU time", 30, sample.cpu_s, " s");
+    table_.without_goal("  the same by wall clock", fmt::format("{:.2f} s", sample.wall_s));
+    table_.without_goal(
+        fmt::format("  of that writing {:.0f} MB for Perfetto", sample.timeline_bytes / 1e6),
+        fmt::format("{:.2f} s", sample.perfetto_s));
+    table_.at_most(what + ", peak with the record", 2048, sample.peak_bytes / (1 << 20), " MiB");
+  }
+
   [[nodiscard]] std::uint64_t events() const { return 2'000'000 / scale_; }
 
   std::uint64_t scale_;
@@ -202,13 +233,21 @@ class Ratios {
 }  // namespace smmulab::bench
 
 int main(int argc, char** argv) {
-  const bool smoke = argc > 1 && std::strcmp(argv[1], "--smoke") == 0;
-  if (argc > 1 && !smoke) {
-    fmt::print(stderr, "usage: {} [--smoke]\n", argv[0]);
-    return 2;
+  bool smoke = false;
+  bool only_record = false;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--smoke") == 0) {
+      smoke = true;
+    } else if (std::strcmp(argv[i], "--record") == 0) {
+      only_record = true;
+    } else {
+      fmt::print(stderr, "usage: {} [--smoke] [--record]\n", argv[0]);
+      return 2;
+    }
   }
   try {
-    const bool met = smmulab::bench::Ratios(smoke).run();
+    smmulab::bench::Ratios ratios(smoke);
+    const bool met = only_record ? ratios.run_record() : ratios.run_all();
     return met || smoke ? 0 : 1;
   } catch (const std::exception& e) {
     fmt::print(stderr, "ratios: {}\n", e.what());

@@ -103,11 +103,13 @@ void write_trace(const std::string& path, const ReplayShape& shape) {
   Script(path, shape).write();
 }
 
-Sample run_replay(const std::string& path, const ReplayShape& shape) {
+Sample run_replay(const std::string& path, const ReplayShape& shape, Record* record) {
   workloads::Settings settings;
   settings.driver.global_asid_lock = !shape.independent;
+  workloads::ReplayOptions options;
+  options.record = record;
   const Meter meter;
-  const workloads::ReplayResult result = workloads::replay(path, settings, {});
+  const workloads::ReplayResult result = workloads::replay(path, settings, options);
   Sample sample = meter.stop(0);
   for (const OpKind kind : {OpKind::kAttach, OpKind::kReplace, OpKind::kDetach}) {
     const workloads::KindResult& of_kind = result.kinds.at(static_cast<std::size_t>(kind));

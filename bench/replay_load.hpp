@@ -7,6 +7,7 @@
 #include <string>
 
 #include "bench/meter.hpp"
+#include "sim/record.hpp"
 
 namespace smmulab::bench {
 
@@ -22,6 +23,7 @@ struct ReplayShape {
 void write_trace(const std::string& path, const ReplayShape& shape);
 // Replays it with `igroup`, reading included. Counts operations. Throws std::runtime_error if an
 // operation fails.
-[[nodiscard]] Sample run_replay(const std::string& path, const ReplayShape& shape);
+[[nodiscard]] Sample run_replay(const std::string& path, const ReplayShape& shape,
+                                Record* record = nullptr);
 
 }  // namespace smmulab::bench

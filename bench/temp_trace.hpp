@@ -27,7 +27,9 @@ class TempTrace {
     std::error_code ignored;
     std::filesystem::remove_all(folder_, ignored);
   }
-  [[nodiscard]] Sample replay() const { return run_replay(path(), shape_); }
+  [[nodiscard]] Sample replay(Record* record = nullptr) const {
+    return run_replay(path(), shape_, record);
+  }
 
  private:
   [[nodiscard]] std::string path() const { return (folder_ / "generated.trace").string(); }

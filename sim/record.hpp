@@ -18,7 +18,6 @@
 // Not here: compression, writing while the run goes on, any analysis.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -71,9 +70,9 @@ class Record {
     }
     const std::size_t place = size_ % kChunk;
     if (place == 0) [[unlikely]] {
-      chunks_.push_back(std::make_unique<Chunk>());
+      chunks_.emplace_back(std::allocator<RecordEvent>().allocate(kChunk));
     }
-    (*chunks_.back())[place] = event;
+    std::construct_at(chunks_.back().get() + place, event);
     ++size_;
   }
 
@@ -105,7 +104,7 @@ class Record {
   [[nodiscard]] std::uint64_t dropped() const { return dropped_; }  // beyond the limit
   // REQUIRES: index < size().
   [[nodiscard]] const RecordEvent& operator[](std::uint64_t index) const {
-    return (*chunks_[index / kChunk])[index % kChunk];
+    return chunks_[index / kChunk].get()[index % kChunk];
   }
 
   class Iterator {
@@ -145,14 +144,20 @@ class Record {
     std::string name;
   };
   static constexpr std::size_t kChunk = 4096;
-  using Chunk = std::array<RecordEvent, kChunk>;
+  // Memory only: to make the events first would write all of it twice.
+  struct FreeChunk {
+    void operator()(RecordEvent* chunk) const {
+      std::allocator<RecordEvent>().deallocate(chunk, kChunk);
+    }
+  };
+  using Chunk = std::unique_ptr<RecordEvent, FreeChunk>;
 
   [[nodiscard]] const Lock& lock(RecordLock id) const;
   RecordLock intern_lock(RecordLockClass lock_class, std::string_view instance);
   [[nodiscard]] bool consistent(const RecordEvent& event) const;
 
   RecordOptions options_;
-  std::vector<std::unique_ptr<Chunk>> chunks_;
+  std::vector<Chunk> chunks_;
   std::uint64_t size_ = 0;
   std::uint64_t dropped_ = 0;
   NameTable threads_;
@@ -161,6 +166,22 @@ class Record {
   NameTable objects_;
   std::vector<Lock> locks_;
   std::map<std::pair<RecordLockClass, std::string>, std::uint32_t> lock_numbers_;
+};
+
+// The number of an object's name, asked for at its first event only. Each object belongs to one
+// run, and so to one record.
+class RecordedObject {
+ public:
+  template <class Name>
+  [[nodiscard]] RecordObject in(Record& record, const Name& name) const {
+    if (number_ == kNoRecordId) [[unlikely]] {
+      number_ = record.intern_object(name()).value();
+    }
+    return RecordObject{number_};
+  }
+
+ private:
+  mutable std::uint32_t number_ = kNoRecordId;
 };
 
 // Appends to a record that may be absent.

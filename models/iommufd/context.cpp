@@ -34,9 +34,10 @@ Task<void> Context::lock_table(lnx::Thread& t, Ps cost, ObjectId id, lnx::Access
 
 RecordObject Context::awaited(Record& record, const Object& object) const {
   constexpr std::array<const char*, 4> kTypes = {"device", "ioas", "hwpt", "access"};
-  return record.intern_object(fmt::format("{}->shortterm_users#{}",
-                                          kTypes.at(static_cast<std::size_t>(object.type)),
-                                          object.id.value()));
+  return object.recorded.in(record, [&] {
+    return fmt::format("{}->shortterm_users#{}", kTypes.at(static_cast<std::size_t>(object.type)),
+                       object.id.value());
+  });
 }
 
 void Context::add_destroy_rwsem(Object& object) const {

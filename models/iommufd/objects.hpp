@@ -15,6 +15,7 @@
 #include "models/linux/mutex.hpp"
 #include "models/linux/rwsem.hpp"
 #include "sim/ids.hpp"
+#include "sim/record.hpp"
 
 namespace smmulab::iommufd {
 
@@ -34,6 +35,7 @@ struct Object : Waitable {
   std::int64_t shortterm_users = 1;
   lnx::Thread* destroyer = nullptr;           // waits for shortterm_users == 0
   std::unique_ptr<lnx::Rwsem> destroy_rwsem;  // protocols of 6.7 and before
+  RecordedObject recorded;                    // its shortterm_users
 
   [[nodiscard]] lnx::SharedObject entry() const { return shared(Shared::kId, id.value()); }
   [[nodiscard]] lnx::SharedObject counts() const { return shared(Shared::kUsers, id.value()); }

@@ -33,6 +33,9 @@ class Cpu : public Waitable {
   [[nodiscard]] std::size_t queued() const { return queue_.size(); }
   [[nodiscard]] std::string wait_name() const override;
   void wait_holders(std::vector<const Process*>& out) const override;
+  [[nodiscard]] RecordObject recorded(Record& record) const {
+    return recorded_.in(record, [this] { return wait_name(); });
+  }
 
  private:
   friend class Machine;
@@ -46,6 +49,7 @@ class Cpu : public Waitable {
   SimTime slice_end_{};
   SimTime resched_at_ = kTimeMax;  // from then on need_resched() is set
   Ps min_vruntime_{0};
+  RecordedObject recorded_;
 };
 
 class Machine {

@@ -141,8 +141,7 @@ Task<void> Thread::wait_for_cpu() {
   ready_time_ += run_start_ - ready_since_;
   machine_->start_slice(*cpu_);
   if (Record* record = machine_->record()) [[unlikely]] {
-    record->append(
-        record_event::cpu_on(run_start_, record_id_, record->intern_object(cpu_->wait_name())));
+    record->append(record_event::cpu_on(run_start_, record_id_, cpu_->recorded(*record)));
   }
   co_await run(machine_->params().sched.context_switch);
 }
@@ -158,8 +157,8 @@ void Thread::leave_cpu() {
   cpu.current_ = nullptr;
   cpu.resched_at_ = kTimeMax;
   if (Record* record = m.record()) [[unlikely]] {
-    record->append(record_event::cpu_off(
-        m.now(), record_id_, record->intern_object(cpu.wait_name()), state_ == State::kRunning));
+    record->append(record_event::cpu_off(m.now(), record_id_, cpu.recorded(*record),
+                                         state_ == State::kRunning));
   }
   for (const HeldLock& held : held_) {
     held.lock->holder_off_cpu();

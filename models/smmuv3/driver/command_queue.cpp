@@ -143,7 +143,7 @@ Task<void> CommandQueue::issue(lnx::Thread& t, const CommandBatch& batch, bool s
     Record* record = machine_.record();
     RecordObject completion{};
     if (record != nullptr) [[unlikely]] {
-      completion = record->intern_object(fmt::format("CMD_SYNC#{}", smmu_));
+      completion = recorded_sync_.in(*record, [this] { return fmt::format("CMD_SYNC#{}", smmu_); });
       record->append(record_event::wait_begin(machine_.now(), t.record_id(), completion));
     }
     co_await wait_for_sync(t, mine.end - 1);
@@ -163,7 +163,7 @@ Task<void> CommandQueue::issue(lnx::Thread& t, const CommandBatch& batch, bool s
 
 void CommandQueue::record_issue(const lnx::Thread& t, Slot begin, Slot end) {
   Record& record = *machine_.record();
-  const RecordObject queue = record.intern_object(wait_name());
+  const RecordObject queue = recorded(record);
   for (Slot s = begin; s != end; ++s) {
     record.append(record_event::command_issue(machine_.now(), t.record_id(), queue, s,
                                               command_opcode(entry(s).command)));
@@ -173,8 +173,8 @@ void CommandQueue::record_issue(const lnx::Thread& t, Slot begin, Slot end) {
 // When a CPU learns of it: the SYNC, and with it all before.
 void CommandQueue::record_completion(Slot sync) {
   Record& record = *machine_.record();
-  record.append(record_event::command_complete(machine_.now(), record.intern_object(wait_name()),
-                                               sync + 1, command_opcode(Command::kSync)));
+  record.append(record_event::command_complete(machine_.now(), recorded(record), sync + 1,
+                                               command_opcode(Command::kSync)));
 }
 
 lnx::SharedLine& CommandQueue::entry_line(Slot slot) {

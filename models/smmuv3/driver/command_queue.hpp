@@ -116,11 +116,17 @@ class CommandQueue : public Waitable {
     return window_[static_cast<std::size_t>(s & (window_.size() - 1))];
   }
 
+  [[nodiscard]] RecordObject recorded(Record& record) const {
+    return recorded_.in(record, [this] { return wait_name(); });
+  }
+
   lnx::Machine& machine_;
   const DriverParams& params_;
   CountedHardware hardware_;
   std::uint32_t smmu_;
   std::uint32_t index_;
+  RecordedObject recorded_;
+  RecordedObject recorded_sync_;
   std::uint64_t size_;
   bool coherent_;
   // The packed word: prod with the OWNED flag, and the cons it was last told.

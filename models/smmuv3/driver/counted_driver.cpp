@@ -140,8 +140,8 @@ void CountedDriver::update_dark(const lnx::Thread& t, Master& master, bool mende
     master.dark = true;
     master.dark_since = machine_.now();
     if (Record* record = machine_.record()) [[unlikely]] {
-      record->append(record_event::dma_dark_begin(machine_.now(), t.record_id(),
-                                                  record->intern_object(master.name)));
+      record->append(record_event::dma_dark_begin(
+          machine_.now(), t.record_id(), master.recorded.in(*record, [&] { return master.name; })));
     }
   } else if (passes && master.dark && mended) {
     master.dark = false;
@@ -149,8 +149,8 @@ void CountedDriver::update_dark(const lnx::Thread& t, Master& master, bool mende
       return;  // its first translation
     }
     if (Record* record = machine_.record()) [[unlikely]] {
-      record->append(record_event::dma_dark_end(machine_.now(), t.record_id(),
-                                                record->intern_object(master.name)));
+      record->append(record_event::dma_dark_end(
+          machine_.now(), t.record_id(), master.recorded.in(*record, [&] { return master.name; })));
     }
     const Ps window = machine_.now() - *master.dark_since;
     ++master.dark_time.windows;

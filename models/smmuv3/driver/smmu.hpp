@@ -15,6 +15,7 @@
 #include "models/smmuv3/driver/entry_writer.hpp"
 #include "models/smmuv3/driver/page_table.hpp"
 #include "sim/ids.hpp"
+#include "sim/record.hpp"
 #include "sim/time.hpp"
 
 namespace smmulab::smmu {
@@ -52,6 +53,7 @@ struct Master {
 
   bool dark = true;
   std::optional<SimTime> dark_since;  // none before its first translation
+  RecordedObject recorded;
   // Of the windows that began while the device was in use (it had a translation before).
   DarkTime dark_time;
 };
