@@ -277,7 +277,7 @@ void Replayer::collect() {
   for (const smmu::Smmu& smmu : system_.smmus()) {
     result_.queues.push_back(smmu.queue.stat());
     for (std::size_t c = 0; c < smmu::kCommandKinds; ++c) {
-      result_.commands[c] += smmu.queue.hardware().count(static_cast<smmu::Command>(c));
+      result_.commands[c] += smmu.queue.count(static_cast<smmu::Command>(c));
     }
   }
   result_.final_state = system_.final_state();

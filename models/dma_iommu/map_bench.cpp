@@ -15,6 +15,7 @@
 namespace smmulab::dma_iommu {
 namespace {
 
+constexpr std::uint32_t kWarmUp = 16;                 // rounds of each CPU
 constexpr std::uint32_t kInterruptEvery = 1U << 14U;  // events
 
 class MapBench {
@@ -23,6 +24,7 @@ class MapBench {
            const DmaParams& dma, const lnx::Topology& topology, const MapBenchOptions& options)
       : options_(options),
         dma_(dma),
+        warm_up_(dma.mode == DmaMode::kStrict ? kWarmUp : 2 * dma.fq_entries),
         machine_(engine_, linux_kernel, topology),
         driver_(smmu::make_counted_driver(machine_, driver)),
         smmu_(machine_, driver, SmmuIndex{0}),
@@ -39,6 +41,7 @@ class MapBench {
 
   const MapBenchOptions& options_;
   const DmaParams& dma_;
+  std::uint32_t warm_up_;
   Engine engine_;
   lnx::Machine machine_;
   std::unique_ptr<smmu::CountedDriver> driver_;
@@ -98,7 +101,7 @@ Task<void> MapBench::round(lnx::Thread& t, std::deque<Iova>& mapped, RandomStrea
 void MapBench::count_round(const lnx::Thread& t) {
   std::uint64_t& mine = ++rounds_[t.cpu_index()];
   if (warming_up_ != 0) {
-    if (mine == options_.warm_up && --warming_up_ == 0) {
+    if (mine == warm_up_ && --warming_up_ == 0) {
       std::fill(rounds_.begin(), rounds_.end(), 0);
       result_ = {};
       start_ = machine_.now();

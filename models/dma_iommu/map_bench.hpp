@@ -2,9 +2,10 @@
 // The map+unmap loop: a thread on each of the first CPUs maps a buffer and unmaps it again, all in
 // one domain of one SMMU, as kernel modules that measure the DMA API do (J. Garry's of 2020, Linux
 // kernel/dma/map_benchmark.c). Measured is the time between two points: when every CPU has had its
-// warm-up, and when a number of rounds was done since. Threads go on until the end, so that all of
-// them contend all the time. A round takes dma.gap besides, which varies as CPU time does. Not
-// modelled: the device's DMA between map and unmap.
+// warm-up (lazy: two rings of unmaps, so that IOVAs come back from flushes), and when a number of
+// rounds was done since. Threads go on until the end, so that all of them contend all the time. A
+// round takes dma.gap besides, which varies as CPU time does. Not modelled: the device's DMA
+// between map and unmap.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,6 @@ namespace smmulab::dma_iommu {
 struct MapBenchOptions {
   std::uint32_t cpus = 1;         // of the topology's, from the first
   std::uint64_t rounds = 20'000;  // in all, after the warm-up
-  std::uint32_t warm_up = 16;     // rounds of each CPU
   std::uint32_t in_flight = 1;    // buffers of a CPU that are mapped at the same time
   Bytes size{4096};
   std::uint64_t seed = 1;

@@ -145,7 +145,6 @@ def waits(
     machine: str | None = None,
     progress: Callable[[int], bool] | None = None,
 ) -> Waits: ...
-
 def map_bench(
     cpus: int,
     assignments: Sequence[str],

@@ -165,12 +165,16 @@ def lock_changes(config: dict[str, Any], base: dict[str, Any]) -> list[Change]:
 def setting_changes(config: dict[str, Any]) -> list[Change]:
     """Switches that a kernel or a machine could have the other way."""
     keys = ("lock.spin_on_owner", "driver.global_asid_lock", "driver.range_inv")
-    return [
+    changes = [
         Change(
             "setting", key, str(not config[key]).lower(), (f"{key}={str(not config[key]).lower()}",)
         )
         for key in keys
     ]
+    if config["driver.cmdq_kind"] == "single":
+        queues = ("driver.cmdq_kind=ecmdq", "driver.cmdq_count=0")
+        changes.append(Change("setting", "driver.cmdq_kind", "ecmdq", queues))
+    return changes
 
 
 class _Runner:

@@ -117,6 +117,76 @@ TEST_F(CommandQueueTest, LoserOfTheCmpxchgTriesAgain) {
   EXPECT_EQ(queue().hardware().count(Command::kTlbiNhVa), 3U);
 }
 
+TEST_F(CommandQueueTest, AnAdditionNeverLoses) {
+  // As above, but B and C add: one access each, in order: B at 110, C at 210.
+  params.line.same_node = 100_ns;
+  driver_params.cmdq_insertion = Insertion::kFetchAdd;
+  user("A", 0, 0_ns, 1, false);
+  user("B", 1, 10_ns, 1, false);
+  user("C", 2, 10_ns, 1, false);
+  engine.run();
+  EXPECT_EQ(queue().stat().cmpxchg_failures, 0U);
+  EXPECT_EQ(queue().hardware().count(Command::kTlbiNhVa), 3U);
+}
+
+TEST_F(CommandQueueTest, WithinTheSpinlockNobodyLosesToAnotherInserter) {
+  params.line.same_node = 100_ns;
+  driver_params.cmdq_insertion = Insertion::kSpinlock;
+  user("A", 0, 0_ns, 1, false);
+  user("B", 1, 10_us, 1, false);
+  user("C", 2, 10_us, 1, false);
+  engine.run();
+  EXPECT_EQ(queue().stat().cmpxchg_failures, 0U);
+  EXPECT_EQ(lock_class("cmdq_insertion", lnx::LockKind::kSpinlock).stat.write().acquisitions, 3U);
+}
+
+TEST_F(CommandQueueTest, AnAdditionBeyondTheEndWaitsForSpace) {
+  // 128 slots, full until the first command is done at 1 us. B has added and waits: it reads CONS
+  // (100) in vain at 110 ns, and with success at 1.1 us.
+  driver_params.queue_log2 = 7;
+  driver_params.mmio_read = 100_ns;
+  driver_params.hw_tlbi = 1_us;
+  driver_params.cmdq_insertion = Insertion::kFetchAdd;
+  thread("A", 0, [this](lnx::Thread& t) -> Task<void> {
+    co_await until(t, 0_ns);
+    co_await issue(t, 64, false, Command::kTlbiNhVa);
+    co_await issue(t, 64, false, Command::kTlbiNhVa);
+  });
+  user("B", 1, 10_ns, 1, false);
+  engine.run();
+  EXPECT_EQ(log, (Lines{"0ps A issued", "0ps A issued", "1.1us B issued"}));
+  EXPECT_EQ(queue().hardware().count(Command::kTlbiNhVa), 129U);
+}
+
+TEST_F(CommandQueueTest, CoherentLinesLoseNothing) {
+  // Every variant, eight times the slots of the queue by four CPUs: all is carried out, and each
+  // CPU's SYNC after its own commands.
+  params.line.model = lnx::LineModel::kCoherent;
+  params.line.same_node = 70_ns;
+  driver_params.queue_log2 = 7;
+  driver_params.hw_tlbi = 10_ns;
+  driver_params.hw_sync = 100_ns;
+  for (const Insertion insertion :
+       {Insertion::kCmpxchg, Insertion::kSpinlock, Insertion::kFetchAdd}) {
+    driver_params.cmdq_insertion = insertion;
+    InvalidationUnit unit;
+    CommandQueue fresh(machine(), driver_params, 1, unit);
+    for (std::uint32_t cpu = 0; cpu < 4; ++cpu) {
+      thread(std::to_string(cpu), cpu, [&fresh](lnx::Thread& t) -> Task<void> {
+        for (std::uint32_t i = 0; i < 128; ++i) {
+          CommandBatch one;
+          one.add(Command::kTlbiNhVa);
+          co_await fresh.issue(t, one, true);
+        }
+      });
+    }
+    engine.run();
+    EXPECT_EQ(fresh.hardware().count(Command::kTlbiNhVa), 512U);
+    EXPECT_EQ(fresh.hardware().count(Command::kSync), 512U);
+    EXPECT_EQ(fresh.stat().submissions, 512U);
+  }
+}
+
 TEST_F(CommandQueueTest, OwnerPublishesWhatOthersWrote) {
   // A reserves at 0 and needs 100 for each entry; B reserves at 50 behind it: A is the owner still.
   // A: entry written at 100, then 200 of the owner's work, during which B's entry (150) is written.

@@ -94,6 +94,11 @@ COMMANDS: tuple[Command, ...] = (
         "Run the reference studies anew; compare every number, draw what moved.",
         "smmulab.commands.check",
     ),
+    Command(
+        "dma-bench",
+        "The DMA API's map+unmap loop on more and more CPUs, by variant of the command queue.",
+        "smmulab.commands.dma_bench",
+    ),
     Command("import", "Turn a recorded log into a trace.", "smmulab.commands.import_log"),
     Command(
         "validate",

@@ -11,21 +11,22 @@ from typing import Any
 
 import pandas as pd
 
-from smmulab.oracles import contention, latency, lock_sequences
+from smmulab.oracles import contention, latency, lock_sequences, published
 
 
 @dataclass(frozen=True)
 class Oracle:
     """One oracle: its name, what it holds, the recorded run it is of, and how it is checked.
 
-    `check(traces)` takes shape -> trace file and gives a tidy table with a column `verdict`:
+    `run` is None where published figures stand for a recording; `check(traces)` takes shape -> trace
+    file, of which there are none then, and gives a tidy table with a column `verdict`:
     "ok", "miss", or "not judged" (the table says why). `details(row)`: what stands in place of the
     row's column `model`, which is too long for a table.
     """
 
     name: str
     holds: str
-    run: str
+    run: str | None
     check: Callable[[Mapping[str, Path]], pd.DataFrame]
     details: Callable[[pd.Series[Any]], str] | None = None
 
@@ -51,6 +52,12 @@ ORACLES = {
             "O12: median latency of each operation in virtual time, within 20 %",
             "A_ic_smp2",
             latency.check,
+        ),
+        Oracle(
+            "published",
+            "O7: thousand map+unmap per second and CPU, within 15 % up to 16 CPUs, 35 % beyond",
+            None,
+            lambda _: published.check(),
         ),
     )
 }

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The map+unmap loop: what it counts, and relations that any model must show.
+#include "models/dma_iommu/map_bench.hpp"
+
+#include <gtest/gtest.h>
+
+#include "models/smmuv3/driver/testing.hpp"
+#include "sim/error.hpp"
+
+namespace smmulab::dma_iommu {
+namespace {
+
+class MapBenchTest : public ::testing::Test {
+ protected:
+  MapBenchTest() {
+    dma.map_base = dma.unmap_base = dma.iova_fast = dma.iova_magazine = dma.iova_tree = Ps{0};
+    dma.fq_add = dma.fq_free = Ps{0};
+    options.rounds = 1000;
+  }
+  MapBenchResult run(std::uint32_t cpus) {
+    options.cpus = cpus;
+    return run_map_bench(linux_params, driver, dma, lnx::uniform_topology(8), options);
+  }
+  Ps round_time() {
+    const MapBenchResult r = run(1);
+    return r.elapsed / static_cast<std::int64_t>(r.rounds);
+  }
+
+  lnx::LinuxParams linux_params = lnx::params_without_costs();
+  smmu::DriverParams driver = smmu::params_without_costs();
+  DmaParams dma;
+  MapBenchOptions options;
+};
+
+TEST_F(MapBenchTest, ALoneCpuTakesTheSumOfItsParts) {
+  driver.map_call = 100_ns;
+  driver.unmap_call = 200_ns;
+  driver.hw_tlbi = 30_ns;
+  driver.hw_sync = 400_ns;
+  dma.map_base = 10_ns;
+  const MapBenchResult r = run(1);
+  EXPECT_EQ(r.elapsed, 740_ns * 1000);
+  EXPECT_EQ(r.tlbi, 1000U);
+  EXPECT_EQ(r.queue.syncs, 1000U);
+  EXPECT_NEAR(r.rounds_per_cpu_second(1), 1e9 / 740, 1.0);
+}
+
+TEST_F(MapBenchTest, ManyCpusAreHeldByTheQueueToOneSyncAtATime) {
+  // 8 CPUs with 1 us of their own and a SYNC of 500 ns: the queue is the bottleneck.
+  driver.map_call = 1_us;
+  driver.hw_sync = 500_ns;
+  EXPECT_NEAR(static_cast<double>(run(8).elapsed.count()) / 1e3 / 1000, 500.0, 5.0);
+}
+
+TEST_F(MapBenchTest, WithAQueueForEachCpuTheyAreNot) {
+  driver.map_call = 1_us;
+  driver.hw_sync = 500_ns;
+  driver.cmdq_kind = smmu::QueueKind::kEcmdq;
+  EXPECT_NEAR(static_cast<double>(run(8).elapsed.count()) / 1e3 / 1000, 1500.0 / 8, 5.0);
+}
+
+TEST_F(MapBenchTest, SameSeedSameResult) {
+  linux_params.line.model = lnx::LineModel::kCoherent;
+  linux_params.line.same_node = 70_ns;
+  driver.hw_sync = 300_ns;
+  dma.gap = 400_ns;
+  const Ps first = run(8).elapsed;
+  EXPECT_EQ(first, run(8).elapsed);
+  options.seed = 2;
+  EXPECT_NE(first, run(8).elapsed);
+}
+
+// measured.md section 4: range TLBI against one TLBI per page.
+TEST_F(MapBenchTest, LargeUnmapsAreCheaperWithRangeInvalidationByOrdersOfMagnitude) {
+  // 1 MiB of 4 KiB pages: 256 TLBI of 90 ns and a SYNC of 250 ns, or one and the SYNC.
+  driver.hw_tlbi = 90_ns;
+  driver.hw_sync = 250_ns;
+  options.size = Bytes{1U << 20U};
+  options.rounds = 50;
+  driver.range_inv = false;
+  EXPECT_EQ(round_time(), 256 * 90_ns + 250_ns);
+  driver.range_inv = true;
+  EXPECT_EQ(round_time(), 340_ns);
+}
+
+// measured.md section 4: batched invalidation. Lazy mode is one for 255 unmaps.
+TEST_F(MapBenchTest, LazyModeSpreadsOneFlushOverARing) {
+  driver.map_call = 1_us;
+  driver.hw_sync = 1_us;
+  options.rounds = 255 * 4;
+  EXPECT_EQ(round_time(), 2_us);
+  dma.mode = DmaMode::kLazy;
+  const MapBenchResult r = run(1);
+  EXPECT_EQ(r.queue.syncs, 4U);
+  EXPECT_EQ(r.iova.from_tree, 256U);  // a ring's and one, all of them before the measurement
+  EXPECT_EQ(r.elapsed, 1_us * (255 * 4 + 4));
+}
+
+TEST_F(MapBenchTest, TooManyCpusOrNothingToDoIsAnError) {
+  EXPECT_THROW(run(9), ConfigError);
+  EXPECT_THROW(run(0), ConfigError);
+  options.rounds = 0;
+  EXPECT_THROW(run(1), ConfigError);
+}
+
+}  // namespace
+}  // namespace smmulab::dma_iommu

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`smmulab dma-bench`: the map+unmap loop of the DMA API on more and more CPUs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from smmulab import ConfigError, plot_dma, store
+from smmulab.commands.options import Runs, add_settings
+from smmulab.map_bench import COUNTS, ROUNDS, VARIANTS, Load, map_bench
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument(
+        "-c",
+        "--cpus",
+        default=",".join(map(str, COUNTS)),
+        metavar="N,N,...",
+        help=f"numbers of CPUs (default: {','.join(map(str, COUNTS))})",
+    )
+    parser.add_argument(
+        "-V",
+        "--variant",
+        action="append",
+        metavar="NAME",
+        help=f"{', '.join(VARIANTS)}; may be repeated (default: cmpxchg, spinlock, series)",
+    )
+    add_settings(parser)
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=ROUNDS,
+        metavar="N",
+        help=f"rounds of all CPUs, after warm-up (default: {ROUNDS})",
+    )
+    parser.add_argument(
+        "--size", type=int, default=4096, metavar="BYTES", help="of a buffer (default: 4096)"
+    )
+    parser.add_argument(
+        "--in-flight",
+        type=int,
+        default=1,
+        metavar="N",
+        help="buffers of a CPU that are mapped at a time (default: 1)",
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="default: 1")
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="FOLDER", help="write table.csv and figure.png there"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0."""
+    load = Load(*(_positive(args, name) for name in ("rounds", "size", "in_flight", "seed")))
+    if args.out is not None:
+        store.prepare_folder(args.out)
+    with Runs() as progress:
+        table = map_bench(
+            _counts(args.cpus),
+            args.variant or ("cmpxchg", "spinlock", "series"),
+            args.machine,
+            set=args.set,
+            load=load,
+            progress=progress,
+        )
+    if args.json:
+        print(table.to_json(orient="records"))
+    else:
+        print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
+    if args.out is not None:
+        table.to_csv(args.out / "table.csv", index=False)
+        figure = Figure(figsize=(7, 4.2), layout="constrained")
+        plot_dma.throughput(table, ax=figure.add_subplot())
+        figure.savefig(args.out / "figure.png", dpi=150)
+    return 0
+
+
+def _positive(args: argparse.Namespace, name: str) -> int:
+    value: int = getattr(args, name)
+    if value < 1:
+        raise ConfigError(f"--{name.replace('_', '-')} {value}: expected 1 or more")
+    return value
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise ConfigError(f"--cpus {text}: expected numbers of CPUs, such as 2,4,8")
+    return counts
