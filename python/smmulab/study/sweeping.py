@@ -125,7 +125,13 @@ def jobs_of(
         others = {key: value for key, value in point.items() if key != "protocol"}
         key = tuple((name, repr(value)) for name, value in others.items())
         if key not in resolved:
-            resolved[key] = config.replace(others)
+            try:
+                resolved[key] = config.replace(others)
+            except ConfigError:
+                # A point that cannot be is what filters are there to leave out.
+                if where is not None and not where({**_view(config), **point}):
+                    continue
+                raise
         changed = resolved[key]
         if "protocol" in point:
             changed = changed.replace(protocol=str(point["protocol"]))
