@@ -2,13 +2,15 @@
 """What a sweep costs beside its runs: `python bench/sweep_overhead.py [RUNS] [OPS]`.
 
 Prints real time of a sweep of RUNS short runs on two workers against half the sum of the times of
-the runs themselves, the time of the same sweep when all is done already, and the time to load a
-store of 100 000 rows. Run it on an idle machine.
+the runs themselves, the same of CPU time (all of the sweep, workers' starts included, against that of
+the runs), the time of the same sweep when all is done already, and the time to load a store of
+100 000 rows. Real times are worth something on an idle machine only.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from pathlib import Path
@@ -23,22 +25,30 @@ from smmulab.study.store import TABLES
 ROWS = 100_000
 
 
+def _cpu_s() -> float:
+    """CPU time of this process and of those that it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 def measure_sweep(folder: Path, runs: int, ops: int) -> dict[str, float]:
     """Seconds."""
     config = Config(workload=Workload(devices=8, ops=ops))
     spent: list[int] = []
+    cpu: list[int] = []
     record = rows.record
 
     def listening(job: Job, answer: dict[str, Any]) -> Any:
         spent.append(answer["wall_ns"])
+        cpu.append(answer["cpu_ns"])
         return record(job, answer)
 
     rows.record = listening  # type: ignore[assignment]
     # One trace, so that its making is not measured.
     factors = {"hw.sync": [f"{200 + number}ns" for number in range(runs)]}
-    start = time.monotonic()
+    start, cpu_start = time.monotonic(), _cpu_s()
     sweep(config, factors, out=folder, jobs=2)
-    took = time.monotonic() - start
+    took, cpu_took = time.monotonic() - start, _cpu_s() - cpu_start
     start = time.monotonic()
     again = sweep(config, factors, out=folder, jobs=2)
     resumed = time.monotonic() - start
@@ -50,6 +60,7 @@ def measure_sweep(folder: Path, runs: int, ops: int) -> dict[str, float]:
         "sweep_s": took,
         "half_of_runs_s": half,
         "overhead_ratio": took / half - 1,
+        "cpu_overhead_ratio": cpu_took / (sum(cpu) / 1e9) - 1,
         "resume_s": resumed,
     }
 

@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
+from functools import lru_cache
 
 from smmulab._core import ConfigError
 
@@ -30,6 +31,7 @@ def known_name(name: str, known: Iterable[str], what: str) -> str:
     return name
 
 
+@lru_cache(maxsize=4096)
 def picoseconds(text: str, what: str) -> int:
     """A duration such as "1.5us" in ps; ConfigError if it is none, or no whole number of ps."""
     digits = text.strip().rstrip("pnumsPNUMS")

@@ -76,6 +76,10 @@ class Worker:
         if not line.endswith(b"\n"):
             raise WorkerDied(f"worker process {self.process.pid} died")
         answer: dict[str, Any] = json.loads(line)
+        result = answer["result"]
+        if result is not None:
+            result.pop("final_state")  # long, and in no table
+            answer |= {"status": result["status"], "error": result["message"]}
         return answer
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smmulab import plot
-from smmulab._core import ConfigError, build_info
+from smmulab._core import ConfigError, ModelError, build_info
 from smmulab.checking import nearest
 from smmulab.study.file import Study, read_study
 from smmulab.study.findings import findings
@@ -64,7 +64,7 @@ def names(results: str | PathLike[str], wanted: Sequence[str] = ()) -> list[str]
 def run_study(
     path: Path, out: Path, jobs: int | None = None, progress: ProgressFunction | None = None
 ) -> tuple[Study, Sweep]:
-    """Sweep what a study file says; results into the store `out`."""
+    """Sweep what a study file says; results into the store `out`. ModelError if a run has none."""
     study = read_study(path)
     done = sweep(
         study.config,
@@ -74,6 +74,11 @@ def run_study(
         progress=progress or False,
         **study.options(),
     )
+    if len(lost := done.failed):
+        row = lost.iloc[0]
+        raise ModelError(
+            f"{path}: {len(lost)} runs have no result: {row['status']}: {row['error']}"
+        )
     return study, done
 
 

@@ -21,8 +21,6 @@ from smmulab import _core
 
 # A run in which no operation ends for so many looks at it (65536 events each) goes round in circles.
 _STALLED = 256
-# Not in the tables of a study, and long.
-_LEFT_OUT = ("final_state",)
 
 
 def trace_of(job: dict[str, Any], folder: Path) -> str:
@@ -40,8 +38,9 @@ def trace_of(job: dict[str, Any], folder: Path) -> str:
     return str(path)
 
 
-def simulate(job: dict[str, Any], trace: str) -> dict[str, Any]:
-    """One run in this process: {"status": ..., "error": ..., "result": document or None}."""
+def simulate(job: dict[str, Any], trace: str) -> str:
+    """One run in this process: "result": its document, or "status" and "error", as members of a JSON
+    object. The document goes on as the text that it is, so that only its reader takes it apart."""
     seen, looks = -1, 0
 
     def watch(ended: int) -> bool:
@@ -55,17 +54,18 @@ def simulate(job: dict[str, Any], trace: str) -> dict[str, Any]:
             trace, job["protocol"], job["assignments"], None, job["engine"], None, watch
         )
     except _core.Interrupted:
-        return {"status": "no progress", "error": "no operation ends any more", "result": None}
+        return failed("no progress", "no operation ends any more")
     except (_core.Error, OSError) as error:
-        message = f"{type(error).__name__}: {error}"
-        return {"status": "error", "error": message, "result": None}
-    result = json.loads(text)
-    for key in _LEFT_OUT:
-        result.pop(key, None)
-    return {"status": result["status"], "error": result["message"], "result": result}
+        return failed("error", f"{type(error).__name__}: {error}")
+    return f'"result": {text.strip()}'
 
 
-def _in_child(job: dict[str, Any], trace: str) -> dict[str, Any]:
+def failed(status: str, error: str) -> str:
+    """Members of a run without a result."""
+    return f'"status": "{status}", "error": {json.dumps(error)}, "result": null'
+
+
+def _in_child(job: dict[str, Any], trace: str) -> str:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -73,42 +73,43 @@ def _in_child(job: dict[str, Any], trace: str) -> dict[str, Any]:
         try:
             os.close(reading)
             with os.fdopen(writing, "wb") as file:
-                file.write(json.dumps(simulate(job, trace)).encode())
+                file.write(simulate(job, trace).encode())
             code = 0
         finally:
             os._exit(code)
     os.close(writing)
     with os.fdopen(reading, "rb") as file:
         data = file.read()
-    _, status = os.waitpid(child, 0)
+    _, status, used = os.wait4(child, 0)
+    cpu = f', "cpu_ns": {round((used.ru_utime + used.ru_stime) * 1e9)}'
     if os.WIFSIGNALED(status):
         name = signal.Signals(os.WTERMSIG(status)).name
-        return {"status": "crashed", "error": f"the run's process died of {name}", "result": None}
+        return failed("crashed", f"the run's process died of {name}") + cpu
     if os.WEXITSTATUS(status) != 0:
-        return {"status": "crashed", "error": "the run's process failed", "result": None}
-    answer: dict[str, Any] = json.loads(data)
-    return answer
+        return failed("crashed", "the run's process failed") + cpu
+    return data.decode() + cpu
 
 
-def carry_out(job: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """One run in a child. `wall_ns`: real time it took, the making of its trace left out."""
+def carry_out(job: dict[str, Any], folder: Path) -> str:
+    """One run in a child, as a line of JSON. `wall_ns`, `cpu_ns`: real time and CPU time of its
+    process, the making of its trace left out."""
+    wall = 0
     try:
         trace = trace_of(job, folder)
     except (_core.Error, OSError) as error:
-        answer = {"status": "error", "error": f"{type(error).__name__}: {error}", "result": None}
-        return {**answer, "run_id": job["run_id"], "wall_ns": 0}
-    start = time.monotonic_ns()
-    answer = _in_child(job, trace)
-    wall = time.monotonic_ns() - start
-    return {**answer, "run_id": job["run_id"], "wall_ns": wall}
+        answer = failed("error", f"{type(error).__name__}: {error}")
+    else:
+        start = time.monotonic_ns()
+        answer = _in_child(job, trace)
+        wall = time.monotonic_ns() - start
+    return f'{{"run_id": "{job["run_id"]}", "wall_ns": {wall}, {answer}}}\n'
 
 
 def serve(jobs: BinaryIO, answers: BinaryIO) -> None:
     """Until `jobs` ends."""
     for line in jobs:
         request = json.loads(line)
-        answer = carry_out(request["job"], Path(request["folder"]))
-        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.write(carry_out(request["job"], Path(request["folder"])).encode())
         answers.flush()
 
 
