@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import smmulab
-from smmulab import Config, Workload, cli, plot, sweep
+from smmulab import Config, Workload, cli, plot, running, sweep
 
 SIZES = [1, 2, 4, 8]
 
@@ -107,6 +107,23 @@ def test_a_heat_map_has_each_pair() -> None:
     draw(ax)
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["b", "(on its way)"]
     assert [text.get_text() for text in ax.texts] == ["2"]
+
+
+def test_a_gantt_has_a_bar_for_each_operation_of_the_window() -> None:
+    config = Config(workload=Workload(devices=2, ops=40))
+    found = running.operations(config)
+    assert len(found) == 40 + 2 * 2 + 1 + 4
+    assert (found["result"] == 0).all()
+    document = smmulab.run(config).document
+    assert found["end_ps"].max() == document["end_ps"]
+    run = found[found["kind"] == "replace"]
+    ax = plot.gantt(found, start_us=run["start_ps"].min() / 1e6, end_us=float("1e9"))
+    draw(ax)
+    assert texts(ax) == ["replace"]
+    assert len(ax.patches) == 40
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["thread 0", "thread 1"]
+    with pytest.raises(smmulab.ConfigError, match="nothing to run"):
+        running.operations(Config())
 
 
 def test_tornado_and_decision_map() -> None:

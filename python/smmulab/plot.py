@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from smmulab.study.figures import (
         before_after,
         decision_map,
+        gantt,
         latency_cdf,
         latency_percentiles,
         scaling,
@@ -32,6 +33,7 @@ __all__ = [
     "comparison",
     "dark",
     "decision_map",
+    "gantt",
     "latency",
     "latency_cdf",
     "latency_percentiles",

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from os import PathLike, fspath
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from smmulab import _core, tables
@@ -76,3 +78,24 @@ def run(
             raise known[kind](message)
         raise _core.ModelError(f"{answer['status']}: {answer['error']}")
     return Result(config, seed, job.run_id, answer["result"])
+
+
+def operations(
+    config: Config, trace: str | PathLike[str] | None = None, *, seed: int = 1
+) -> pd.DataFrame:
+    """Each operation of a run, for `smmulab.plot.gantt`: number (place in the trace), thread, kind,
+    start_ps, end_ps, result (0 or -errno). Arguments and errors as in `run`, but in this process."""
+    import pandas as pd  # noqa: PLC0415  most of a start-up's time
+
+    from smmulab.study.worker import trace_of  # noqa: PLC0415  few need it
+
+    if trace is not None:
+        config = config.replace(trace=fspath(trace), workload=None)
+    if config.trace is None and config.workload is None:
+        raise ConfigError("nothing to run: give a trace, or a configuration with a generator")
+    job = Job(config, seed).to_dict()
+    names = ["number", "thread", "kind", "start_ps", "end_ps", "result"]
+    with TemporaryDirectory() as folder:
+        path, ops = trace_of(job, Path(folder)), str(Path(folder) / "ops")
+        _core.replay_json(path, config.protocol, config.assignments, None, config.engine, ops)
+        return pd.read_csv(ops, sep=" ", names=names)

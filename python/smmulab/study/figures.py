@@ -235,6 +235,40 @@ def who_blocks_whom(matrix: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def gantt(
+    operations: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    start_us: float = 0.0,
+    end_us: float = np.inf,
+) -> Axes:
+    """Operations as bars, a row for each thread, a colour and hatch for each kind, from `start_us` to
+    `end_us` of simulated time. `operations`: smmulab.running.operations()."""
+    ax = _axes(ax)
+    begin, end = (operations[f"{name}_ps"] / 1e6 for name in ("start", "end"))
+    seen = operations[(end > start_us) & (begin < end_us)]
+    threads = sorted(seen["thread"].unique())
+    for place, (kind, part) in enumerate(seen.groupby("kind", sort=False)):
+        starts = part["start_ps"].to_numpy(dtype=float) / 1e6
+        ax.barh(
+            [threads.index(thread) for thread in part["thread"]],
+            part["end_ps"].to_numpy(dtype=float) / 1e6 - starts,
+            left=starts,
+            label=str(kind),
+            color=COLOURS[place % len(COLOURS)],
+            hatch=_HATCHES[place % len(_HATCHES)],
+            edgecolor="white",
+            linewidth=0.3,
+        )
+    _rows(ax, [f"thread {thread}" for thread in threads])
+    if np.isfinite(end_us):
+        ax.set_xlim(start_us, end_us)
+    ax.set_xlabel("simulated time (us)")
+    if threads:
+        ax.legend(title="in", fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
 def sensitivity_tornado(
     table: pd.DataFrame, y: str, ax: Axes | None = None, most: int = 15
 ) -> Axes:
