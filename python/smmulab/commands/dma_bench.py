@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from smmulab import ConfigError, plot_dma, store
 from smmulab.commands.options import Runs, add_settings
 from smmulab.map_bench import COUNTS, ROUNDS, VARIANTS, Load, map_bench
+from smmulab.oracles import published
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +52,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--out", type=Path, metavar="FOLDER", help="write table.csv and figure.png there"
     )
+    parser.add_argument(
+        "--published",
+        action="store_true",
+        help="draw the published measurements of a HiSilicon D06 into the figure",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -75,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         table.to_csv(args.out / "table.csv", index=False)
         figure = Figure(figsize=(7, 4.2), layout="constrained")
-        plot_dma.throughput(table, ax=figure.add_subplot())
+        measured = published.measured() if args.published else None
+        plot_dma.throughput(table, measured, ax=figure.add_subplot())
         figure.savefig(args.out / "figure.png", dpi=150)
     return 0
 
