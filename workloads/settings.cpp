@@ -46,6 +46,7 @@ void describe(ParamTable& table, Settings& settings) {
   lnx::describe(table, settings.linux_kernel);
   smmu::describe(table, settings.driver);
   dma_iommu::describe(table, settings.dma);
+  smmu::hw::describe(table, settings.smmuv3);
   iommufd::describe(table, settings.iommufd);
   iommufd::describe(table, settings.protocol);
   describe_replay(table, settings.replay);
@@ -78,8 +79,8 @@ void load_machine_file(const std::string& path, Settings& settings,
   }
   ParamTable first;
   first.add_enum("preset", &chosen, names, "preset to start from", {"user's choice"});
-  std::vector<std::string> ignored = {"machine", "sched",   "line",     "lock",   "driver", "hw",
-                                      "dma",     "iommufd", "protocol", "replay", "free"};
+  std::vector<std::string> ignored = {"machine", "sched", "line",    "lock",     "driver", "hw",
+                                      "smmuv3",  "dma",   "iommufd", "protocol", "replay", "free"};
   ignored.insert(ignored.end(), others.begin(), others.end());
   first.load_toml_file(path, ignored);
   Settings changed = settings;
@@ -103,6 +104,10 @@ void apply_assignment(std::string_view assignment, Settings& settings) {
   const std::string_view value = assignment.substr(equals + 1);
   if (key == "preset") {
     apply_preset(value, settings);
+    return;
+  }
+  if (key == "smmuv3.preset") {
+    settings.smmuv3 = smmu::hw::find_smmu_preset(value).params;
     return;
   }
   ParamTable table;

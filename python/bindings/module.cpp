@@ -13,4 +13,5 @@ PYBIND11_MODULE(_core, m) {
   smmulab::bindings::register_explore(m);
   smmulab::bindings::register_timeline(m);
   smmulab::bindings::register_topology(m);
+  smmulab::bindings::register_smmu(m);
 }

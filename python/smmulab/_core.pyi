@@ -182,3 +182,26 @@ def replay_schedule(
     machine: str | None = None,
     trace: str | None = None,
 ) -> tuple[str, bool]: ...
+def looks_like_qemu_log(path: str) -> bool: ...
+def check_qemu_log(path: str, name: str, progress: Callable[[int], bool] | None = None) -> str: ...
+def import_qemu_log(
+    path: str, trace: str, name: str, progress: Callable[[int], bool] | None = None
+) -> str: ...
+def smmu_presets() -> list[tuple[str, str]]: ...
+def parse_size(text: str) -> int | None: ...
+def run_dma_trace(
+    trace: str,
+    assignments: Sequence[str],
+    points: Sequence[Sequence[str]],
+    machine: str | None = None,
+) -> list[str]: ...
+def run_dma_pattern(
+    name: str,
+    footprint: int,
+    page: int,
+    stride: int,
+    accesses: int,
+    assignments: Sequence[str],
+    points: Sequence[Sequence[str]],
+    machine: str | None = None,
+) -> list[str]: ...

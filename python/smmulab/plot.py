@@ -41,6 +41,7 @@ __all__ = [
     "scaling",
     "sensitivity_tornado",
     "throughput",
+    "tlb",
     "tornado",
     "tornado_p99",
     "wait_by_class",
@@ -316,6 +317,29 @@ def what_if(summary: pd.DataFrame, frame: pd.DataFrame, title: str = "") -> Figu
     if title:
         figure.suptitle(title)
     return figure
+
+
+def tlb(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Hit ratio (left) and table reads per access (right) against the values of the swept size.
+    `frame`: that of `smmulab tlb`."""
+    ax = _axes(ax)
+    at = np.arange(len(frame))
+    ratio = frame["hit_ratio"].to_numpy(dtype=float)
+    reads = frame["reads_per_access"].to_numpy(dtype=float)
+    (hits,) = ax.plot(at, ratio, marker=_MARKERS[0], color=COLOURS[0], label="hit ratio")
+    ax.set_ylim(-0.03, 1.03)
+    ax.set_ylabel("hit ratio of micro and main TLB")
+    ax.set_xticks(at, [str(value) for value in frame["value"]])
+    ax.set_xlabel(str(frame["key"].iloc[0]) if len(frame) else "")
+    ax.grid(axis="y", color="0.88")
+    other = ax.twinx()
+    (walks,) = other.plot(
+        at, reads, marker=_MARKERS[1], linestyle="--", color=COLOURS[1], label="reads per access"
+    )
+    other.set_ylim(bottom=0, top=max(reads.max(initial=0.0) * 1.05, 0.01))
+    other.set_ylabel("table and configuration reads per access")
+    ax.legend(handles=[hits, walks], loc="center right")
+    return ax
 
 
 def __getattr__(name: str) -> object:

@@ -198,6 +198,9 @@ std::string_view older_name(std::string_view name) {
   if (name == "smmu_iotlb_inv_asid_vmid") {
     return "smmu_iotlb_inv_asid";
   }
+  if (name == "smmuv3_cmdq_tlbi_nsnh") {
+    return "smmuv3_cmdq_tlbi_nh";
+  }
   if (name == "smmu_iotlb_inv_vmid_s1") {
     return "smmu_iotlb_inv_vmid";
   }

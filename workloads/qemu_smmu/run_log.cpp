@@ -68,6 +68,12 @@ Report run_log(const std::string& path, const std::string& name, LogSink* sink,
                      fmt::format("{} of {} events lack fields they must have; this is the first",
                                  report.damaged, report.events));
   }
+  const Tally& addresses = report.tallies[static_cast<std::size_t>(Check::kAddress)];
+  if (report.translations > 0 && addresses.agree + addresses.miss + report.adopted_entries == 0) {
+    throw TraceError(name, 1, 1,
+                     "translations without their IOTLB look-ups: nothing can be compared; record "
+                     "with -trace 'smmu*'");
+  }
   return report;
 }
 

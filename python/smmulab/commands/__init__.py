@@ -115,6 +115,11 @@ COMMANDS: tuple[Command, ...] = (
         "Run small cases in every order that matters; find deadlocks, lost wake-ups, wrong states.",
         "smmulab.commands.explore",
     ),
+    Command(
+        "tlb",
+        "Run a DMA trace or pattern through the SMMU's caches; sweep a size, plot hits and reads.",
+        "smmulab.commands.tlb",
+    ),
     Command("protocols", "List the locking protocols.", "smmulab.commands.protocols"),
     Command(
         "describe",

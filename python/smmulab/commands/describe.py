@@ -82,4 +82,8 @@ def run(args: argparse.Namespace) -> int:
         print("\nMachine presets (--set preset=NAME):")
         for name, text in _core.presets():
             print(f"  {name}: {text}")
+    if not args.prefix or args.prefix.startswith("smmuv3"):
+        print("\nSMMU presets (--set smmuv3.preset=NAME):")
+        for name, text in _core.smmu_presets():
+            print(f"  {name}: {text}")
     return 0

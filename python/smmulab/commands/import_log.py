@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
 
 from smmulab import ConfigError, _core
 from smmulab.recordings import open_recording
+from smmulab.recordings.qemu_log import is_qemu_log, unpacked
 
-KINDS = ("iofd-ops",)
+KINDS = ("iofd-ops", "qemu-smmu")
 _ARCHIVE = ".tar.xz"
 _TRACES = (".iotrace", ".iotrace.zst")
 
@@ -22,13 +24,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="LOG",
         help="a log, or ARCHIVE.tar.xz:SHAPE for the operation log of one shape of a recorded run",
     )
-    parser.add_argument("-o", "--out", required=True, metavar="TRACE", help="FILE.iotrace[.zst]")
+    parser.add_argument(
+        "-o",
+        "--out",
+        required=True,
+        metavar="TRACE",
+        help="FILE.iotrace[.zst]; of a QEMU SMMU log a DMA trace (docs/dma-trace.md), FILE.dma[.zst]",
+    )
     parser.add_argument("--kind", choices=KINDS, help="kind of log (default: recognized)")
     parser.add_argument("--cpus", type=int, help="CPUs of the recorded machine (default: derived)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Imports; the kind is recognized by the log's first line unless it is named."""
+    """Imports; the kind is recognized by the log's first lines unless it is named."""
+    if args.kind == "qemu-smmu" or (args.kind is None and _may_be_qemu(args.log)):
+        return _import_qemu(args)
     if not args.out.endswith(_TRACES):
         raise ConfigError(f"{args.out}: a trace is named FILE.iotrace or FILE.iotrace.zst")
     if args.log.endswith(_ARCHIVE):
@@ -37,6 +47,23 @@ def run(args: argparse.Namespace) -> int:
         archive, _, shape = args.log.rpartition(":")
         return _import_member(args, archive, shape)
     return _import(args, args.log, Path(args.log).name)
+
+
+def _may_be_qemu(log: str) -> bool:
+    return _ARCHIVE not in log and is_qemu_log(log)
+
+
+def _import_qemu(args: argparse.Namespace) -> int:
+    with unpacked(args.log) as plain:
+        found = json.loads(_core.import_qemu_log(plain, args.out, args.log))
+    missed = sum(check["miss"] for check in found["checks"])
+    print(
+        f"{args.out}: {found['translations']} DMA accesses of {found['streams']} streams, "
+        f"{found['walks']} walks and {found['invalidations']} invalidations when recorded"
+    )
+    if missed:
+        print(f"{missed} disagreements with the model: smmulab validate --oracle qemu {args.log}")
+    return 0
 
 
 def _import_member(args: argparse.Namespace, archive: str, shape: str) -> int:

@@ -12,10 +12,12 @@ from pathlib import Path
 import pandas as pd
 
 from smmulab import ConfigError, _core
-from smmulab.oracles import ORACLES, Oracle
+from smmulab.oracles import ORACLES, Oracle, qemu
 from smmulab.recordings import open_recording
+from smmulab.recordings.qemu_log import is_qemu_log
 
 RUNS = Path("../shared/traces/runs")
+NAMES = (*ORACLES, qemu.NAME)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,13 +27,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=Path,
         metavar="FILE",
-        help=f"recorded run, NAME.tar.xz or a folder (default: the oracle's run in {RUNS})",
+        help=f"recorded run, NAME.tar.xz or a folder (default: the oracle's run in {RUNS}); for "
+        f"oracle {qemu.NAME} a log of QEMU's SMMU (default: those in {qemu.DEFAULT_LOGS})",
     )
     parser.add_argument(
         "--oracle",
         action="append",
         metavar="NAME",
-        help=f"one of: {', '.join(ORACLES)}; may be repeated (default: all)",
+        help=f"one of: {', '.join(NAMES)}; may be repeated (default: all)",
     )
     parser.add_argument("--all", action="store_true", help="print the rows that agree, too")
 
@@ -39,11 +42,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 if nothing missed, else 1."""
     missed = 0
-    for name in args.oracle or list(ORACLES):
-        if name not in ORACLES:
-            near = difflib.get_close_matches(name, list(ORACLES), n=1)
+    for name in args.oracle or _default_oracles(args.file):
+        if name not in NAMES:
+            near = difflib.get_close_matches(name, list(NAMES), n=1)
             hint = f", did you mean '{near[0]}'?" if near else ""
-            raise ConfigError(f"unknown oracle '{name}'{hint}; known: {', '.join(ORACLES)}")
+            raise ConfigError(f"unknown oracle '{name}'{hint}; known: {', '.join(NAMES)}")
+        if name == qemu.NAME:
+            missed += sum(_print_qemu(log) for log in _qemu_logs(args.file))
+            continue
         oracle = ORACLES[name]
         if oracle.run is None:
             if args.file is not None and args.oracle is not None:
@@ -55,6 +61,35 @@ def run(args: argparse.Namespace) -> int:
             table = check(oracle, args.file or _recorded_run(oracle))
         missed += _print(oracle, table, everything=args.all)
     return 1 if missed else 0
+
+
+def _default_oracles(file: Path | None) -> list[str]:
+    if file is None:
+        return list(NAMES)
+    return [qemu.NAME] if is_qemu_log(file) else list(ORACLES)
+
+
+def _qemu_logs(file: Path | None) -> list[Path]:
+    if file is not None:
+        return [file]
+    logs = sorted(qemu.DEFAULT_LOGS.glob("*.log.xz"))
+    if not logs:
+        raise ConfigError(
+            f"{qemu.DEFAULT_LOGS}: no recorded logs there (the default of oracle {qemu.NAME}); "
+            f"name one: smmulab validate --oracle {qemu.NAME} LOG"
+        )
+    return logs
+
+
+def _print_qemu(log: Path) -> int:
+    found = qemu.check(log)
+    print(f"{qemu.NAME}: {qemu.HOLDS}\n{log}: {found.summary()}")
+    print(found.table().to_string(index=False))
+    for _, row in found.misses().iterrows():
+        print(f"{log}:{row['line']}: {row['check']}: recorded {row['recorded']}; ", end="")
+        print(f"model {row['model']}")
+    print(f"{found.missed} miss\n")
+    return found.missed
 
 
 def _recorded_run(oracle: Oracle) -> Path:

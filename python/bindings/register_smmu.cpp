@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The SMMU's caches: QEMU logs checked and imported, DMA traces and patterns run. Results are JSON.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <pybind11/functional.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "python/bindings/register.hpp"
+#include "python/bindings/replaying.hpp"
+#include "workloads/dma/patterns.hpp"
+#include "workloads/qemu_smmu/dma_export.hpp"
+#include "workloads/qemu_smmu/run_log.hpp"
+
+namespace smmulab::bindings {
+namespace {
+
+namespace py = pybind11;
+
+std::string check_qemu_log(const std::string& path, const std::string& name,
+                           const Progress& progress) {
+  return interruptible(progress, [&](const auto& watch) {
+    return workloads::qemu::to_json(workloads::qemu::run_log(path, name, nullptr, watch));
+  });
+}
+
+std::string import_qemu_log(const std::string& path, const std::string& trace,
+                            const std::string& name, const Progress& progress) {
+  return interruptible(progress, [&](const auto& watch) {
+    workloads::qemu::DmaExport sink(trace);
+    sink.writer().comment("from the QEMU SMMU trace log " + name);
+    const auto report = workloads::qemu::run_log(path, name, &sink, watch);
+    sink.writer().commit();
+    return workloads::qemu::to_json(report);
+  });
+}
+
+std::vector<std::pair<std::string, std::string>> smmu_presets() {
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (const smmu::hw::SmmuPreset& preset : smmu::hw::smmu_presets()) {
+    rows.emplace_back(preset.name, preset.description);
+  }
+  return rows;
+}
+
+// One run for each list of assignments, on the settings that machine and assignments give.
+std::vector<std::string> run_dma_trace(const std::string& trace, const Assignments& assignments,
+                                       const std::vector<Assignments>& points,
+                                       const std::optional<std::string>& machine) {
+  const workloads::Settings settings = settings_of(machine, assignments);
+  const py::gil_scoped_release release;
+  const std::vector<workloads::dma::DmaOp> ops = workloads::dma::read_dma_trace(trace);
+  std::vector<std::string> results;
+  for (const Assignments& point : points) {
+    workloads::Settings own = settings;
+    for (const std::string& assignment : point) {
+      workloads::apply_assignment(assignment, own);
+    }
+    workloads::dma::DmaStudy study(own.smmuv3, trace);
+    for (const workloads::dma::DmaOp& op : ops) {
+      study.run(op);
+    }
+    results.push_back(workloads::dma::to_json(study.counts()));
+  }
+  return results;
+}
+
+std::vector<std::string> run_dma_pattern(const std::string& name, std::uint64_t footprint,
+                                         std::uint64_t page, std::uint64_t stride,
+                                         std::uint64_t accesses, const Assignments& assignments,
+                                         const std::vector<Assignments>& points,
+                                         const std::optional<std::string>& machine) {
+  const workloads::Settings settings = settings_of(machine, assignments);
+  const py::gil_scoped_release release;
+  std::vector<std::string> results;
+  for (const Assignments& point : points) {
+    workloads::Settings own = settings;
+    for (const std::string& assignment : point) {
+      workloads::apply_assignment(assignment, own);
+    }
+    workloads::dma::DmaStudy study(own.smmuv3, "pattern " + name);
+    workloads::dma::run_pattern({name, footprint, page, stride, accesses, 1}, study);
+    results.push_back(workloads::dma::to_json(study.counts()));
+  }
+  return results;
+}
+
+}  // namespace
+
+void register_smmu(py::module_& m) {
+  m.def("looks_like_qemu_log", &workloads::qemu::looks_like_qemu_log, py::arg("path"),
+        "Does this file begin like a log of QEMU's -trace 'smmu*'?");
+  m.def("check_qemu_log", &check_qemu_log, py::arg("path"), py::arg("name"),
+        py::arg("progress") = py::none(), "Holds the model to a QEMU log; the report as JSON.");
+  m.def("import_qemu_log", &import_qemu_log, py::arg("path"), py::arg("trace"), py::arg("name"),
+        py::arg("progress") = py::none(), "Writes a QEMU log as a DMA trace; the report as JSON.");
+  m.def("smmu_presets", &smmu_presets, "(name, description) of each SMMU preset.");
+  m.def("parse_size", &workloads::dma::parse_size, py::arg("text"),
+        "Bytes of \"64k\", \"2M\", \"0x1000\"; None if it is no size.");
+  m.def("run_dma_trace", &run_dma_trace, py::arg("trace"), py::arg("assignments"),
+        py::arg("points"), py::arg("machine") = py::none(),
+        "Counts of a DMA trace, as JSON, for each list of further assignments in `points`.");
+  m.def("run_dma_pattern", &run_dma_pattern, py::arg("name"), py::arg("footprint"), py::arg("page"),
+        py::arg("stride"), py::arg("accesses"), py::arg("assignments"), py::arg("points"),
+        py::arg("machine") = py::none(),
+        "Counts of a built-in DMA pattern, as JSON, for each list of assignments in `points`.");
+}
+
+}  // namespace smmulab::bindings

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`smmulab tlb [TRACE]`: a DMA trace or a built-in pattern through the SMMU's caches, without time,
+for each value of one size: hit ratio and table reads."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from smmulab import ConfigError, _core, plot
+from smmulab.commands.options import add_settings
+
+PATTERNS = ("ring", "random", "strided")
+SWEEP = "smmuv3.mtlb_entries=32,64,128,256,512,1024,2048,4096"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument(
+        "trace", nargs="?", metavar="TRACE", help="a DMA trace (docs/dma-trace.md), FILE.dma[.zst]"
+    )
+    parser.add_argument("--pattern", choices=PATTERNS, help="instead of a trace (default: ring)")
+    parser.add_argument("--footprint", default="8M", help="bytes the pattern covers (default 8M)")
+    parser.add_argument("--page", default="4k", help="4k, 64k, 2M, 32M or 1G (default 4k)")
+    parser.add_argument("--stride", default="4k", help="bytes from access to access (default 4k)")
+    parser.add_argument("--accesses", default="200000", help="of the pattern (default 200000)")
+    parser.add_argument("--preset", metavar="NAME", help="an SMMU preset of `describe smmuv3`")
+    parser.add_argument(
+        "--sweep",
+        default=SWEEP,
+        metavar="KEY=V1,V2,...",
+        help=f"the parameter to vary (default: {SWEEP})",
+    )
+    parser.add_argument("-o", "--out", metavar="FOLDER", help="write tlb.csv and tlb.png there")
+    add_settings(parser)
+
+
+def _size(name: str, text: str) -> int:
+    value = _core.parse_size(text)
+    if value is None:
+        raise ConfigError(f"--{name} {text}: expected a size such as 4096, 64k, 2M")
+    return value
+
+
+def _points(sweep: str) -> tuple[str, list[str]]:
+    key, _, values = sweep.partition("=")
+    chosen = [value for value in values.split(",") if value]
+    if not key or not chosen:
+        raise ConfigError(f"--sweep {sweep}: expected KEY=V1,V2,...")
+    return key, chosen
+
+
+def study(args: argparse.Namespace) -> pd.DataFrame:
+    """Tidy: the swept key as a column, counts, hit_ratio (0..1), reads_per_access."""
+    key, values = _points(args.sweep)
+    preset = [f"smmuv3.preset={args.preset}"] if args.preset else []
+    assignments = [*preset, *args.set]
+    points = [[f"{key}={value}"] for value in values]
+    if args.trace and args.pattern:
+        raise ConfigError("name a trace or a --pattern, not both")
+    if args.trace:
+        results = _core.run_dma_trace(args.trace, assignments, points, args.machine)
+    else:
+        results = _core.run_dma_pattern(
+            args.pattern or PATTERNS[0],
+            _size("footprint", args.footprint),
+            _size("page", args.page),
+            _size("stride", args.stride),
+            _size("accesses", args.accesses),
+            assignments,
+            points,
+            args.machine,
+        )
+    frame = pd.DataFrame([json.loads(result) for result in results])
+    translated = (frame["utlb_hits"] + frame["mtlb_hits"] + frame["walks"]).clip(lower=1)
+    frame.insert(0, "value", values)
+    frame.insert(0, "key", key)
+    frame["hit_ratio"] = 1 - frame["walks"] / translated
+    frame["reads_per_access"] = (frame["walk_reads"] + frame["config_reads"]) / frame[
+        "accesses"
+    ].clip(lower=1)
+    return frame
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the table; writes it and the figure if asked."""
+    frame = study(args)
+    shown = ["value", "accesses", "utlb_hits", "mtlb_hits", "walks", "faults", "walk_reads"]
+    print(frame["key"].iloc[0])
+    print(
+        frame[[*shown, "hit_ratio", "reads_per_access"]].to_string(
+            index=False, float_format=lambda value: f"{value:.4f}"
+        )
+    )
+    if args.out:
+        folder = Path(args.out)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            frame.to_csv(folder / "tlb.csv", index=False)
+            figure = plot.tlb(frame).get_figure()
+            if isinstance(figure, Figure):
+                figure.savefig(folder / "tlb.png", dpi=120)
+        except OSError as error:
+            raise ConfigError(f"{folder}: cannot be written: {error.strerror or error}") from error
+        print(f"wrote {folder / 'tlb.csv'} and {folder / 'tlb.png'}")
+    return 0

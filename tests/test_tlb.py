@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`smmulab tlb`: sweeps of sizes against patterns; errors of what it is given."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from smmulab import _core
+from smmulab.cli import main
+from smmulab.commands import tlb
+
+
+def swept(*arguments: str) -> pd.DataFrame:
+    parser = argparse.ArgumentParser()
+    tlb.configure(parser)
+    return tlb.study(parser.parse_args([*arguments, "-s", "smmuv3.utlb_entries=0"]))
+
+
+def test_a_ring_hits_from_the_size_that_holds_it() -> None:
+    frame = swept(
+        "--footprint", "1M", "-s", "smmuv3.mtlb_policy=lru",
+        "--sweep", "smmuv3.mtlb_entries=64,128,256,512",
+    )  # fmt: skip
+    assert list(frame["hit_ratio"]) == [0.0, 0.0, 1.0, 1.0]  # 256 pages of 4K
+    assert list(frame["walks"])[:2] == [160000, 160000]  # all but the warm-up
+
+
+def test_larger_pages_reach_further() -> None:
+    for page, least in (("4k", 256), ("64k", 16)):
+        frame = swept(
+            "--footprint", "1M", "--page", page, "-s", "smmuv3.mtlb_policy=lru",
+            "-s", "smmuv3.mtlb_ways=0", "--sweep", f"smmuv3.mtlb_entries={least // 2},{least}",
+        )  # fmt: skip
+        assert frame["hit_ratio"].iloc[1] == 1.0
+        assert frame["hit_ratio"].iloc[0] < 1.0
+
+
+def test_table_and_figure_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    arguments = ["--accesses", "20000", "--pattern", "random", "-o", str(out)]
+    assert main(["tlb", *arguments, "--preset", "mmu700-typical"]) == 0
+    assert (out / "tlb.png").stat().st_size > 1000
+    assert len(pd.read_csv(out / "tlb.csv")) == 8
+    assert "hit_ratio" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--preset", "mmu800"], "unknown SMMU preset 'mmu800'"),
+        (
+            ["--preset", "mmu700-max", "--sweep", "smmuv3.mtlb_entries=48"],
+            "an MMU-700 has 0 or a power of 2 from 32 to 65536",
+        ),
+        (["--sweep", "smmuv3.mtlb_entries"], "expected KEY=V1,V2"),
+        (["--page", "8k"], "expected one of 4k, 64k, 2M, 32M, 1G"),
+        (["--footprint", "lots"], "expected a size"),
+        (["-s", "smmuv3.mtlb_policy=mru"], "smmuv3.mtlb_policy"),
+    ],
+)
+def test_errors_name_key_and_range(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["tlb", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_malformed_trace_names_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.dma"
+    path.write_text("smmulab-dma 1\nmap 1 0x1000 0x2000\n")
+    assert main(["tlb", str(path)]) == 2
+    assert f"{path}:2:20: expected size" in capsys.readouterr().err
+
+
+def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["describe", "smmuv3"]) == 0
+    out = capsys.readouterr().out
+    for name, _ in _core.smmu_presets():
+        assert name in out
+    assert "smmuv3.mtlb_entries = 2048  [0 .. 65536]" in out
