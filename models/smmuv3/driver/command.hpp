@@ -15,6 +15,7 @@ enum class Command : std::uint8_t {
   kPrefetchConfig,
   kCfgiSte,
   kCfgiCd,
+  kTlbiNhAll,
   kTlbiNhAsid,
   kTlbiNhVa,
   kTlbiS12Vmall,
@@ -22,19 +23,19 @@ enum class Command : std::uint8_t {
   kAtcInv,
   kSync,
 };
-inline constexpr std::size_t kCommandKinds = 9;
+inline constexpr std::size_t kCommandKinds = 10;
 
 [[nodiscard]] constexpr std::string_view command_name(Command c) {
   constexpr std::array<std::string_view, kCommandKinds> kNames = {
-      "PREFETCH_CONFIG", "CFGI_STE",    "CFGI_CD", "TLBI_NH_ASID", "TLBI_NH_VA",
-      "TLBI_S12_VMALL",  "TLBI_S2_IPA", "ATC_INV", "SYNC"};
+      "PREFETCH_CONFIG", "CFGI_STE",       "CFGI_CD",     "TLBI_NH_ALL", "TLBI_NH_ASID",
+      "TLBI_NH_VA",      "TLBI_S12_VMALL", "TLBI_S2_IPA", "ATC_INV",     "SYNC"};
   return kNames[static_cast<std::size_t>(c)];
 }
 
 // The opcode field of the command [Arm IHI 0070 section 4].
 [[nodiscard]] constexpr std::uint8_t command_opcode(Command c) {
-  constexpr std::array<std::uint8_t, kCommandKinds> kOpcodes = {0x01, 0x03, 0x05, 0x11, 0x12,
-                                                                0x28, 0x2a, 0x40, 0x46};
+  constexpr std::array<std::uint8_t, kCommandKinds> kOpcodes = {0x01, 0x03, 0x05, 0x10, 0x11,
+                                                                0x12, 0x28, 0x2a, 0x40, 0x46};
   return kOpcodes[static_cast<std::size_t>(c)];
 }
 

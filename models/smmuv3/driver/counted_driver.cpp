@@ -2,6 +2,7 @@
 #include "models/smmuv3/driver/counted_driver.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "models/smmuv3/driver/invalidation.hpp"
 
@@ -11,6 +12,11 @@ namespace {
 // Stands for a domain's page-table base: distinct, aligned.
 std::uint64_t table_base(const Domain& domain) {
   return (domain.id + 1ULL) << 12U;
+}
+
+// Config 7, both stages: the CD is a guest's, which is taken for valid.
+bool is_nested(const Entry& ste) {
+  return ((ste[0] >> 1U) & 7U) == 7U;
 }
 
 }  // namespace
@@ -42,6 +48,9 @@ Domain& CountedDriver::new_domain() {
     domain.masters.clear();
     domain.nr_ats_masters = 0;
     domain.mapped = 0;
+    domain.nest_parent = false;
+    domain.dirty_tracking = false;
+    domain.parent = nullptr;
     domain.table = {};
     return domain;
   }
@@ -49,9 +58,59 @@ Domain& CountedDriver::new_domain() {
                                static_cast<std::uint32_t>(domains_.size()));
 }
 
-Task<Domain*> CountedDriver::domain_alloc(lnx::Thread& t, const Master& master) {
+// Nest parents are of stage 2, dirty bits of stage 1 only (6.12 arm_smmu_domain_finalise()).
+int CountedDriver::check_request(DomainRequest request) const {
+  const bool unsupported = (request.nest_parent && (!nests() || request.dirty_tracking)) ||
+                           (request.dirty_tracking && (params_.version == DriverVersion::k6_2 ||
+                                                       params_.stage == Stage::kS2));
+  return unsupported ? -EOPNOTSUPP : 0;
+}
+
+Task<Domain*> CountedDriver::nested_alloc(lnx::Thread& t, Domain& parent) {
+  t.charge(params_.domain_alloc);
+  Domain& domain = new_domain();
+  domain.parent = &parent;
+  domain.smmu = parent.smmu;
+  domain.stage = Stage::kS1;
+  co_return &domain;
+}
+
+// arm_vsmmu_cache_invalidate(): batches of one less than the most, always in the main queue.
+Task<void> CountedDriver::invalidate_user(lnx::Thread& t, Domain& nested, std::uint64_t count) {
+  CommandBatch batch;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    t.charge(params_.user_command);
+    batch.add(Command::kTlbiNhVa);
+    if (i + 1 == count || batch.size() == kBatchEntries - 1) {
+      co_await nested.smmu->queue.issue(t, batch, true);
+      batch.clear();
+    }
+  }
+}
+
+void CountedDriver::read_and_clear_dirty(lnx::Thread& t, const Domain& /*domain*/, Iova iova,
+                                         Bytes size, Bytes run) {
+  t.charge(params_.iova_to_phys +
+           params_.dirty_pte * static_cast<std::int64_t>(PageTable::leaves(iova, size, run)));
+}
+
+Task<int> CountedDriver::attach_pasid(lnx::Thread& /*t*/, Master& /*master*/,
+                                      std::uint32_t /*pasid*/, Domain& /*domain*/) {
+  co_return -EOPNOTSUPP;
+}
+
+Task<void> CountedDriver::detach_pasid(lnx::Thread& /*t*/, Master& master,
+                                       std::uint32_t /*pasid*/) {
+  throw ModelError("this driver attaches no PASIDs (master " + master.name + ")");
+  co_return;
+}
+
+Task<Domain*> CountedDriver::domain_alloc(lnx::Thread& t, const Master& master,
+                                          DomainRequest request) {
   Domain& domain = new_domain();
   t.charge(params_.domain_alloc);
+  domain.nest_parent = request.nest_parent;
+  domain.dirty_tracking = request.dirty_tracking;
   if (finalises_at_alloc()) {
     co_await finalise(t, domain, *master.smmu);
   }
@@ -60,7 +119,7 @@ Task<Domain*> CountedDriver::domain_alloc(lnx::Thread& t, const Master& master) 
 
 // alloc_io_pgtable_ops, then an ASID (S1, under the lock) or VMID (S2).
 Task<void> CountedDriver::finalise(lnx::Thread& t, Domain& domain, Smmu& smmu) {
-  domain.stage = params_.stage;
+  domain.stage = domain.nest_parent ? Stage::kS2 : params_.stage;
   t.charge(params_.finalise);
   if (domain.stage == Stage::kS1) {
     co_await asid_lock_.lock(t);
@@ -88,7 +147,7 @@ Task<void> CountedDriver::domain_free(lnx::Thread& t, Domain& domain) {
   SMMULAB_CHECK(domain.masters.empty() || !serialised(), "a domain with masters is freed");
   t.charge(params_.domain_free +
            params_.table_free * static_cast<std::int64_t>(domain.table.table_pages() - 1));
-  if (domain.smmu != nullptr && domain.stage == Stage::kS1) {
+  if (domain.smmu != nullptr && domain.stage == Stage::kS1 && domain.parent == nullptr) {
     co_await asid_lock_.lock(t);
     t.charge(machine_.params().lock.atomic);
     free_asids_.push_back(domain.asid);
@@ -124,18 +183,28 @@ Entry CountedDriver::cd_of(const Domain& domain) const {
 }
 
 Entry CountedDriver::ste_of(const Master& master, const Domain& domain) const {
+  if (domain.parent != nullptr) {
+    return make_nested_ste((domain.id + 1ULL) << 20U, domain.parent->vmid.value(),
+                           table_base(*domain.parent), master.ats_supported);
+  }
   if (domain.stage == Stage::kS2) {
     return make_s2_ste(domain.vmid.value(), table_base(domain), master.ats_supported);
   }
   // 6.12: the CD table belongs to the master; 6.2: to the domain.
-  const std::uint64_t table = params_.version == DriverVersion::k6_2
-                                  ? table_base(domain) << 12U
-                                  : (master.stream_ids.front().value() + 1ULL) << 12U;
-  return make_cdtable_ste(table, master.ats_supported);
+  if (params_.version == DriverVersion::k6_2) {
+    return make_cdtable_ste(table_base(domain) << 12U, master.ats_supported);
+  }
+  return cd_table_ste(master, S1Dss::kSsid0);
+}
+
+Entry CountedDriver::cd_table_ste(const Master& master, S1Dss s1dss) {
+  return make_cdtable_ste((master.stream_ids.front().value() + 1ULL) << 12U, master.ats_supported,
+                          s1dss);
 }
 
 void CountedDriver::update_dark(const lnx::Thread& t, Master& master, bool mended) {
-  const bool passes = ste_passes(master.ste) && (!ste_uses_cd(master.ste) || cd_valid(master.cd));
+  const bool passes = ste_passes(master.ste) &&
+                      (!ste_uses_cd(master.ste) || is_nested(master.ste) || cd_valid(master.cd));
   if (!passes && !master.dark) {
     master.dark = true;
     master.dark_since = machine_.now();
@@ -187,6 +256,17 @@ Task<void> CountedDriver::write_cd(lnx::Thread& t, Master& master, const Entry& 
     update_dark(t, master, false);
     co_await sync_cd(t, master);
     update_dark(t, master, true);
+  }
+}
+
+Task<void> CountedDriver::write_pasid_cd(lnx::Thread& t, Master& master, Entry& cd,
+                                         const Entry& target) {
+  const EntryUpdate update = plan_entry_update(cd, target, cd_used_bits);
+  cd = target;
+  t.charge(params_.write_entry);
+  for (std::uint32_t i = 0; i < update.step_count; ++i) {
+    co_await t.run(params_.write_step);
+    co_await sync_cd(t, master);
   }
 }
 
@@ -272,8 +352,7 @@ Task<void> CountedDriver::unmap_and_flush(lnx::Thread& t, Domain& domain, Iova i
       continue;
     }
     t.charge(params_.iotlb_sync);
-    co_await invalidate_range(t, domain, flush);
-    co_await invalidate_domain_atc(t, domain);
+    co_await invalidate(t, domain, flush);
   }
 }
 
@@ -283,6 +362,12 @@ Task<void> CountedDriver::flush_iotlb_all(lnx::Thread& t, Domain& domain) {
   batch.add(domain.stage == Stage::kS1 ? Command::kTlbiNhAsid : Command::kTlbiS12Vmall);
   t.charge(params_.iotlb_sync + params_.cmd_build);
   co_await domain.smmu->queue.issue(t, batch, true);
+  co_await invalidate_domain_atc(t, domain);
+}
+
+Task<void> CountedDriver::invalidate(lnx::Thread& t, Domain& domain,
+                                     const PageTable::Flush& flush) {
+  co_await invalidate_range(t, domain, flush);
   co_await invalidate_domain_atc(t, domain);
 }
 
@@ -324,6 +409,9 @@ std::unique_ptr<CountedDriver> make_counted_driver(lnx::Machine& machine,
                                                    const DriverParams& params) {
   if (params.version == DriverVersion::k6_2) {
     return std::make_unique<Driver62>(machine, params);
+  }
+  if (params.version == DriverVersion::kNewest) {
+    return std::make_unique<DriverNewest>(machine, params);
   }
   return std::make_unique<Driver612>(machine, params);
 }

@@ -3,8 +3,10 @@
 // CMD_SYNC of the chosen Linux version, each with a named cost, under that version's locks. Rule:
 // Linux 6.12 arm-smmu-v3.c (attach: arm_smmu_attach_dev(), attach_dev_ste(), invalidation:
 // arm_smmu_iotlb_sync()); Linux 6.1/6.2 arm-smmu-v3.c for DriverVersion::k6_2.
-// Not modelled: PASIDs, nested domains, SVA, stall, several SMMUs of one domain (newest kernels),
-// a fault's cost. Hardware is CountedHardware: SYNC waits for commands, not for DMA.
+// Dirty tracking sends no command: arm_smmu_iotlb_sync() returns at once for a gather without a
+// page size, which iommu_dirty_bitmap_record() does not set. Not modelled: SVA, stall, several
+// SMMUs of one domain (newest kernels), a fault's cost. Hardware is CountedHardware: SYNC waits for
+// commands, not for DMA.
 #pragma once
 
 #include <deque>
@@ -17,7 +19,17 @@ class CountedDriver : public Driver {
  public:
   CountedDriver(lnx::Machine& machine, const DriverParams& params);
 
-  Task<Domain*> domain_alloc(lnx::Thread& t, const Master& master) override;
+  using Driver::domain_alloc;
+  Task<Domain*> domain_alloc(lnx::Thread& t, const Master& master, DomainRequest request) override;
+  [[nodiscard]] int check_request(DomainRequest request) const override;
+  Task<Domain*> nested_alloc(lnx::Thread& t, Domain& parent) override;
+  [[nodiscard]] bool nests() const override { return false; }
+  Task<void> invalidate_user(lnx::Thread& t, Domain& nested, std::uint64_t count) override;
+  void read_and_clear_dirty(lnx::Thread& t, const Domain& domain, Iova iova, Bytes size,
+                            Bytes run) override;
+  Task<int> attach_pasid(lnx::Thread& t, Master& master, std::uint32_t pasid,
+                         Domain& domain) override;
+  Task<void> detach_pasid(lnx::Thread& t, Master& master, std::uint32_t pasid) override;
   Task<void> domain_free(lnx::Thread& t, Domain& domain) override;
   Task<int> map(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, Bytes run) override;
   Task<void> unmap(lnx::Thread& t, Domain& domain, Iova iova, Bytes size) override;
@@ -41,10 +53,14 @@ class CountedDriver : public Driver {
   virtual Task<void> write_first_cd(lnx::Thread& t, Smmu& smmu);
   [[nodiscard]] Entry cd_of(const Domain& domain) const;
   [[nodiscard]] Entry ste_of(const Master& master, const Domain& domain) const;
+  // Of a master with a CD table of its own (6.12 and later).
+  [[nodiscard]] static Entry cd_table_ste(const Master& master, S1Dss s1dss);
 
   // Stores each step and syncs it: CFGI_CD for every stream id in one batch and one SYNC per step;
   // CFGI_STE and SYNC per stream id and step.
   Task<void> write_cd(lnx::Thread& t, Master& master, const Entry& target);
+  // The same of another SSID's CD: without the master's dark time.
+  Task<void> write_pasid_cd(lnx::Thread& t, Master& master, Entry& cd, const Entry& target);
   Task<void> write_ste(lnx::Thread& t, Master& master, const Entry& target);
   Task<void> prefetch(lnx::Thread& t, Master& master);
   Task<void> sync_ste(lnx::Thread& t, Master& master);
@@ -52,15 +68,18 @@ class CountedDriver : public Driver {
   Task<void> invalidate_atc(lnx::Thread& t, Master& master);
   // ATC_INV for every ATS master of the domain, the list walked under devices_lock.
   Task<void> invalidate_domain_atc(lnx::Thread& t, Domain& domain);
+  // What one flush of a domain sends.
+  virtual Task<void> invalidate(lnx::Thread& t, Domain& domain, const PageTable::Flush& flush);
   // Looks at the master's entries: opens or closes its dark window.
   void update_dark(const lnx::Thread& t, Master& master, bool mended);
   Domain& new_domain();
+  // arm_smmu_cmdq_batch_add(), `count` times.
+  Task<void> add(lnx::Thread& t, CommandQueues& queue, CommandBatch& batch, Command command,
+                 std::uint64_t count);
+  Task<void> invalidate_range(lnx::Thread& t, Domain& domain, const PageTable::Flush& flush);
 
  private:
   Task<void> unmap_and_flush(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, bool leaves);
-  Task<void> invalidate_range(lnx::Thread& t, Domain& domain, const PageTable::Flush& flush);
-  Task<void> add(lnx::Thread& t, CommandQueues& queue, CommandBatch& batch, Command command,
-                 std::uint64_t count);
 
   lnx::Machine& machine_;
   const DriverParams& params_;
@@ -74,17 +93,46 @@ class CountedDriver : public Driver {
 };
 
 // Linux 6.12: hitless STE/CD writes, all of an attach under arm_smmu_asid_lock.
-class Driver612 final : public CountedDriver {
+class Driver612 : public CountedDriver {
  public:
   using CountedDriver::CountedDriver;
+  Task<int> attach_pasid(lnx::Thread& t, Master& master, std::uint32_t pasid,
+                         Domain& domain) override;
+  Task<void> detach_pasid(lnx::Thread& t, Master& master, std::uint32_t pasid) override;
   Task<int> attach_dev(lnx::Thread& t, Master& master, Domain& domain) override;
   Task<void> attach_blocked(lnx::Thread& t, Master& master) override;
   [[nodiscard]] bool has_blocked_domain() const override { return true; }
   [[nodiscard]] bool finalises_at_alloc() const override { return true; }
 
+ protected:
+  // The new domain's invalidations reach the master from here on; the old one's end here.
+  virtual Task<void> join(lnx::Thread& t, Master& master, Domain& domain, bool ats);
+  virtual Task<void> leave(lnx::Thread& t, Master& master, Domain& domain, bool ats);
+
  private:
-  Task<void> prepare(lnx::Thread& t, const Master& master, Domain* domain, bool ats);
+  Task<void> prepare(lnx::Thread& t, Master& master, Domain* domain, bool ats);
   Task<void> commit(lnx::Thread& t, Master& master, bool ats);
+  Task<void> write_entries(lnx::Thread& t, Master& master, Domain& domain);
+};
+
+// About Linux 7.0: nesting (6.13), and each domain has an array of what its invalidations are for
+// (arm_smmu_invs): an attach or a detach builds a new one under group->mutex and puts it in under
+// arm_smmu_asid_lock; an invalidation walks it without devices_lock, one batch and SYNC for the
+// TLBs, one for the ATCs; the last detach of a domain flushes its whole ASID or VMID. Rule:
+// reference locking.md sections 6.3, 6.6 (R58-R60). Without range invalidation a range of 512
+// granules and more is flushed whole. A domain of both stages in the way is flushed by TLBI_NH_ALL.
+// Not modelled: invs->rwlock of arrays with ATS entries, several SMMUs of one domain; init_mutex
+// stays (its removal is unverified).
+class DriverNewest final : public Driver612 {
+ public:
+  using Driver612::Driver612;
+  [[nodiscard]] bool nests() const override { return true; }
+
+ private:
+  Task<void> invalidate(lnx::Thread& t, Domain& domain, const PageTable::Flush& flush) override;
+  Task<void> join(lnx::Thread& t, Master& master, Domain& domain, bool ats) override;
+  Task<void> leave(lnx::Thread& t, Master& master, Domain& domain, bool ats) override;
+  void charge_array(lnx::Thread& t, const Domain& domain) const;
 };
 
 // Linux 6.2: detach to an abort STE, then attach under the domain's init_mutex.

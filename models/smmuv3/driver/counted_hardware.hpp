@@ -35,9 +35,10 @@ class InvalidationUnit {
 class CountedHardware {
  public:
   CountedHardware(const DriverParams& p, InvalidationUnit& unit)
-      : unit_(&unit), doorbell_(p.hw_doorbell), cost_{p.hw_prefetch, p.hw_cfgi,    p.hw_cfgi,
-                                                      p.hw_tlbi,     p.hw_tlbi,    p.hw_tlbi,
-                                                      p.hw_tlbi,     p.hw_atc_inv, p.hw_sync} {}
+      : unit_(&unit),
+        doorbell_(p.hw_doorbell),
+        cost_{p.hw_prefetch, p.hw_cfgi, p.hw_cfgi, p.hw_tlbi,    p.hw_tlbi,
+              p.hw_tlbi,     p.hw_tlbi, p.hw_tlbi, p.hw_atc_inv, p.hw_sync} {}
 
   // The PROD register was written at `now`; what follows may be fetched after the doorbell time.
   void doorbell(SimTime now) { free_at_ = std::max(free_at_, now + doorbell_); }

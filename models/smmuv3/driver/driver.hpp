@@ -11,12 +11,30 @@
 
 namespace smmulab::smmu {
 
+// What IOMMU_HWPT_ALLOC asks of a paging domain beyond the usual.
+struct DomainRequest {
+  bool nest_parent = false;
+  bool dirty_tracking = false;
+};
+
 class Driver {
  public:
   virtual ~Driver() = default;
 
   // A paging domain for this master. 6.12 finalises it at once, 6.2 at its first attach.
-  virtual Task<Domain*> domain_alloc(lnx::Thread& t, const Master& master) = 0;
+  Task<Domain*> domain_alloc(lnx::Thread& t, const Master& master) {
+    return domain_alloc(t, master, DomainRequest{});
+  }
+  // REQUIRES: check_request() gave 0.
+  virtual Task<Domain*> domain_alloc(lnx::Thread& t, const Master& master,
+                                     DomainRequest request) = 0;
+  // 0, or -EOPNOTSUPP.
+  [[nodiscard]] virtual int check_request(DomainRequest request) const = 0;
+  // A guest's stage 1 on top of a nest parent. REQUIRES: nests().
+  virtual Task<Domain*> nested_alloc(lnx::Thread& t, Domain& parent) = 0;
+  [[nodiscard]] virtual bool nests() const = 0;
+  // A guest's invalidations for that domain: `count` of them, in batches with a SYNC each.
+  virtual Task<void> invalidate_user(lnx::Thread& t, Domain& nested, std::uint64_t count) = 0;
   // REQUIRES: no master is attached.
   virtual Task<void> domain_free(lnx::Thread& t, Domain& domain) = 0;
   // -EINVAL if the domain belongs to another SMMU.
@@ -39,6 +57,16 @@ class Driver {
   virtual Task<void> flush_iotlb_all(lnx::Thread& t, Domain& domain) = 0;
   // Reading PFNs back by iova_to_phys, one call per 4 KiB page: charged, not waited for.
   virtual void read_back(lnx::Thread& t, Pages pages) = 0;
+
+  // Looks at every leaf entry of the range, mapped in runs of `run` bytes, and clears its dirty
+  // bit.
+  virtual void read_and_clear_dirty(lnx::Thread& t, const Domain& domain, Iova iova, Bytes size,
+                                    Bytes run) = 0;
+
+  // set_dev_pasid and remove_dev_pasid: -EOPNOTSUPP, -EINVAL (another SMMU, not stage 1).
+  virtual Task<int> attach_pasid(lnx::Thread& t, Master& master, std::uint32_t pasid,
+                                 Domain& domain) = 0;
+  virtual Task<void> detach_pasid(lnx::Thread& t, Master& master, std::uint32_t pasid) = 0;
 
   // Without cost: the state before the run (a default DMA domain per group, as after boot).
   virtual Domain& boot_domain(Smmu& smmu) = 0;

@@ -160,6 +160,15 @@ Entry make_s2_ste(std::uint16_t vmid, std::uint64_t s2ttb, bool ats) {
   return ste;
 }
 
+// arm_smmu_make_nested_domain_ste(): the parent's words, and the guest's on top of them.
+Entry make_nested_ste(std::uint64_t guest_cd_table, std::uint16_t vmid, std::uint64_t s2ttb,
+                      bool ats) {
+  Entry ste = make_s2_ste(vmid, s2ttb, ats);
+  ste[0] |= (kConfigS1 << 1U) | (guest_cd_table & kSteS1ContextPtr);
+  ste[1] |= static_cast<std::uint64_t>(S1Dss::kSsid0) | (0b010101ULL << 2U);
+  return ste;
+}
+
 Entry make_s1_cd(std::uint16_t asid, std::uint64_t ttb0) {
   Entry cd{};
   cd[0] = 16U | kCdValid | (1ULL << 30U) | (1ULL << 41U) | (1ULL << 45U) | (1ULL << 46U) |

@@ -40,6 +40,9 @@ enum class S1Dss : std::uint8_t { kTerminate = 0, kBypass = 1, kSsid0 = 2 };
 [[nodiscard]] Entry make_bypass_ste();
 [[nodiscard]] Entry make_cdtable_ste(std::uint64_t cd_table, bool ats, S1Dss s1dss = S1Dss::kSsid0);
 [[nodiscard]] Entry make_s2_ste(std::uint16_t vmid, std::uint64_t s2ttb, bool ats);
+// Both stages: a guest's CD table below a nest parent.
+[[nodiscard]] Entry make_nested_ste(std::uint64_t guest_cd_table, std::uint16_t vmid,
+                                    std::uint64_t s2ttb, bool ats);
 [[nodiscard]] Entry make_s1_cd(std::uint16_t asid, std::uint64_t ttb0);
 // The CD of a shared-mm (SVA) context whose table was released: EPD0 set.
 [[nodiscard]] Entry make_released_sva_cd(std::uint16_t asid);

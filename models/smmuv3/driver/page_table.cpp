@@ -70,6 +70,13 @@ PageTable::Work PageTable::map(Iova iova, Bytes size, Bytes contiguous) {
   return work;
 }
 
+std::uint64_t PageTable::leaves(Iova iova, Bytes size, Bytes contiguous) {
+  std::uint64_t leaves = 0;
+  for_leaves(iova.value(), size.value(), contiguous.value(),
+             [&leaves](std::uint64_t, std::uint64_t, std::uint64_t count) { leaves += count; });
+  return leaves;
+}
+
 // Removes the table that spans exactly [at, at + span) and those below it; gives how many.
 std::uint64_t PageTable::drop_tables(std::uint64_t at, std::uint64_t span) {
   const std::size_t level = span == kBlock1G ? 1 : 2;

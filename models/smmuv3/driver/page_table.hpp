@@ -40,6 +40,8 @@ class PageTable {
   Work map(Iova iova, Bytes size, Bytes contiguous);
   // Clears [iova, iova + size).
   UnmapWork unmap(Iova iova, Bytes size);
+  // Leaf entries that such a mapping has.
+  [[nodiscard]] static std::uint64_t leaves(Iova iova, Bytes size, Bytes contiguous);
   [[nodiscard]] std::uint64_t table_pages() const { return tables_.size() + 1; }  // with the PGD
 
  private:

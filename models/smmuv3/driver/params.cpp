@@ -8,9 +8,11 @@ constexpr Provenance kCpu{"assumed: typical of arm64 servers at 2.6-3 GHz"};
 constexpr Provenance kHw{"assumed: order of magnitude of published CMD_SYNC round trips"};
 
 void describe_settings(ParamTable& t, DriverParams& p) {
-  t.add_enum("driver.version", &p.version, {"6.2", "6.12"},
-             "kernel version whose attach, STE/CD and lock sequence the driver follows",
-             {"Linux 6.1/6.2 and 6.12 drivers/iommu/arm/arm-smmu-v3"});
+  t.add_enum(
+      "driver.version", &p.version, {"6.2", "6.12", "newest"},
+      "kernel version whose attach, STE/CD and lock sequence the driver follows",
+      {"Linux 6.1/6.2 and 6.12 drivers/iommu/arm/arm-smmu-v3; newest: 6.13's nesting and the "
+       "arm_smmu_invs series of about 7.0 (locking.md R58-R60)"});
   t.add_enum("driver.stage", &p.stage, {"s1", "s2"}, "translation stage of paging domains",
              {"Linux 6.12 arm-smmu-v3.c: stage 1 unless the SMMU has only stage 2"});
   t.add("driver.global_asid_lock", &p.global_asid_lock,
@@ -65,6 +67,9 @@ void describe_cpu(ParamTable& t, DriverParams& p) {
   add("unmap_call", &p.unmap_call, "iommu_unmap, table walk included");
   add("unmap_pte", &p.unmap_pte, "clearing one leaf PTE");
   add("iova_to_phys", &p.iova_to_phys, "one software walk (reading a PFN back)");
+  add("dirty_pte", &p.dirty_pte, "reading and clearing the dirty bit of one leaf PTE");
+  add("user_command", &p.user_command, "copying and checking one invalidation of a guest");
+  add("invs_entry", &p.invs_entry, "newest: one entry of a domain's invalidation array");
   add("iotlb_sync", &p.iotlb_sync, "arm_smmu_iotlb_sync without its commands");
 }
 

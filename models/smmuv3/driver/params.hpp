@@ -10,7 +10,7 @@
 
 namespace smmulab::smmu {
 
-enum class DriverVersion : std::uint8_t { k6_2, k6_12 };
+enum class DriverVersion : std::uint8_t { k6_2, k6_12, kNewest };
 enum class SyncMode : std::uint8_t { kMsi, kSev, kPoll };  // how a CPU learns of CMD_SYNC
 enum class Stage : std::uint8_t { kS1, kS2 };
 // How CPUs agree on slots of a command queue: cmpxchg of prod (since 5.4), the same under a
@@ -58,6 +58,9 @@ struct DriverParams {
   Ps unmap_pte{6'000};           // clearing one leaf PTE and gathering it
   Ps iova_to_phys{60'000};       // one software table walk
   Ps iotlb_sync{80'000};         // arm_smmu_iotlb_sync(), commands not included
+  Ps dirty_pte{3'000};           // reading and clearing the dirty bit of one leaf PTE
+  Ps user_command{40'000};       // copying and checking one command of a guest's
+  Ps invs_entry{10'000};         // one entry of an invalidation array, copied or looked at
 
   // SMMU time
   Ps hw_doorbell{150'000};  // from the PROD write to the first command fetch

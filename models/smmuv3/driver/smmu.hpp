@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The driver's objects: an SMMU with its command queue, masters (devices behind it), domains.
-// Names follow Linux 6.12 arm-smmu-v3.h. Not modelled here: PASIDs, nested parents, SVA.
+// Names follow Linux 6.12 arm-smmu-v3.h. Not modelled here: SVA.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +50,12 @@ struct Master {
   Entry ste{};               // one value: the STEs of all stream ids are written alike
   Entry cd{};                // SSID 0
   Domain* domain = nullptr;  // null: blocked
+  struct PasidUse {
+    std::uint32_t pasid;
+    Domain* domain;
+    Entry cd;
+  };
+  std::vector<PasidUse> pasids;  // in use
 
   bool dark = true;
   std::optional<SimTime> dark_since;  // none before its first translation
@@ -70,10 +76,16 @@ struct Domain {
   Stage stage = Stage::kS1;
   Asid asid{};
   Vmid vmid{};
+  bool nest_parent = false;     // stage 2, for guests' page tables on top
+  bool dirty_tracking = false;  // IO_PGTABLE_QUIRK_ARM_HD
+  Domain* parent = nullptr;     // nested: the domain below, whose lists it shares
   std::vector<Master*> masters;
   std::uint32_t nr_ats_masters = 0;
   std::uint64_t mapped = 0;  // bytes: what iommu_map() was asked for less what was unmapped
   PageTable table;
+
+  // Whose masters and invalidations are meant.
+  [[nodiscard]] Domain& invalidated() { return parent == nullptr ? *this : *parent; }
 };
 
 }  // namespace smmulab::smmu
