@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "models/iommufd/protocol.hpp"
 #include "workloads/trace_writer.hpp"
 
 namespace smmulab::workloads {
@@ -28,6 +29,11 @@ constexpr ObjectId kX{11};
 constexpr ObjectId kY{12};
 constexpr ObjectId kFarHwpt{15};
 constexpr ObjectId kAccess{21};
+constexpr ObjectId kFault{31};
+constexpr std::uint32_t kNestParent = iommufd::HwptRequest::kNestParent;
+constexpr std::uint32_t kDirtyTracking = iommufd::HwptRequest::kDirtyTracking;
+constexpr std::uint32_t kFaultIdValid = iommufd::HwptRequest::kFaultIdValid;
+constexpr std::uint32_t kForPasids = iommufd::HwptRequest::kPasid;
 constexpr Iova kArea{0x100000};
 constexpr Bytes kSize{0x4000};
 constexpr Iova kMsiWindow{0x8000000};
@@ -85,6 +91,31 @@ class Script {
     workload_.ops.back().source = kArea;
     return *this;
   }
+  Script& flags(std::uint32_t flags) {
+    workload_.ops.back().flags = flags;
+    return *this;
+  }
+  Script& number(std::uint32_t number) {
+    workload_.ops.back().number = number;
+    return *this;
+  }
+  Script& with_fault(ObjectId fault) {
+    workload_.ops.back().got = fault;
+    return flags(kFaultIdValid);
+  }
+  Script& fault(OpKind kind) { return on_object(kind, kFault); }
+  Script& set_dirty(ObjectId hwpt) {
+    return on_object(OpKind::kSetDirty, hwpt).flags(kDirtyEnable);
+  }
+  Script& get_dirty(ObjectId hwpt) { return on_range(OpKind::kGetDirty, hwpt, kArea); }
+  Script& invalidate(ObjectId hwpt) { return on_object(OpKind::kHwptInvalidate, hwpt).number(100); }
+  Script& pasid(DeviceIndex dev, std::uint32_t number, ObjectId pt) {
+    return on_device(OpKind::kAttachPasid, dev, pt).number(number);
+  }
+  Script& no_pasid(DeviceIndex dev, std::uint32_t pasid) {
+    return on_device(OpKind::kDetachPasid, dev, kNoObject).number(pasid);
+  }
+  Script& of_device(OpKind kind, DeviceIndex dev) { return on_device(kind, dev, kNoObject); }
   Script& access(OpKind kind, ObjectId id = kAccess) { return on_object(kind, id); }
   Script& access_attach(ObjectId ioas, ObjectId id = kAccess) {
     on_object(OpKind::kAccessAttach, id);
@@ -258,6 +289,56 @@ CoveringWorkload accesses() {
   return s.hwpt_destroy(kY).ioas_destroy(kIoas).ioas_destroy(kIoas2).done();
 }
 
+// Younger than some protocols and drivers, which refuse them.
+CoveringWorkload nesting() {
+  constexpr ObjectId kParent{13};
+  Script s("nesting");
+  s.bind(kAlone).bind(kOther).ioas(kIoas).map(kIoas).fault(OpKind::kFaultAlloc);
+  s.hwpt(kParent, kAlone, kIoas).flags(kNestParent).hwpt(kX, kAlone, kParent);
+  s.hwpt(kY, kAlone, kParent).with_fault(kFault).attach(kAlone, kX).attach(kOther, kY);
+  s.invalidate(kX).replace(kAlone, kY).replace(kAlone, kX).replace(kAlone, kParent);
+  s.unmap(kIoas).map(kIoas).detach(kOther).replace(kAlone, kX).detach(kAlone);
+  s.hwpt_destroy(kX).hwpt_destroy(kY).hwpt_destroy(kParent);
+  return s.fault(OpKind::kFaultDestroy).ioas_destroy(kIoas).done();
+}
+
+CoveringWorkload dirty_tracking() {
+  Script s("dirty-tracking");
+  s.bind(kAlone).ioas(kIoas).map(kIoas).hwpt(kX, kAlone, kIoas).flags(kDirtyTracking);
+  s.attach(kAlone, kX).set_dirty(kX).get_dirty(kX).unmap(kIoas).get_dirty(kX);
+  return s.detach(kAlone).hwpt_destroy(kX).ioas_destroy(kIoas).done();
+}
+
+CoveringWorkload faults() {
+  Script s("faults");
+  s.bind(kAlone).bind(kGroupA).bind(kGroupB).ioas(kIoas).fault(OpKind::kFaultAlloc);
+  s.hwpt(kX, kAlone, kIoas).with_fault(kFault).hwpt(kY, kAlone, kIoas);
+  s.attach(kAlone, kX).replace(kAlone, kY).replace(kAlone, kX).detach(kAlone);
+  s.attach(kGroupA, kX).attach(kGroupB, kX).replace(kGroupB, kY).detach(kGroupA).detach(kGroupB);
+  s.hwpt_destroy(kX).hwpt_destroy(kY);
+  return s.fault(OpKind::kFaultDestroy).ioas_destroy(kIoas).done();
+}
+
+CoveringWorkload pasids() {
+  Script s("pasids");
+  s.bind(kAlone).bind(kGroupA).bind(kGroupB).ioas(kIoas).ioas(kIoas2).map(kIoas);
+  s.hwpt(kX, kAlone, kIoas).flags(kForPasids).hwpt(kY, kAlone, kIoas2).flags(kForPasids);
+  s.pasid(kAlone, 1, kX).attach(kAlone, kX).pasid(kAlone, 1, kY).pasid(kAlone, 2, kX);
+  s.pasid(kGroupA, 1, kX).pasid(kGroupB, 1, kX).pasid(kGroupA, 1, kY).no_pasid(kGroupA, 1);
+  s.no_pasid(kGroupB, 1).replace(kAlone, kY).detach(kAlone).no_pasid(kAlone, 1).unbind(kAlone);
+  s.hwpt_destroy(kX).hwpt_destroy(kY).ioas_destroy(kIoas2);
+  return s.ioas_destroy(kIoas).done();
+}
+
+CoveringWorkload device_events() {
+  Script s("device-events");
+  s.bind(kAlone).of_device(OpKind::kMsiPrepare, kAlone).two_hwpts(kAlone, kIoas);
+  s.attach(kAlone, kX).of_device(OpKind::kMsiPrepare, kAlone).replace(kAlone, kY);
+  s.of_device(OpKind::kMsiPrepare, kAlone).of_device(OpKind::kResetBegin, kAlone);
+  s.of_device(OpKind::kResetDone, kAlone).detach(kAlone).hwpt_destroy(kX).hwpt_destroy(kY);
+  return s.ioas_destroy(kIoas).unbind(kAlone).done();
+}
+
 }  // namespace
 
 std::vector<CoveringWorkload> covering_set() {
@@ -274,6 +355,11 @@ std::vector<CoveringWorkload> covering_set() {
   set.push_back(failures());
   set.push_back(copies());
   set.push_back(accesses());
+  set.push_back(nesting());
+  set.push_back(dirty_tracking());
+  set.push_back(faults());
+  set.push_back(pasids());
+  set.push_back(device_events());
   return set;
 }
 

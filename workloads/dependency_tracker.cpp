@@ -30,12 +30,27 @@ Deps DependencyTracker::next(const Op& op) {
     case OpKind::kIoasDestroy:
     case OpKind::kHwptDestroy:
     case OpKind::kAccessDestroy:
+    case OpKind::kFaultDestroy:
       destroy(op, object_key(op.object), draft);
       break;
     case OpKind::kAttach:
     case OpKind::kReplace:
     case OpKind::kDetach:
       move_device(op, draft);
+      break;
+    case OpKind::kAttachPasid:
+    case OpKind::kDetachPasid:
+      move_pasid(op, draft);
+      break;
+    case OpKind::kMsiPrepare:
+    case OpKind::kResetBegin:
+    case OpKind::kResetDone:
+      touch_device(op, draft);
+      break;
+    case OpKind::kHwptInvalidate:
+    case OpKind::kSetDirty:
+    case OpKind::kGetDirty:
+      name(find(op, object_key(op.object)), draft);
       break;
     case OpKind::kMap:
     case OpKind::kUnmap:
@@ -49,6 +64,7 @@ Deps DependencyTracker::next(const Op& op) {
       copy(op, draft);
       break;
     case OpKind::kAccessCreate:
+    case OpKind::kFaultAlloc:
       if (!op.failed()) {
         make(op, object_key(op.object), draft);
       }
@@ -147,6 +163,9 @@ void DependencyTracker::destroy(const Op& op, ObjectKey key, Draft& draft) {
   if (Object* parent = alive(object->parent, object->parent_generation)) {
     signal(*parent, draft);
   }
+  if (Object* fault = alive(object->fault, object->fault_generation)) {
+    signal(*fault, draft);
+  }
   draft.deps.wait_list[draft.deps.waits_used++] = {object->counter, object->named};
   draft.deps.closes[0] = object->counter;
   if (older == displaced_.end()) {
@@ -174,9 +193,12 @@ void DependencyTracker::unbind(const Op& op, Draft& draft) {
   Object* old = alive(device.pt, device.pt_generation);
   name(old, draft);
   draft.deps.old = old == nullptr ? 0 : old->generation;
+  for (std::size_t i = 0; i < device.pasids.size() && i < 2; ++i) {
+    name(alive(device.pasids[i].pt, device.pasids[i].pt_generation), draft);
+  }
   destroy(op, key, draft);
   if (!op.failed()) {
-    device = {0, 0, counts_[op.thread.value()], PastOp(op)};
+    device = {0, 0, counts_[op.thread.value()], PastOp(op), {}};
   }
 }
 
@@ -190,6 +212,11 @@ void DependencyTracker::hwpt_alloc(const Op& op, Draft& draft) {
     Object& hwpt = make(op, object_key(op.object), draft);
     hwpt.parent = object_key(op.pt);
     hwpt.parent_generation = parent_generation;
+    if (Object* fault = op.got == kNoObject ? nullptr : find(op, object_key(op.got))) {
+      name(fault, draft);
+      hwpt.fault = object_key(op.got);
+      hwpt.fault_generation = fault->generation;
+    }
   }
 }
 
@@ -212,7 +239,47 @@ void DependencyTracker::move_device(const Op& op, Draft& draft) {
   draft.deps.pt = pt == nullptr ? 0 : pt->generation;
   draft.deps.old = old == nullptr ? 0 : old->generation;
   if (!op.failed()) {
-    device = {object_key(op.pt), draft.deps.pt, counts_[op.thread.value()], PastOp(op)};
+    device.pt = object_key(op.pt);
+    device.pt_generation = draft.deps.pt;
+    device.moved_count = counts_[op.thread.value()];
+    device.moved = PastOp(op);
+  }
+}
+
+void DependencyTracker::move_pasid(const Op& op, Draft& draft) {
+  const ObjectKey key = object_key(op.device);
+  name(find(op, key), draft);
+  Device& device = devices_[key];
+  follow_device(op, device, draft);
+  const auto entry = std::ranges::find(device.pasids, op.number, &Device::Pasid::pasid);
+  Object* pt = op.kind == OpKind::kDetachPasid ? nullptr : find(op, object_key(op.pt));
+  Object* old = entry == device.pasids.end() ? nullptr : alive(entry->pt, entry->pt_generation);
+  name(pt, draft);
+  name(old, draft);
+  draft.deps.pt = pt == nullptr ? 0 : pt->generation;
+  draft.deps.old = old == nullptr ? 0 : old->generation;
+  if (op.failed()) {
+    return;
+  }
+  if (entry != device.pasids.end()) {
+    device.pasids.erase(entry);
+  }
+  if (pt != nullptr) {
+    device.pasids.push_back({op.number, object_key(op.pt), pt->generation});
+  }
+  device.moved = PastOp(op);
+  device.moved_count = counts_[op.thread.value()];
+}
+
+// MSIs and resets; what moves a device waits for its last reset, too.
+void DependencyTracker::touch_device(const Op& op, Draft& draft) {
+  const ObjectKey key = object_key(op.device);
+  name(find(op, key), draft);
+  Device& device = devices_[key];
+  follow_device(op, device, draft);
+  if (op.kind != OpKind::kMsiPrepare && !op.failed()) {
+    device.moved = PastOp(op);
+    device.moved_count = counts_[op.thread.value()];
   }
 }
 

@@ -5,7 +5,8 @@
 //  2. unbind and the destroying operations wait for all earlier operations that named the object.
 //     hwpt_destroy names the ioas (or parent) of its hwpt too; attach, replace, detach and unbind
 //     name the pt they leave as well (old=, or what the trace attached last), what moves, uses or
-//     destroys an access names the ioas it is attached to;
+//     destroys an access names the ioas it is attached to (an unbind at most two of the hwpts of
+//     the device's PASIDs), hwpt_destroy the fault of its hwpt;
 //  3. unmap waits for the maps it undoes; map waits for the unmaps that freed its range; unmap_all
 //     waits for all earlier operations on the ioas; dma waits for the map behind its iova; copy and
 //     pin wait for the maps they need and are waited for by unmaps; unpin waits for its pin;
@@ -61,12 +62,20 @@ class DependencyTracker {
     std::uint64_t moved_count = 0;    // of an access: by its last attach or detach
     PastOp moved;
     std::vector<Pin> pins;
+    ObjectKey fault = 0;  // of a hwpt
+    Generation fault_generation = 0;
   };
   struct Device {
     ObjectKey pt = 0;  // attached, as far as the file was read; 0 = nothing
     Generation pt_generation = 0;
     std::uint64_t moved_count = 0;  // by the last attach, replace, detach, unbind
     PastOp moved;
+    struct Pasid {
+      std::uint32_t pasid;
+      ObjectKey pt;
+      Generation pt_generation;
+    };
+    std::vector<Pasid> pasids;  // attached
   };
   // One operation under way: what it waits for and signals.
   struct Draft {
@@ -86,6 +95,8 @@ class DependencyTracker {
   void unbind(const Op& op, Draft& draft);
   void hwpt_alloc(const Op& op, Draft& draft);
   void move_device(const Op& op, Draft& draft);
+  void move_pasid(const Op& op, Draft& draft);
+  void touch_device(const Op& op, Draft& draft);
   void follow_device(const Op& op, Device& device, Draft& draft);
   void areas(const Op& op, Draft& draft);
   void dma(const Op& op, Draft& draft);

@@ -39,7 +39,7 @@ struct Wait {
 // Trivially copyable: queued (and spilled) beside its Op.
 struct Deps {
   static constexpr std::size_t kMaxWaits = 4;
-  static constexpr std::size_t kMaxSignals = 3;
+  static constexpr std::size_t kMaxSignals = 4;
 
   std::array<Wait, kMaxWaits> wait_list{};
   std::array<CounterId, kMaxSignals> signal_list{};

@@ -13,8 +13,8 @@ namespace smmulab::workloads {
 namespace {
 
 std::string_view kind_name(ObjectKind kind) {
-  constexpr std::array<std::string_view, kObjectKinds> kNames = {"device", "ioas", "hwpt",
-                                                                 "access"};
+  constexpr std::array<std::string_view, kObjectKinds> kNames = {"device", "ioas", "hwpt", "access",
+                                                                 "fault"};
   return kNames.at(static_cast<std::size_t>(kind));
 }
 

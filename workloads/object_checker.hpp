@@ -18,8 +18,8 @@
 
 namespace smmulab::workloads {
 
-enum class ObjectKind : std::uint8_t { kDevice, kIoas, kHwpt, kAccess };
-inline constexpr std::size_t kObjectKinds = 4;
+enum class ObjectKind : std::uint8_t { kDevice, kIoas, kHwpt, kAccess, kFault };
+inline constexpr std::size_t kObjectKinds = 5;
 
 using KindMask = std::uint8_t;
 [[nodiscard]] constexpr KindMask bit(ObjectKind kind) {

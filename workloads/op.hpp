@@ -41,12 +41,25 @@ enum class OpKind : std::uint8_t {
   kAccessDetach,
   kPin,
   kUnpin,
+  kHwptInvalidate,
+  kSetDirty,
+  kGetDirty,
+  kFaultAlloc,
+  kFaultDestroy,
+  kAttachPasid,
+  kDetachPasid,
+  kMsiPrepare,
+  kResetBegin,
+  kResetDone,
   kPhase,  // not an operation: a barrier between operations
 };
 inline constexpr std::size_t kOpKinds = static_cast<std::size_t>(OpKind::kPhase);  // without kPhase
 
 // flags= of access_create: its owner lets go of nothing that is unmapped.
 inline constexpr std::uint32_t kAccessIgnoresUnmap = 1;
+
+// flags= of set_dirty.
+inline constexpr std::uint32_t kDirtyEnable = 1;
 
 struct Op {
   static constexpr std::int16_t kNoRet = 1;  // recorded results are 0 or -errno
@@ -65,10 +78,12 @@ struct Op {
   // access_attach: ioas=
   ObjectId pt{};
   ObjectId old{};  // attach, replace, detach: the recorded earlier pt, or kNoObject
-  ObjectId got{};  // attach, replace by ioas: the automatic hwpt the kernel chose, or kNoObject
+  // attach, replace by ioas: the automatic hwpt the kernel chose, or kNoObject; hwpt_alloc: fault=
+  ObjectId got{};
   DeviceIndex device{};
   ThreadIndex thread{};
   std::uint32_t flags = 0;    // flags=; a phase: index of its name in the reader
+  std::uint32_t number = 0;   // pasid=, count=
   std::int16_t ret = kNoRet;  // recorded result: 0 or -errno
   OpKind kind = OpKind::kBind;
 
@@ -80,7 +95,7 @@ struct Op {
   [[nodiscard]] constexpr std::uint64_t first() const { return iova.value(); }
   [[nodiscard]] constexpr std::uint64_t last() const { return iova.value() + (length.value() - 1); }
 };
-static_assert(sizeof(Op) <= 88 && std::is_trivially_copyable_v<Op>);
+static_assert(sizeof(Op) <= 96 && std::is_trivially_copyable_v<Op>);
 
 // The word of the trace format: "hwpt_alloc".
 [[nodiscard]] std::string_view op_name(OpKind kind);

@@ -16,6 +16,10 @@ constexpr KindMask kDevice = bit(ObjectKind::kDevice);
 constexpr KindMask kIoas = bit(ObjectKind::kIoas);
 constexpr KindMask kHwpt = bit(ObjectKind::kHwpt);
 constexpr KindMask kAccess = bit(ObjectKind::kAccess);
+constexpr KindMask kFault = bit(ObjectKind::kFault);
+constexpr std::uint32_t kMaxPasid = (1U << 20U) - 1;  // SSIDSIZE 20
+constexpr std::uint32_t kMaxCount = 1U << 19U;        // IOMMU_HWPT_INVALIDATE_ENTRY_NUM_MAX
+constexpr std::uint32_t kFaultIdValid = 4;            // of IOMMU_HWPT_ALLOC
 
 bool takes(const Op& op, Key key) {
   const OpSpec& spec = op_spec(op.kind);
@@ -24,6 +28,9 @@ bool takes(const Op& op, Key key) {
 
 // The id that stands under a key.
 ObjectId named(const Op& op, Key key) {
+  if (key == Key::kFault && op.kind == OpKind::kHwptAlloc) {
+    return op.got;
+  }
   const bool other = key == Key::kPt || key == Key::kSrc ||
                      (key == Key::kIoas && op.kind == OpKind::kAccessAttach);
   return other ? op.pt : op.object;
@@ -74,6 +81,18 @@ MaybeProblem OpChecker::check_values(const Op& op) const {
   if (takes(op, Key::kDev) && op.device.value() >= devices_) {
     return problem_at(op.line, Key::kDev,
                       fmt::format("device {} is not declared", op.device.value()));
+  }
+  if (!op.failed() && takes(op, Key::kPasid) && (op.number == 0 || op.number > kMaxPasid)) {
+    return problem_at(op.line, Key::kPasid,
+                      fmt::format("pasid: {} is out of range (1 to {})", op.number, kMaxPasid));
+  }
+  if (!op.failed() && takes(op, Key::kCount) && op.number > kMaxCount) {
+    return problem_at(op.line, Key::kCount,
+                      fmt::format("count: {} is out of range (at most {})", op.number, kMaxCount));
+  }
+  if (op.kind == OpKind::kHwptAlloc && op.got != kNoObject && (op.flags & kFaultIdValid) == 0) {
+    return problem_at(op.line, Key::kFault,
+                      "fault: flags= does not have 0x4 (IOMMU_HWPT_FAULT_ID_VALID)");
   }
   if (!takes(op, Key::kLen)) {
     return std::nullopt;
@@ -133,7 +152,7 @@ MaybeProblem OpChecker::check_time(const Op& op) {
 // Ids that must not be 0: iommufd ids start at 1, and 0 stands for "absent".
 MaybeProblem OpChecker::check_names(const Op& op) const {
   const KeyMask required = op_spec(op.kind).required;
-  for (const Key key : {Key::kPt, Key::kSrc, Key::kHwpt, Key::kAccess, Key::kIoas}) {
+  for (const Key key : {Key::kPt, Key::kSrc, Key::kHwpt, Key::kAccess, Key::kFault, Key::kIoas}) {
     if ((required & bit(key)) != 0 && named(op, key) == kNoObject) {
       return problem_at(op.line, key, fmt::format("{}: object ids start at 1", key_name(key)));
     }
@@ -152,6 +171,9 @@ MaybeProblem OpChecker::check_uses(const Op& op) {
     }
   }
   if (MaybeProblem bad = use(Key::kPt, kIoas | kHwpt)) {
+    return bad;
+  }
+  if (MaybeProblem bad = use(Key::kHwpt, kHwpt)) {
     return bad;
   }
   if (MaybeProblem bad = use(Key::kAccess, kAccess)) {
@@ -180,10 +202,13 @@ MaybeProblem OpChecker::check_objects(const Op& op) {
       return check_ioas_alloc(op);
     case OpKind::kAccessCreate:
       return objects_.make(op, Key::kAccess, object_key(op.object), ObjectKind::kAccess);
+    case OpKind::kFaultAlloc:
+      return objects_.make(op, Key::kFault, object_key(op.object), ObjectKind::kFault);
     case OpKind::kUnbind:
     case OpKind::kIoasDestroy:
     case OpKind::kHwptDestroy:
     case OpKind::kAccessDestroy:
+    case OpKind::kFaultDestroy:
       return check_destroy(op);
     case OpKind::kHwptAlloc:
       break;
@@ -195,6 +220,11 @@ MaybeProblem OpChecker::check_objects(const Op& op) {
   }
   if (MaybeProblem bad = objects_.use(op, Key::kPt, object_key(op.pt), kIoas | kHwpt)) {
     return bad;
+  }
+  if (op.got != kNoObject) {
+    if (MaybeProblem bad = objects_.use(op, Key::kFault, object_key(op.got), kFault)) {
+      return bad;
+    }
   }
   return objects_.make(op, Key::kHwpt, object_key(op.object), ObjectKind::kHwpt);
 }
@@ -213,6 +243,9 @@ MaybeProblem OpChecker::check_destroy(const Op& op) {
   auto fate = ObjectChecker::Fate::kDestroyed;
   if (op.kind == OpKind::kUnbind) {
     return objects_.destroy(op, Key::kDev, object_key(op.device), ObjectKind::kDevice, fate);
+  }
+  if (op.kind == OpKind::kFaultDestroy) {
+    return objects_.destroy(op, Key::kFault, object_key(op.object), ObjectKind::kFault, fate);
   }
   if (op.kind == OpKind::kAccessDestroy) {
     return objects_.destroy(op, Key::kAccess, object_key(op.object), ObjectKind::kAccess, fate);

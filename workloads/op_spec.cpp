@@ -21,7 +21,8 @@ constexpr std::array<OpSpec, kOpKinds> kSpecs{{
     {"unbind", bit(Key::kDev), kResult},
     {"ioas_alloc", bit(Key::kIoas), kResult},
     {"ioas_destroy", bit(Key::kIoas), kResult},
-    {"hwpt_alloc", bit(Key::kHwpt) | bit(Key::kDev) | bit(Key::kPt), bit(Key::kFlags) | kResult},
+    {"hwpt_alloc", bit(Key::kHwpt) | bit(Key::kDev) | bit(Key::kPt),
+     bit(Key::kFlags) | bit(Key::kFault) | kResult},
     {"hwpt_destroy", bit(Key::kHwpt), kResult},
     {"attach", bit(Key::kDev) | bit(Key::kPt), bit(Key::kOld) | bit(Key::kGot) | kResult},
     {"replace", bit(Key::kDev) | bit(Key::kPt), bit(Key::kOld) | bit(Key::kGot) | kResult},
@@ -37,11 +38,21 @@ constexpr std::array<OpSpec, kOpKinds> kSpecs{{
     {"access_detach", bit(Key::kAccess), kResult},
     {"pin", bit(Key::kAccess) | kRange, kResult},
     {"unpin", bit(Key::kAccess) | kRange, kResult},
+    {"hwpt_invalidate", bit(Key::kHwpt) | bit(Key::kCount), kResult},
+    {"set_dirty", bit(Key::kHwpt), bit(Key::kFlags) | kResult},
+    {"get_dirty", bit(Key::kHwpt) | kRange, bit(Key::kFlags) | kResult},
+    {"fault_alloc", bit(Key::kFault), kResult},
+    {"fault_destroy", bit(Key::kFault), kResult},
+    {"attach_pasid", bit(Key::kDev) | bit(Key::kPasid) | bit(Key::kPt), kResult},
+    {"detach_pasid", bit(Key::kDev) | bit(Key::kPasid), kResult},
+    {"msi_prepare", bit(Key::kDev), kResult},
+    {"reset_begin", bit(Key::kDev), kResult},
+    {"reset_done", bit(Key::kDev), kResult},
 }};
 
-constexpr std::array<std::string_view, kKeys> kKeyNames{"hwpt", "access", "ioas", "dev",  "pt",
-                                                        "old",  "got",    "src",  "from", "iova",
-                                                        "len",  "flags",  "ret",  "dur"};
+constexpr std::array<std::string_view, kKeys> kKeyNames{
+    "hwpt", "access", "fault", "ioas", "dev",   "pasid", "pt",  "old", "got",
+    "src",  "from",   "iova",  "len",  "count", "flags", "ret", "dur"};
 
 std::string suggest(std::string_view name, const std::vector<std::string>& known) {
   const std::string near = nearest_name(name, known);

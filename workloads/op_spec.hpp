@@ -17,8 +17,10 @@ namespace smmulab::workloads {
 enum class Key : std::uint8_t {
   kHwpt,
   kAccess,
+  kFault,
   kIoas,
   kDev,
+  kPasid,
   kPt,
   kOld,
   kGot,
@@ -26,11 +28,12 @@ enum class Key : std::uint8_t {
   kFrom,
   kIova,
   kLen,
+  kCount,
   kFlags,
   kRet,
   kDur,
 };
-inline constexpr std::size_t kKeys = 14;
+inline constexpr std::size_t kKeys = 17;
 
 using KeyMask = std::uint32_t;
 [[nodiscard]] constexpr KeyMask bit(Key k) {

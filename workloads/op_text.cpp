@@ -52,6 +52,13 @@ void set_field(const Lexer& lexer, Key key, const Token& value, Op& op) {
     case Key::kDev:
       op.device = DeviceIndex{parse_u32(lexer, value, what)};
       break;
+    case Key::kFault:
+      (op.kind == OpKind::kHwptAlloc ? op.got : op.object) = parse_id(lexer, value, what);
+      break;
+    case Key::kPasid:
+    case Key::kCount:
+      op.number = parse_u32(lexer, value, what);
+      break;
     case Key::kPt:
     case Key::kSrc:
       op.pt = parse_id(lexer, value, what);
@@ -149,9 +156,13 @@ void append_op(std::string& out, const Op& op) {
   };
   id(Key::kHwpt, op.object);
   id(Key::kAccess, op.object);
+  id(Key::kFault, op.kind == OpKind::kHwptAlloc ? op.got : op.object);
   id(Key::kIoas, op.kind == OpKind::kAccessAttach ? op.pt : op.object);
   if (takes(Key::kDev)) {
     fmt::format_to(to, " dev={}", op.device.value());
+  }
+  if (takes(Key::kPasid)) {
+    fmt::format_to(to, " pasid={}", op.number);
   }
   id(Key::kPt, op.pt);
   id(Key::kOld, op.old);
@@ -162,6 +173,9 @@ void append_op(std::string& out, const Op& op) {
   }
   if (takes(Key::kIova)) {
     fmt::format_to(to, " iova={:#x} len={}", op.iova.value(), op.length.value());
+  }
+  if (takes(Key::kCount)) {
+    fmt::format_to(to, " count={}", op.number);
   }
   if (takes(Key::kFlags) && op.flags != 0) {
     fmt::format_to(to, " flags={:#x}", op.flags);
@@ -186,8 +200,10 @@ std::string op_label(const Op& op) {
   };
   add(Key::kHwpt, op.object.value());
   add(Key::kAccess, op.object.value());
+  add(Key::kFault, op.object.value());
   add(Key::kIoas, op.kind == OpKind::kAccessAttach ? op.pt.value() : op.object.value());
   add(Key::kDev, op.device.value());
+  add(Key::kPasid, op.number);
   add(Key::kPt, op.pt.value());
   add(Key::kSrc, op.pt.value());
   return label;

@@ -14,7 +14,7 @@ Task<int> perform(iommufd::Iommufd& io, lnx::Thread& t, const Op& op) {
     case OpKind::kIoasDestroy:
       return io.ioas_destroy(t, op.object);
     case OpKind::kHwptAlloc:
-      return io.hwpt_alloc(t, op.object, op.device, op.pt);
+      return io.hwpt_alloc(t, op.object, op.device, op.pt, op.flags, op.got);
     case OpKind::kHwptDestroy:
       return io.hwpt_destroy(t, op.object);
     case OpKind::kAttach:
@@ -43,6 +43,26 @@ Task<int> perform(iommufd::Iommufd& io, lnx::Thread& t, const Op& op) {
       return io.pin(t, op.object, op.iova, op.length);
     case OpKind::kUnpin:
       return io.unpin(t, op.object, op.iova, op.length);
+    case OpKind::kHwptInvalidate:
+      return io.hwpt_invalidate(t, op.object, op.number);
+    case OpKind::kSetDirty:
+      return io.set_dirty_tracking(t, op.object, (op.flags & kDirtyEnable) != 0);
+    case OpKind::kGetDirty:
+      return io.get_dirty_bitmap(t, op.object, op.iova, op.length);
+    case OpKind::kFaultAlloc:
+      return io.fault_alloc(t, op.object);
+    case OpKind::kFaultDestroy:
+      return io.fault_destroy(t, op.object);
+    case OpKind::kAttachPasid:
+      return io.attach_pasid(t, op.device, op.number, op.pt);
+    case OpKind::kDetachPasid:
+      return io.detach_pasid(t, op.device, op.number);
+    case OpKind::kMsiPrepare:
+      return io.msi_prepare(t, op.device);
+    case OpKind::kResetBegin:
+      return io.reset_begin(t, op.device);
+    case OpKind::kResetDone:
+      return io.reset_done(t, op.device);
     case OpKind::kDma:
     case OpKind::kPhase:
       break;

@@ -22,6 +22,7 @@ void ReferenceState::apply(const Op& op) {
     case OpKind::kUnbind:
       bound_.erase(op.device);
       attached_.erase(op.device);
+      std::erase_if(pasids_, [&op](const auto& each) { return each.first.first == op.device; });
       break;
     case OpKind::kIoasAlloc:
       ioases_[op.object] = {};
@@ -84,6 +85,20 @@ void ReferenceState::apply(const Op& op) {
       pins.erase(pins.find({op.first(), op.last()}));
       break;
     }
+    case OpKind::kAttachPasid:
+      pasids_[{op.device, op.number}] = op.pt;
+      break;
+    case OpKind::kDetachPasid:
+      pasids_.erase({op.device, op.number});
+      break;
+    case OpKind::kHwptInvalidate:
+    case OpKind::kSetDirty:
+    case OpKind::kGetDirty:
+    case OpKind::kFaultAlloc:
+    case OpKind::kFaultDestroy:
+    case OpKind::kMsiPrepare:
+    case OpKind::kResetBegin:
+    case OpKind::kResetDone:
     case OpKind::kDma:
     case OpKind::kPhase:
       break;
@@ -128,7 +143,13 @@ std::vector<std::string> ReferenceState::lines(const TraceHeader& header) const 
     }
   }
   for (const auto& [hwpt, ioas] : hwpts_) {
-    lines.push_back(fmt::format("hwpt {} of ioas {}", hwpt.value(), ioas.value()));
+    lines.push_back(fmt::format("hwpt {} of {} {}", hwpt.value(),
+                                hwpts_.contains(ioas) ? "hwpt" : "ioas", ioas.value()));
+  }
+  for (const auto& [device_pasid, hwpt] : pasids_) {
+    const auto [device, pasid] = device_pasid;
+    lines.push_back(fmt::format("device {} PASID {} to hwpt {}",
+                                header.devices[device.value()].name, pasid, hwpt.value()));
   }
   for (const auto& [id, access] : accesses_) {
     lines.push_back(access.ioas == kNoObject

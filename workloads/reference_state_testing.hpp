@@ -29,7 +29,8 @@ class ReferenceState {
   [[nodiscard]] std::string describe(const DeviceRecord& record, DeviceIndex device) const;
 
   std::map<ObjectId, Areas> ioases_;
-  std::map<ObjectId, ObjectId> hwpts_;  // hwpt -> ioas
+  std::map<ObjectId, ObjectId> hwpts_;  // hwpt -> ioas, or parent
+  std::map<std::pair<DeviceIndex, std::uint32_t>, ObjectId> pasids_;
   std::set<DeviceIndex> bound_;
   std::map<DeviceIndex, ObjectId> attached_;
   struct Access {

@@ -138,7 +138,10 @@ std::vector<std::string> System::final_state() const {
   }
   for (const iommufd::Hwpt* hwpt : context_.all_hwpts()) {
     if (!hwpt->auto_domain) {
-      lines.push_back(fmt::format("hwpt {} of ioas {}", hwpt->id.value(), hwpt->ioas->id.value()));
+      lines.push_back(
+          hwpt->parent == nullptr
+              ? fmt::format("hwpt {} of ioas {}", hwpt->id.value(), hwpt->ioas->id.value())
+              : fmt::format("hwpt {} of hwpt {}", hwpt->id.value(), hwpt->parent->id.value()));
     }
   }
   for (const iommufd::Access* access : context_.all_accesses()) {
@@ -155,6 +158,10 @@ std::vector<std::string> System::final_state() const {
     lines.push_back(fmt::format("device {} {} to {}", device.master->name,
                                 device.object != nullptr ? "bound," : "unbound,",
                                 attached_to(protocol_->attached_hwpt(device))));
+    for (const std::uint32_t pasid : device.pasids) {
+      lines.push_back(fmt::format("device {} PASID {} to hwpt {}", device.master->name, pasid,
+                                  device.igroup->find(pasid)->hwpt->id.value()));
+    }
   }
   return lines;
 }

@@ -287,6 +287,21 @@ TEST_F(TraceReaderTest, Objects) {
             "5:21: expected an ioas or a hwpt, but line 15 made it an access");
   EXPECT_EQ(ops(access + "4 0 access_destroy access=7\n5 0 access_detach access=7\n", 6),
             "6:26: access 7 is used after it was destroyed (line 16)");
+  const std::string fault = made + "3 0 fault_alloc fault=7\n";
+  EXPECT_EQ(ops(fault + "4 0 hwpt_alloc hwpt=8 fault=7 dev=0 pt=6 flags=4\n", 5), "");
+  EXPECT_EQ(ops(fault + "4 0 hwpt_alloc hwpt=8 fault=7 dev=0 pt=6\n", 5),
+            "5:29: fault: flags= does not have 0x4 (IOMMU_HWPT_FAULT_ID_VALID)");
+  EXPECT_EQ(ops(fault + "4 0 hwpt_alloc hwpt=8 fault=6 dev=0 pt=6 flags=4\n", 5),
+            "5:29: expected a fault, but line 14 made it a hwpt");
+  EXPECT_EQ(ops(fault + "4 0 set_dirty hwpt=5\n", 5),
+            "5:20: expected a hwpt, but line 13 made it an ioas");
+  EXPECT_EQ(ops(fault + "4 0 attach_pasid dev=0 pasid=0 pt=6\n", 5),
+            "5:30: pasid: 0 is out of range (1 to 1048575)");
+  EXPECT_EQ(ops(fault + "4 0 attach_pasid dev=0 pasid=1 pt=9\n", 5),
+            "5:35: object 9 is used before it was made");
+  EXPECT_EQ(ops(fault + "4 0 hwpt_invalidate hwpt=6 count=524289\n", 5),
+            "5:34: count: 524289 is out of range (at most 524288)");
+  EXPECT_EQ(ops("0 0 msi_prepare dev=0\n", 1), "1:21: device 0 is used before it was bound");
   EXPECT_EQ(ops(access + "4 0 ioas_alloc ioas=7\n", 5),
             "5:21: duplicate id: ioas 7 is alive, made at line 15");
   // Recorded failures change nothing and may name what does not exist.

@@ -54,7 +54,21 @@ constexpr const char* kCanonical =
     "35 0 unpin access=9 iova=0x8000 len=4096\n"
     "36 0 access_detach access=9\n"
     "37 0 access_destroy access=9 dur=1\n"
-    "end 23\n";
+    "38 0 fault_alloc fault=8\n"
+    "39 0 bind dev=0\n"
+    "40 0 hwpt_alloc hwpt=6 dev=0 pt=5 flags=0x1\n"
+    "41 0 hwpt_alloc hwpt=7 fault=8 dev=0 pt=6 flags=0x4\n"
+    "42 0 hwpt_invalidate hwpt=7 count=12 ret=0\n"
+    "43 0 set_dirty hwpt=6 flags=0x1 ret=-95\n"
+    "44 0 get_dirty hwpt=6 iova=0x1000 len=4096 flags=0x1\n"
+    "45 0 attach_pasid dev=0 pasid=3 pt=6\n"
+    "46 0 detach_pasid dev=0 pasid=3 ret=0 dur=1\n"
+    "47 0 msi_prepare dev=0\n"
+    "48 0 reset_begin dev=0\n"
+    "49 0 reset_done dev=0\n"
+    "50 0 hwpt_destroy hwpt=7\n"
+    "51 0 fault_destroy fault=8\n"
+    "end 37\n";
 
 class TraceWriterTest : public ::testing::Test {
  protected:

@@ -33,7 +33,7 @@ Task<void> Context::lock_table(lnx::Thread& t, Ps cost, ObjectId id, lnx::Access
 }
 
 RecordObject Context::awaited(Record& record, const Object& object) const {
-  constexpr std::array<const char*, 4> kTypes = {"device", "ioas", "hwpt", "access"};
+  constexpr std::array<const char*, 5> kTypes = {"device", "ioas", "hwpt", "access", "fault"};
   return object.recorded.in(record, [&] {
     return fmt::format("{}->shortterm_users#{}", kTypes.at(static_cast<std::size_t>(object.type)),
                        object.id.value());
@@ -239,7 +239,7 @@ Task<bool> Context::destroy_object(lnx::Thread& t, Object& object) {
   if (object.type == ObjectType::kHwpt) {
     auto& hwpt = static_cast<Hwpt&>(object);
     co_await protocol_->hwpt_destroy(t, hwpt);
-    --hwpt.ioas->users;
+    drop_referred(t, hwpt);
     const bool unused = check_unused(t, hwpt);
     std::erase(hwpt.ioas->hwpt_list, &hwpt);
     co_return unused;
@@ -314,7 +314,32 @@ Task<int> Context::add_access(lnx::Thread& t, ObjectId id, bool deaf) {
   return add_object(t, id, std::make_unique<Access>(*this, id, deaf));
 }
 
-Task<Hwpt*> Context::new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id) {
+Task<int> Context::add_fault(lnx::Thread& t, ObjectId id) {
+  return add_object(t, id, std::make_unique<Fault>(machine_, id));
+}
+
+void Context::set_fault(lnx::Thread& t, Hwpt& hwpt, Fault* fault) {
+  hwpt.fault = fault;
+  if (fault != nullptr) {
+    t.touch(fault->counts(), lnx::Access::kUpdate);
+    ++fault->users;
+  }
+}
+
+void Context::drop_referred(lnx::Thread& t, Hwpt& hwpt) {
+  if (hwpt.parent != nullptr) {
+    t.touch(hwpt.parent->counts(), lnx::Access::kUpdate);
+    --hwpt.parent->users;
+  } else {
+    --hwpt.ioas->users;
+  }
+  if (hwpt.fault != nullptr) {
+    t.touch(hwpt.fault->counts(), lnx::Access::kUpdate);
+    --hwpt.fault->users;
+  }
+}
+
+Task<Hwpt*> Context::new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id, Hwpt* parent) {
   t.charge(params_.object_alloc);
   co_await lock_table(t, params_.lookup, id, lnx::Access::kWrite);
   if (id_in_use(id)) {
@@ -326,13 +351,19 @@ Task<Hwpt*> Context::new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id) {
   }
   Hwpt* raw = hwpt.get();
   objects_[id.value()] = std::move(hwpt);
-  ++ioas.users;
+  raw->parent = parent;
+  if (parent != nullptr) {
+    t.touch(parent->counts(), lnx::Access::kUpdate);
+    ++parent->users;
+  } else {
+    ++ioas.users;
+  }
   co_return raw;
 }
 
 Task<void> Context::abort_hwpt(lnx::Thread& t, Hwpt& hwpt) {
   co_await lock_table(t, params_.object_free, hwpt.id, lnx::Access::kWrite);
-  --hwpt.ioas->users;
+  drop_referred(t, hwpt);
   const auto it = objects_.find(hwpt.id.value());
   if (racy()) {
     graveyard_.push_back(std::move(it.value()));

@@ -71,7 +71,10 @@ class Context {
   Task<int> add_ioas(lnx::Thread& t, ObjectId id);
   Task<int> add_access(lnx::Thread& t, ObjectId id, bool deaf);
   // An hwpt without a domain yet; auto domains get an id of their own above 2^31.
-  Task<Hwpt*> new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id);
+  // With a parent: nested. Null: the id is in use.
+  Task<Hwpt*> new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id, Hwpt* parent = nullptr);
+  Task<int> add_fault(lnx::Thread& t, ObjectId id);
+  static void set_fault(lnx::Thread& t, Hwpt& hwpt, Fault* fault);
   [[nodiscard]] ObjectId next_auto_id() {
     lnx::StepControl* control = machine_.control();
     return ObjectId{control == nullptr ? next_auto_id_++ : kFirstAutoId + control->new_id()};
@@ -115,6 +118,8 @@ class Context {
   [[nodiscard]] std::vector<const T*> all_of(ObjectType type) const;
   Task<void> wait_shortterm(lnx::Thread& t, Object& object);
   void drop_reference(lnx::Thread& t, Object& object);
+  // What an hwpt refers to.
+  static void drop_referred(lnx::Thread& t, Hwpt& hwpt);
   // False: something still refers to the object, as a protocol's hazard has it.
   Task<bool> destroy_object(lnx::Thread& t, Object& object);
 

@@ -16,6 +16,10 @@ Task<int> IommuCore::attach_one(lnx::Thread& t, smmu::Master& master, smmu::Doma
 Task<int> IommuCore::set_domain(lnx::Thread& t, IommuGroup& group, smmu::Domain* domain,
                                 bool must_succeed) {
   t.charge(params_.group_base);
+  if (group.resetting) {
+    group.domain = must_succeed ? domain : group.domain;
+    co_return must_succeed ? 0 : -EBUSY;
+  }
   if (group.domain == domain) {
     co_return 0;
   }
@@ -108,6 +112,72 @@ Task<void> IommuCore::detach_group(lnx::Thread& t, IommuGroup& group) {
   t.charge(params_.handle);
   co_await set_domain(t, group, idle_domain(group), true);
   co_await group.mutex.unlock(t);
+}
+
+lnx::Mutex& IommuCore::msi_prepare_lock() {
+  if (!msi_prepare_lock_) {
+    msi_prepare_lock_ = std::make_unique<lnx::Mutex>(
+        machine_, machine_.locks().get("msi_prepare_lock", lnx::LockKind::kMutex));
+  }
+  return *msi_prepare_lock_;
+}
+
+// __iommu_set_group_pasid(): on failure those done so far go back.
+Task<int> IommuCore::attach_pasid(lnx::Thread& t, IommuGroup& group, std::uint32_t pasid,
+                                  smmu::Domain& domain, smmu::Domain* old) {
+  co_await group.mutex.lock(t);
+  t.charge(params_.handle + params_.list_step * static_cast<std::int64_t>(group.devices.size()));
+  int rc = group.resetting ? -EBUSY : 0;
+  std::size_t done = 0;
+  while (rc == 0 && done < group.devices.size()) {
+    rc = co_await driver_.attach_pasid(t, *group.devices[done], pasid, domain);
+    done += rc == 0 ? 1 : 0;
+  }
+  for (std::size_t i = 0; rc != 0 && i < done; ++i) {
+    if (old != nullptr) {
+      co_await driver_.attach_pasid(t, *group.devices[i], pasid, *old);
+    } else {
+      co_await driver_.detach_pasid(t, *group.devices[i], pasid);
+    }
+  }
+  co_await group.mutex.unlock(t);
+  co_return rc;
+}
+
+Task<void> IommuCore::detach_pasid(lnx::Thread& t, IommuGroup& group, std::uint32_t pasid) {
+  co_await group.mutex.lock(t);
+  t.charge(params_.handle);
+  for (smmu::Master* master : group.devices) {
+    co_await driver_.detach_pasid(t, *master, pasid);
+  }
+  co_await group.mutex.unlock(t);
+}
+
+Task<int> IommuCore::reset_prepare(lnx::Thread& t, IommuGroup& group) {
+  co_await group.mutex.lock(t);
+  int rc = group.resetting ? -EBUSY : 0;
+  if (rc == 0) {
+    for (smmu::Master* master : group.devices) {
+      rc = co_await attach_one(t, *master, blocking(group));
+    }
+    group.resetting = true;
+  }
+  co_await group.mutex.unlock(t);
+  co_return rc;
+}
+
+Task<int> IommuCore::reset_done(lnx::Thread& t, IommuGroup& group) {
+  co_await group.mutex.lock(t);
+  int rc = -EINVAL;
+  if (group.resetting) {
+    rc = 0;
+    for (smmu::Master* master : group.devices) {
+      rc = co_await attach_one(t, *master, group.domain);
+    }
+    group.resetting = false;
+  }
+  co_await group.mutex.unlock(t);
+  co_return rc;
 }
 
 Task<int> IommuCore::attach_device(lnx::Thread& t, IommuGroup& group, const smmu::Master& device,

@@ -4,10 +4,13 @@
 // iommu_device_claim_dma_owner(), iommu_attach_group_handle(), iommu_replace_group_handle(),
 // iommu_detach_group_handle(); with driver 6.2 the blocking domain is an empty paging domain.
 // Counts of attached devices: the drafts of Feb 2023 (reference locking.md section 7.D).
-// Not modelled: hot plug of devices into groups, PASIDs, deferred attach.
+// PCI reset: locking.md section 7.F (R57); a detach in the middle of one is noted, the hardware
+// follows at its end [inf]. Not modelled: hot plug of devices into groups, widths of PASIDs that
+// differ within a group, deferred attach.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "models/iommufd/params.hpp"
@@ -27,6 +30,7 @@ struct IommuGroup {
   smmu::Domain* domain = nullptr;           // null: blocked
   smmu::Domain* default_domain = nullptr;   // what the host's drivers use
   smmu::Domain* blocking_domain = nullptr;  // driver 6.2: made at the first claim
+  bool resetting = false;                   // a PCI reset is under way (7.0): the hardware blocks
   const void* owner = nullptr;
   std::uint32_t owner_count = 0;
   std::vector<const smmu::Master*> attached;  // drafts that count devices in the core
@@ -35,7 +39,11 @@ struct IommuGroup {
 class IommuCore {
  public:
   IommuCore(lnx::Machine& machine, smmu::Driver& driver, const IommufdParams& params)
-      : machine_(machine), driver_(driver), params_(params) {}
+      : machine_(machine), driver_(driver), params_(params) {
+    if (machine.control() != nullptr) {
+      (void)msi_prepare_lock();  // it must not be another in another order
+    }
+  }
 
   // iommu_group_has_isolated_msi(): looks at every device of the group, under its mutex.
   Task<void> check_isolated_msi(lnx::Thread& t, IommuGroup& group);
@@ -52,6 +60,20 @@ class IommuCore {
                           smmu::Domain& domain, bool same_domain);
   // The last one detaches the group.
   Task<void> detach_device(lnx::Thread& t, IommuGroup& group, const smmu::Master& device);
+
+  // iommu_attach_device_pasid() or _replace_: every device of the group gets that domain for the
+  // PASID. `old`: what a failure goes back to, or null.
+  Task<int> attach_pasid(lnx::Thread& t, IommuGroup& group, std::uint32_t pasid,
+                         smmu::Domain& domain, smmu::Domain* old);
+  Task<void> detach_pasid(lnx::Thread& t, IommuGroup& group, std::uint32_t pasid);
+
+  // pci_dev_reset_iommu_prepare() and _done() (7.0): between them the group is blocked in hardware,
+  // attach and replace give -EBUSY. -EBUSY: a reset is under way already; done: -EINVAL: none is.
+  Task<int> reset_prepare(lnx::Thread& t, IommuGroup& group);
+  Task<int> reset_done(lnx::Thread& t, IommuGroup& group);
+
+  // One for the system, up to 6.14.
+  [[nodiscard]] lnx::Mutex& msi_prepare_lock();
 
   // What a group without attached devices is on: blocking once owned (null: the blocked domain).
   [[nodiscard]] smmu::Domain* idle_domain(const IommuGroup& group) const {
@@ -73,6 +95,7 @@ class IommuCore {
   lnx::Machine& machine_;
   smmu::Driver& driver_;
   const IommufdParams& params_;
+  std::unique_ptr<lnx::Mutex> msi_prepare_lock_;  // made at its first use
 };
 
 }  // namespace smmulab::iommufd

@@ -67,7 +67,7 @@ void Invariants::check_device(const IommuGroup& group, const Device& device, con
          fmt::format("device {} is attached to {} ({}), but its group is on {}", name,
                      hwpt_name(hwpt), domain_name(hwpt.domain), domain_name(group.domain)));
   }
-  if (!hwpt.ioas->iopt.has_domain(*hwpt.domain)) {
+  if (!hwpt.ioas->iopt.has_domain(*hwpt.paging().domain)) {
     note(Invariant::kAreas,
          fmt::format("device {} is attached to {}, whose domain is not one of ioas {}", name,
                      hwpt_name(hwpt), hwpt.ioas->id.value()));
@@ -87,6 +87,22 @@ void Invariants::check_idle(const IommuGroup& group) {
   }
 }
 
+// Hardware and iommufd agree on which domain each PASID has.
+void Invariants::check_pasids(const IommufdGroup& igroup, const smmu::Master& master) {
+  std::size_t matching = 0;
+  for (const smmu::Master::PasidUse& use : master.pasids) {
+    matching += static_cast<std::size_t>(
+        std::ranges::count_if(igroup.pasids, [&use](const IommufdGroup::PasidAttach& entry) {
+          return entry.pasid == use.pasid && entry.hwpt->domain == use.domain;
+        }));
+  }
+  if (matching != igroup.pasids.size() || matching != master.pasids.size()) {
+    note(Invariant::kGroupDomain,
+         fmt::format("device {} has {} PASIDs, of which {} are as its group's {}", master.name,
+                     master.pasids.size(), matching, igroup.pasids.size()));
+  }
+}
+
 void Invariants::check_group(const IommufdGroup& igroup) {
   const IommuGroup& group = *igroup.group;
   bool attached = false;
@@ -100,7 +116,8 @@ void Invariants::check_group(const IommufdGroup& igroup) {
     check_idle(group);
   }
   for (const smmu::Master* master : group.devices) {
-    if (master->domain != group.domain) {
+    check_pasids(igroup, *master);
+    if (master->domain != group.domain && !group.resetting) {
       note(Invariant::kGroupDomain,
            fmt::format("device {} is on {}, but its group is on {}", master->name,
                        domain_name(master->domain), domain_name(group.domain)));
@@ -123,6 +140,12 @@ std::string Invariants::user_of(const Hwpt& hwpt) const {
     for (const Device* device : igroup->bound) {
       if (context_.protocol().attached_hwpt(*device) == &hwpt) {
         return fmt::format("device {} is attached to it", device->master->name);
+      }
+    }
+    for (const IommufdGroup::PasidAttach& entry : igroup->pasids) {
+      if (entry.hwpt == &hwpt) {
+        return fmt::format("PASID {} of group {} is attached to it", entry.pasid,
+                           igroup->group->id.value());
       }
     }
   }
@@ -161,6 +184,12 @@ void Invariants::check_hwpt(const Hwpt& hwpt) {
     expected += std::ranges::count_if(igroup->bound, [&](const Device* device) {
       return context_.protocol().attached_hwpt(*device) == &hwpt;
     });
+    for (const IommufdGroup::PasidAttach& entry : igroup->pasids) {
+      expected += entry.hwpt == &hwpt ? static_cast<std::int64_t>(entry.devices.size()) : 0;
+    }
+  }
+  for (const Hwpt* other : context_.all_hwpts()) {
+    expected += other->parent == &hwpt ? 1 : 0;
   }
   check_users(hwpt, hwpt_name(hwpt), expected);
   for (const Device* device : hwpt.devices) {
@@ -219,8 +248,10 @@ void Invariants::check_end() {
   }
   for (const Hwpt* hwpt : context_.all_hwpts()) {
     Seen& of_ioas = seen[hwpt->ioas->id];
-    ++of_ioas.hwpts;
-    check_domain(*hwpt, of_ioas.area_bytes);
+    if (hwpt->parent == nullptr) {
+      ++of_ioas.hwpts;
+      check_domain(*hwpt, of_ioas.area_bytes);
+    }
     check_hwpt(*hwpt);
   }
   std::map<ObjectId, std::int64_t> attached_accesses;

@@ -55,6 +55,7 @@ class Invariants {
 
  private:
   void check_device(const IommuGroup& group, const Device& device, const Hwpt& hwpt);
+  void check_pasids(const IommufdGroup& igroup, const smmu::Master& master);
   void check_idle(const IommuGroup& group);
   void check_domain(const Hwpt& hwpt, std::uint64_t area_bytes);
   void check_users(const Object& object, std::string_view name, std::int64_t expected);

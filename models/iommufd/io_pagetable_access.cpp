@@ -190,4 +190,53 @@ Task<void> IoPagetable::unpin(lnx::Thread& t, Iova iova, Bytes length) {
   co_await iova_rwsem_.read_unlock(t);
 }
 
+Task<int> IoPagetable::set_dirty_tracking(lnx::Thread& t, smmu::Domain& domain, bool enable) {
+  co_await iova_rwsem_.read_lock(t);
+  for (auto it = areas_.begin(); enable && it != areas_.end(); ++it) {
+    if (it->second.published) {
+      driver_.read_and_clear_dirty(t, domain, Iova{it->first},
+                                   Bytes{it->second.last - it->first + 1},
+                                   Bytes{params_.run_pages * kPage});
+    }
+  }
+  co_await iova_rwsem_.read_unlock(t);
+  co_return 0;
+}
+
+// A bitmap page at a time, each pinned; the walk ends where the range is not mapped, which 6.12
+// does not report.
+Task<int> IoPagetable::read_and_clear_dirty(lnx::Thread& t, smmu::Domain& domain, Iova iova,
+                                            Bytes length) {
+  constexpr std::uint64_t kPagesPerBitmapPage = kPage * 8;
+  const int rc = check_length(iova, length);
+  if (rc != 0) {
+    co_return rc;
+  }
+  if (iova.value() % kPage != 0 || length.value() % kPage != 0) {
+    co_return -EINVAL;
+  }
+  co_await iova_rwsem_.read_lock(t);
+  const bool tracks = domain.dirty_tracking;
+  if (tracks) {
+    const std::uint64_t last = iova.value() + (length.value() - 1);
+    t.charge(params_.pin_call *
+             static_cast<std::int64_t>(length.value() / kPage / kPagesPerBitmapPage + 1));
+    for (std::uint64_t at = iova.value();;) {
+      const auto it = area_at(at);
+      if (it == areas_.end()) {
+        break;
+      }
+      const std::uint64_t end = std::min(last, it->second.last);
+      driver_.read_and_clear_dirty(t, domain, Iova{at}, Bytes{end - at + 1},
+                                   Bytes{params_.run_pages * kPage});
+      if (end == last) {
+        break;
+      }
+      at = end + 1;
+    }
+  }
+  co_await iova_rwsem_.read_unlock(t);
+  co_return tracks ? 0 : -EOPNOTSUPP;
+}
+
 }  // namespace smmulab::iommufd

@@ -77,9 +77,30 @@ class IoctlTest : public lnx::LinuxTest {
   int unbind(DeviceIndex d) { return result_of(&Iommufd::unbind, d); }
   int ioas_alloc(ObjectId id) { return result_of(&Iommufd::ioas_alloc, id); }
   int ioas_destroy(ObjectId id) { return result_of(&Iommufd::ioas_destroy, id); }
-  int hwpt_alloc(ObjectId id, DeviceIndex d, ObjectId pt) {
-    return result_of(&Iommufd::hwpt_alloc, id, d, pt);
+  int hwpt_alloc(ObjectId id, DeviceIndex d, ObjectId pt, std::uint32_t flags = 0,
+                 ObjectId fault = ObjectId{0}) {
+    return result_of(&Iommufd::hwpt_alloc, id, d, pt, flags, fault);
   }
+  int hwpt_invalidate(ObjectId id, std::uint64_t count) {
+    return result_of(&Iommufd::hwpt_invalidate, id, count);
+  }
+  int set_dirty(ObjectId id, bool enable) {
+    return result_of(&Iommufd::set_dirty_tracking, id, enable);
+  }
+  int get_dirty(ObjectId id, std::uint64_t iova, std::uint64_t size) {
+    return result_of(&Iommufd::get_dirty_bitmap, id, Iova{iova}, Bytes{size});
+  }
+  int fault_alloc(ObjectId id) { return result_of(&Iommufd::fault_alloc, id); }
+  int fault_destroy(ObjectId id) { return result_of(&Iommufd::fault_destroy, id); }
+  int attach_pasid(DeviceIndex d, std::uint32_t pasid, ObjectId pt) {
+    return result_of(&Iommufd::attach_pasid, d, pasid, pt);
+  }
+  int detach_pasid(DeviceIndex d, std::uint32_t pasid) {
+    return result_of(&Iommufd::detach_pasid, d, pasid);
+  }
+  int msi_prepare(DeviceIndex d) { return result_of(&Iommufd::msi_prepare, d); }
+  int reset_begin(DeviceIndex d) { return result_of(&Iommufd::reset_begin, d); }
+  int reset_done(DeviceIndex d) { return result_of(&Iommufd::reset_done, d); }
   int hwpt_destroy(ObjectId id) { return result_of(&Iommufd::hwpt_destroy, id); }
   int attach(DeviceIndex d, ObjectId pt) { return result_of(&Iommufd::attach, d, pt); }
   int replace(DeviceIndex d, ObjectId pt) { return result_of(&Iommufd::replace, d, pt); }
@@ -128,6 +149,9 @@ class IoctlTest : public lnx::LinuxTest {
   }
   [[nodiscard]] smmu::Master* master(DeviceIndex d) const { return devices_[d.value()].master; }
   [[nodiscard]] bool attached(DeviceIndex d) const { return devices_[d.value()].attached; }
+  [[nodiscard]] std::uint32_t iopf_enabled(DeviceIndex d) const {
+    return devices_[d.value()].iopf_enabled;
+  }
 
   IommufdParams iommufd_params;
   ProtocolParams protocol_params;

@@ -47,6 +47,9 @@ Task<int> Iommufd::bind(lnx::Thread& t, DeviceIndex index) {
     if (rc == 0) {
       t.charge(context_.params().object_alloc);
       device.object = context_.new_device_object(index);
+      device.iopf_lock = std::make_unique<lnx::Mutex>(
+          context_.machine(),
+          context_.machine().locks().get("idev->iopf_lock", lnx::LockKind::kMutex));
       device.igroup = &context_.group_of(*device.group);
       t.touch(device.igroup->moves(), lnx::Access::kWrite);
       device.igroup->bound.push_back(&device);
@@ -67,6 +70,12 @@ Task<int> Iommufd::unbind(lnx::Thread& t, DeviceIndex index) {
       begin_move(t, *device.igroup);
       co_await protocol_.detach(t, device);
       device.attached = false;
+      end_move(t, *device.igroup);
+    }
+    while (!device.pasids.empty()) {
+      begin_move(t, *device.igroup);
+      co_await protocol_.detach_pasid(t, device, device.pasids.back());
+      device.pasids.pop_back();
       end_move(t, *device.igroup);
     }
     t.touch(device.igroup->moves(), lnx::Access::kWrite);
@@ -98,28 +107,6 @@ Task<int> Iommufd::ioas_destroy(lnx::Thread& t, ObjectId id) {
 Task<int> Iommufd::hwpt_destroy(lnx::Thread& t, ObjectId id) {
   co_await enter(t);
   const int rc = co_await context_.destroy(t, id, ObjectType::kHwpt);
-  co_await leave(t);
-  co_return rc;
-}
-
-Task<int> Iommufd::hwpt_alloc(lnx::Thread& t, ObjectId id, DeviceIndex index, ObjectId pt) {
-  Device& device = devices_[index.value()];
-  co_await enter(t);
-  t.touch(device.dev_set->lock, lnx::Access::kRead);
-  int rc = -ENOENT;
-  if (device.object != nullptr) {
-    t.charge(context_.params().lookup);  // the device's own object
-    Object* parent = co_await context_.get(t, pt);
-    rc = -EINVAL;  // no such pt [iommufd_hwpt_alloc()]
-    if (parent != nullptr) {
-      rc = -EOPNOTSUPP;  // an hwpt as parent needs a payload; nested domains are not modelled
-      if (parent->type == ObjectType::kIoas) {
-        rc = co_await protocol_.hwpt_alloc(t, device, static_cast<Ioas&>(*parent), id);
-      }
-      co_await context_.put(t, *parent);
-    }
-    t.charge(context_.params().put);
-  }
   co_await leave(t);
   co_return rc;
 }

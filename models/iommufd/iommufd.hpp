@@ -24,7 +24,9 @@ class Iommufd {
   Task<int> unbind(lnx::Thread& t, DeviceIndex device);
   Task<int> ioas_alloc(lnx::Thread& t, ObjectId id);
   Task<int> ioas_destroy(lnx::Thread& t, ObjectId id);
-  Task<int> hwpt_alloc(lnx::Thread& t, ObjectId id, DeviceIndex device, ObjectId pt);
+  // `pt`: an ioas, or the parent of a nested one. `fault`: asked for by the flag.
+  Task<int> hwpt_alloc(lnx::Thread& t, ObjectId id, DeviceIndex device, ObjectId pt,
+                       std::uint32_t flags, ObjectId fault);
   Task<int> hwpt_destroy(lnx::Thread& t, ObjectId id);
   // VFIO: attaches, or replaces if attached already. `pt`: an hwpt, or an IOAS for an automatic
   // one. Without VFIO the caller says which it is.
@@ -34,6 +36,21 @@ class Iommufd {
   Task<int> map(lnx::Thread& t, ObjectId ioas, Iova iova, Bytes length);
   Task<int> unmap(lnx::Thread& t, ObjectId ioas, Iova iova, Bytes length);
   Task<int> unmap_all(lnx::Thread& t, ObjectId ioas);
+
+  // IOMMU_HWPT_INVALIDATE of a nested one, or of the vIOMMU it stands for.
+  Task<int> hwpt_invalidate(lnx::Thread& t, ObjectId hwpt, std::uint64_t count);
+  Task<int> set_dirty_tracking(lnx::Thread& t, ObjectId hwpt, bool enable);
+  Task<int> get_dirty_bitmap(lnx::Thread& t, ObjectId hwpt, Iova iova, Bytes length);
+  Task<int> fault_alloc(lnx::Thread& t, ObjectId id);
+  Task<int> fault_destroy(lnx::Thread& t, ObjectId id);
+
+  // VFIO_DEVICE_ATTACH_IOMMUFD_PT with a PASID: a replace if it is attached already.
+  Task<int> attach_pasid(lnx::Thread& t, DeviceIndex device, std::uint32_t pasid, ObjectId pt);
+  Task<int> detach_pasid(lnx::Thread& t, DeviceIndex device, std::uint32_t pasid);
+  // The kernel's, on behalf of the device's driver or user.
+  Task<int> msi_prepare(lnx::Thread& t, DeviceIndex device);
+  Task<int> reset_begin(lnx::Thread& t, DeviceIndex device);
+  Task<int> reset_done(lnx::Thread& t, DeviceIndex device);
 
   struct CopyRange {
     ObjectId ioas;
@@ -64,6 +81,16 @@ class Iommufd {
   // iommufd_get_object() of that type; null: -ENOENT.
   Task<Object*> get_object(lnx::Thread& t, ObjectId id, ObjectType type);
   Task<Ioas*> get_ioas(lnx::Thread& t, ObjectId id);
+  [[nodiscard]] bool has(std::uint32_t major, std::uint32_t minor) const {
+    return protocol_.kernel() >= linux_version(major, minor);
+  }
+  Task<Hwpt*> get_hwpt(lnx::Thread& t, ObjectId id, bool nested);
+  // 0 or a negative errno, of what asks for it.
+  [[nodiscard]] int check_request(const Object& parent, std::uint32_t flags) const;
+  Task<int> alloc_on(lnx::Thread& t, Device& device, Object& parent, ObjectId id,
+                     const HwptRequest& request);
+  Task<int> change_pasid(lnx::Thread& t, Device& device, std::uint32_t pasid, ObjectId pt);
+  Task<int> reset(lnx::Thread& t, DeviceIndex device, bool done);
   Task<Access*> get_access(lnx::Thread& t, ObjectId id);
 
   Context& context_;

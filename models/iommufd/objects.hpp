@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // iommufd's objects. Rule: Linux 6.12 drivers/iommu/iommufd/iommufd_private.h; fields that only
 // some protocols use say so. Object references follow the protocol's kernel version (context.hpp).
-// Accesses: access.hpp. Not modelled: nested hwpts, faults, vIOMMUs.
+// Accesses: access.hpp. A nested hwpt stands for the vIOMMU between it and its parent, too, which
+// SMMUv3 needs. Not modelled: faults in flight, vIOMMUs and vDEVICEs as objects of their own.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -14,12 +16,13 @@
 #include "models/iommufd/shared.hpp"
 #include "models/linux/mutex.hpp"
 #include "models/linux/rwsem.hpp"
+#include "models/linux/spinlock.hpp"
 #include "sim/ids.hpp"
 #include "sim/record.hpp"
 
 namespace smmulab::iommufd {
 
-enum class ObjectType : std::uint8_t { kDevice, kIoas, kHwpt, kAccess };
+enum class ObjectType : std::uint8_t { kDevice, kIoas, kHwpt, kAccess, kFault };
 
 // users counts the id table's own reference; so does shortterm_users (Linux 6.8 and later).
 // A destroy waits for the short-term ones; up to 6.7 destroy_rwsem does that.
@@ -60,14 +63,35 @@ struct Ioas final : Object {
 
 struct Device;
 
+// IOMMU_FAULT_QUEUE_ALLOC: where an hwpt's page faults are delivered.
+struct Fault final : Object {
+  Fault(lnx::Machine& machine, ObjectId object_id)
+      : Object(ObjectType::kFault, object_id),
+        mutex(machine, machine.locks().get("fault->mutex", lnx::LockKind::kMutex)),
+        lock(machine, machine.locks().get("fault->lock", lnx::LockKind::kSpinlock)) {
+    lock.lock_class().leaf = true;
+  }
+
+  lnx::Mutex mutex;    // responses
+  lnx::Spinlock lock;  // faults to deliver
+};
+
 struct Hwpt final : Object {
-  Hwpt(lnx::Machine& machine, ObjectId object_id, Ioas& parent)
+  Hwpt(lnx::Machine& machine, ObjectId object_id, Ioas& of)
       : Object(ObjectType::kHwpt, object_id),
-        ioas(&parent),
+        ioas(&of),
         devices_lock(machine, machine.locks().get("hwpt->devices_lock", lnx::LockKind::kMutex)) {}
 
-  Ioas* ioas;
+  // What maps for it: itself, or the parent of a nested one.
+  [[nodiscard]] Hwpt& paging() { return parent == nullptr ? *this : *parent; }
+  [[nodiscard]] const Hwpt& paging() const { return parent == nullptr ? *this : *parent; }
+
+  Ioas* ioas;              // of a nested one: its parent's
+  Hwpt* parent = nullptr;  // nested
   smmu::Domain* domain = nullptr;
+  bool nest_parent = false;
+  bool pasid_compat = false;  // IOMMU_HWPT_ALLOC_PASID
+  Fault* fault = nullptr;
   bool auto_domain = false;
   bool msi_cookie = false;
   bool listed = false;  // in ioas->hwpt_list
@@ -88,6 +112,17 @@ struct IommufdGroup {
   IommuGroup* group;
   Hwpt* hwpt = nullptr;
   std::vector<Device*> device_list;
+  // Linux 6.15 and later: what else is in igroup->pasid_attach; the above is its entry for the RID.
+  struct PasidAttach {
+    std::uint32_t pasid;
+    Hwpt* hwpt;
+    std::vector<Device*> devices;
+  };
+  std::vector<PasidAttach> pasids;
+  [[nodiscard]] PasidAttach* find(std::uint32_t pasid) {
+    const auto it = std::ranges::find(pasids, pasid, &PasidAttach::pasid);
+    return it == pasids.end() ? nullptr : &*it;
+  }
   [[nodiscard]] lnx::SharedObject moves() const {
     return shared(Shared::kGroup, group->id.value());
   }
@@ -111,10 +146,13 @@ struct Device {
   IommuGroup* group = nullptr;
   DevSet* dev_set = nullptr;
 
-  std::unique_ptr<Object> object;  // bound: its iommufd object
-  IommufdGroup* igroup = nullptr;  // bound
-  Hwpt* hwpt = nullptr;            // idev->hwpt of protocols before the group lock
-  bool attached = false;           // VFIO: iommufd_attached
+  std::unique_ptr<Object> object;         // bound: its iommufd object
+  IommufdGroup* igroup = nullptr;         // bound
+  Hwpt* hwpt = nullptr;                   // idev->hwpt of protocols before the group lock
+  bool attached = false;                  // VFIO: iommufd_attached
+  std::vector<std::uint32_t> pasids;      // VFIO: attached ones
+  std::unique_ptr<lnx::Mutex> iopf_lock;  // bound
+  std::uint32_t iopf_enabled = 0;
 };
 
 }  // namespace smmulab::iommufd

@@ -50,6 +50,8 @@ void describe_fill(ParamTable& t, IommufdParams& p) {
   add("batch_page", &p.batch_page, "adding one 4 KiB page to a batch");
   add("account", &p.account, "locked_vm accounting, once per fill or unfill");
   add("unpin_page", &p.unpin_page, "unpinning one 4 KiB page");
+  add("msi_page", &p.msi_page, "one MSI doorbell page's entry in a domain, its map excluded");
+  add("iopf", &p.iopf, "enabling or disabling a device's page faults");
   add("xarray_page", &p.xarray_page, "storing or loading one 4 KiB page that an access pins");
   add("access_base", &p.access_base, "an access's pin or unpin within one area, pages excluded");
   add("domain_link", &p.domain_link, "linking or unlinking a domain: array, alignment, aperture");

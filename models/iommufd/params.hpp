@@ -47,6 +47,8 @@ struct IommufdParams {
   Ps batch_page{4'000};          // batch_add_pfn per page
   Ps account{60'000};            // update_pinned, once per fill or unfill
   Ps unpin_page{15'000};         // per 4 KiB page
+  Ps msi_page{250'000};          // iommu_dma_get_msi_page: allocation and IOVA, the map excluded
+  Ps iopf{150'000};              // iommu_dev_enable_feature or _disable_feature of page faults
   Ps xarray_page{10'000};        // storing or loading one PFN that an access pins
   Ps access_base{120'000};       // pinning or unpinning a part of one area for an access
   Ps domain_link{60'000};        // adding or removing a domain in the xarray, alignment, aperture

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/iommufd/protocol.hpp"
 
+#include <cerrno>
+
 namespace smmulab::iommufd {
 
 Task<void> Protocol::enter(lnx::Thread& /*t*/) {
@@ -8,6 +10,58 @@ Task<void> Protocol::enter(lnx::Thread& /*t*/) {
 }
 Task<void> Protocol::leave(lnx::Thread& /*t*/) {
   co_return;
+}
+
+Task<int> Protocol::nested_alloc(lnx::Thread& t, Hwpt& parent, ObjectId id,
+                                 const HwptRequest& request) {
+  Hwpt* hwpt = co_await context_.new_hwpt(t, *parent.ioas, id, &parent);
+  if (hwpt == nullptr) {
+    co_return -EEXIST;
+  }
+  hwpt->domain = co_await context_.driver().nested_alloc(t, *parent.domain);
+  hwpt->pasid_compat = request.has(HwptRequest::kPasid);
+  Context::set_fault(t, *hwpt, request.fault);
+  Context::finalize(t, *hwpt);
+  co_return 0;
+}
+
+Task<int> Protocol::attach_pasid(lnx::Thread& /*t*/, Device& /*device*/, std::uint32_t /*pasid*/,
+                                 Hwpt& /*hwpt*/) {
+  co_return -EOPNOTSUPP;
+}
+
+Task<void> Protocol::detach_pasid(lnx::Thread& /*t*/, Device& /*device*/, std::uint32_t /*pasid*/) {
+  co_return;
+}
+
+// iommu_dma_prepare_msi() up to 6.14: one lock for the system, a page in the domain's cookie.
+Task<int> Protocol::msi_prepare(lnx::Thread& t, Device& device) {
+  co_await t.access(device.group->mutex, lnx::Access::kRead);
+  Hwpt* hwpt = attached_hwpt(device);
+  if (hwpt == nullptr) {
+    co_return 0;  // blocked, or the default domain, which has the page since boot
+  }
+  lnx::Mutex& lock = core().msi_prepare_lock();
+  co_await lock.lock(t);
+  const int rc = co_await map_msi_page(t, hwpt->paging());
+  co_await lock.unlock(t);
+  co_return rc;
+}
+
+Task<int> Protocol::map_msi_page(lnx::Thread& t, Hwpt& hwpt) {
+  constexpr Bytes kPage{4096};
+  constexpr Iova kMsiBase{0x8000000};  // MSI_IOVA_BASE
+  t.charge(costs().list_step);
+  if (hwpt.sw_msi_bytes != 0) {
+    co_return 0;
+  }
+  hwpt.sw_msi_bytes = kPage.value();
+  t.charge(costs().msi_page);
+  const int rc = co_await context_.driver().map(t, *hwpt.domain, kMsiBase, kPage, kPage);
+  if (rc != 0) {
+    hwpt.sw_msi_bytes = 0;
+  }
+  co_return rc;
 }
 
 void Protocol::setup_msi(lnx::Thread& t, Hwpt& hwpt) const {
@@ -87,6 +141,10 @@ void describe(ParamTable& table, ProtocolParams& params) {
             "core-group: ioas->mutex around the whole attach, as in the draft; false: only the "
             "core's group->mutex",
             {"locking.md 7.D: R31 holds it; the section says how to see the core's lock alone"});
+  table.add("protocol.reset_hooks", &params.reset_hooks,
+            "igroup-pasid: as of about 7.0: a PCI reset blocks the group's DMA, and attach and "
+            "replace meanwhile give -EBUSY",
+            {"locking.md 7.F: R57"});
   table.add("protocol.sw_msi_pages", &params.sw_msi_pages, 0, 64,
             "igroup-pasid: MSI doorbell pages that each group requires", {"assumed: one ITS"});
 }

@@ -28,6 +28,7 @@ struct ProtocolParams {
   bool mend_leaked_reference = false;  // posted-v2: -EBUSY of attach by ioas drops its reference
   bool core_group_ioas_mutex = false;  // core-group: ioas->mutex around attach, as in the draft
   std::uint32_t sw_msi_pages = 1;      // igroup-pasid: MSI pages each group requires
+  bool reset_hooks = false;            // igroup-pasid: as of 7.0, whose PCI resets block the group
 };
 void describe(ParamTable& table, ProtocolParams& params);
 
@@ -36,6 +37,19 @@ using KernelVersion = std::uint32_t;
 [[nodiscard]] constexpr KernelVersion linux_version(std::uint32_t major, std::uint32_t minor) {
   return major * 1000 + minor;
 }
+
+// IOMMU_HWPT_ALLOC beyond the usual.
+struct HwptRequest {
+  static constexpr std::uint32_t kNestParent = 1;
+  static constexpr std::uint32_t kDirtyTracking = 2;
+  static constexpr std::uint32_t kFaultIdValid = 4;
+  static constexpr std::uint32_t kPasid = 8;
+
+  std::uint32_t flags = 0;
+  Fault* fault = nullptr;
+
+  [[nodiscard]] bool has(std::uint32_t flag) const { return (flags & flag) != 0; }
+};
 
 class Protocol {
  public:
@@ -60,7 +74,11 @@ class Protocol {
   virtual Task<void> leave(lnx::Thread& t);
 
   // IOMMU_HWPT_ALLOC of a paging domain on an IOAS.
-  virtual Task<int> hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id) = 0;
+  // REQUIRES: kernel() knows the request's flags, the driver what they ask for.
+  virtual Task<int> hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id,
+                               const HwptRequest& request) = 0;
+  // Of a nested domain on a nest parent: no lock is held.
+  Task<int> nested_alloc(lnx::Thread& t, Hwpt& parent, ObjectId id, const HwptRequest& request);
   // The object's destroy operation, after its id is gone.
   virtual Task<void> hwpt_destroy(lnx::Thread& t, Hwpt& hwpt) = 0;
 
@@ -69,6 +87,12 @@ class Protocol {
   virtual Task<int> replace(lnx::Thread& t, Device& device, Hwpt& hwpt) = 0;
   virtual Task<int> replace_ioas(lnx::Thread& t, Device& device, Ioas& ioas) = 0;
   virtual Task<void> detach(lnx::Thread& t, Device& device) = 0;
+  // Of a PASID; attach is a replace if the device is attached to the PASID already. -EOPNOTSUPP
+  // before 6.15.
+  virtual Task<int> attach_pasid(lnx::Thread& t, Device& device, std::uint32_t pasid, Hwpt& hwpt);
+  virtual Task<void> detach_pasid(lnx::Thread& t, Device& device, std::uint32_t pasid);
+  // An MSI of the device is set up: its doorbell page has to be mapped in the domain.
+  virtual Task<int> msi_prepare(lnx::Thread& t, Device& device);
   // The hwpt that iommufd believes the device attached to, or null.
   [[nodiscard]] virtual Hwpt* attached_hwpt(const Device& device) const { return device.hwpt; }
   // The ioctl ended with `rc` and forgot to drop its reference to the object it looked up.
@@ -83,6 +107,8 @@ class Protocol {
   [[nodiscard]] const IommufdParams& costs() const { return context_.params(); }
   [[nodiscard]] IommuCore& core() const { return context_.core(); }
 
+  // The doorbell page of the system's one ITS, once per hwpt.
+  Task<int> map_msi_page(lnx::Thread& t, Hwpt& hwpt);
   // setup_msi: a cookie once per hwpt.
   void setup_msi(lnx::Thread& t, Hwpt& hwpt) const;
   // Destroys an hwpt that was filled when it was made: out of its ioas, then its domain.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two bounds, both with igroup's code. no-locks: no mutex excludes anybody (domains_rwsem,
-// iova_rwsem and devices_lock stay: the trees need them); what it costs is a floor, and state may
-// break. one-lock: a single mutex around every operation, all other mutexes elided.
+// iova_rwsem, devices_lock and an access's two mutexes stay: trees and pins need them); what it
+// costs is a floor, and state may break. one-lock: a single mutex around every operation, all other
+// mutexes elided.
 #include <array>
 #include <string_view>
 
@@ -12,9 +13,9 @@ namespace smmulab::iommufd {
 namespace {
 
 void elide_mutexes(lnx::Machine& machine) {
-  constexpr std::array<std::string_view, 7> kMutexes = {
-      "dev_set->lock", "ioas->mutex", "igroup->lock", "group->mutex",
-      "pages->mutex",  "init_mutex",  "asid_lock"};
+  constexpr std::array<std::string_view, 10> kMutexes = {
+      "dev_set->lock", "ioas->mutex", "igroup->lock", "group->mutex",    "pages->mutex",
+      "init_mutex",    "asid_lock",   "fault->mutex", "idev->iopf_lock", "msi_prepare_lock"};
   for (const std::string_view name : kMutexes) {
     machine.locks().get(name, lnx::LockKind::kMutex).elided = true;
   }

@@ -14,7 +14,8 @@ Task<Hwpt*> HwptLockProtocol::alloc(lnx::Thread& t, Device& device, Ioas& ioas, 
   co_return hwpt;
 }
 
-Task<int> HwptLockProtocol::hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id) {
+Task<int> HwptLockProtocol::hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id,
+                                       const HwptRequest& /*request*/) {
   co_await ioas.mutex.lock(t);
   Hwpt* hwpt = co_await alloc(t, device, ioas, id);
   if (hwpt != nullptr) {

@@ -15,7 +15,8 @@ class HwptLockProtocol : public Protocol {
   [[nodiscard]] ObjectRefs object_refs() const override { return ObjectRefs::kDestroyRwsem; }
   [[nodiscard]] KernelVersion kernel() const override { return linux_version(6, 2); }
 
-  Task<int> hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id) override;
+  Task<int> hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id,
+                       const HwptRequest& request) override;
   Task<void> hwpt_destroy(lnx::Thread& t, Hwpt& hwpt) override;
   Task<int> attach(lnx::Thread& t, Device& device, Hwpt& hwpt) override;
   Task<int> attach_ioas(lnx::Thread& t, Device& device, Ioas& ioas) override;

@@ -9,13 +9,17 @@
 namespace smmulab::iommufd {
 
 Task<Hwpt*> IgroupProtocol::alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id,
-                                  bool immediate_attach, int* rc) {
+                                  bool immediate_attach, const HwptRequest& request, int* rc) {
   Hwpt* hwpt = co_await context().new_hwpt(t, ioas, id);
   if (hwpt == nullptr) {
     *rc = -EEXIST;
     co_return nullptr;
   }
-  hwpt->domain = co_await context().driver().domain_alloc(t, *device.master);
+  hwpt->nest_parent = request.has(HwptRequest::kNestParent);
+  hwpt->pasid_compat = request.has(HwptRequest::kPasid);
+  Context::set_fault(t, *hwpt, request.fault);
+  hwpt->domain = co_await context().driver().domain_alloc(
+      t, *device.master, {hwpt->nest_parent, request.has(HwptRequest::kDirtyTracking)});
   // Drivers that finalise at attach want a device before the fill: the domain is still empty then.
   *rc = immediate_attach ? co_await do_attach(t, device, *hwpt) : 0;
   if (*rc == 0) {
@@ -35,10 +39,11 @@ Task<Hwpt*> IgroupProtocol::alloc(lnx::Thread& t, Device& device, Ioas& ioas, Ob
   co_return nullptr;
 }
 
-Task<int> IgroupProtocol::hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id) {
+Task<int> IgroupProtocol::hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id,
+                                     const HwptRequest& request) {
   int rc = 0;
   co_await ioas.mutex.lock(t);
-  Hwpt* hwpt = co_await alloc(t, device, ioas, id, false, &rc);
+  Hwpt* hwpt = co_await alloc(t, device, ioas, id, false, request, &rc);
   if (hwpt != nullptr) {
     Context::finalize(t, *hwpt);
   }
@@ -67,17 +72,70 @@ Task<void> IgroupProtocol::group_setup_msi(lnx::Thread& t, Hwpt& hwpt) {
   co_return;
 }
 
+// iommufd_fault_iopf_enable(), _disable()
+Task<void> IgroupProtocol::set_iopf(lnx::Thread& t, Device& device, bool on) {
+  co_await device.iopf_lock->lock(t);
+  const bool changes = on ? device.iopf_enabled++ == 0 : --device.iopf_enabled == 0;
+  t.charge(changes ? costs().iopf : Ps{0});
+  co_await device.iopf_lock->unlock(t);
+}
+
+// iommufd_auto_response_faults(): there are none in flight.
+Task<void> IgroupProtocol::respond_faults(lnx::Thread& t, Fault& fault) {
+  co_await fault.mutex.lock(t);
+  co_await fault.lock.lock(t);
+  t.charge(costs().list_step);
+  co_await fault.lock.unlock(t);
+  t.charge(costs().list_step);
+  co_await fault.mutex.unlock(t);
+}
+
+Task<int> IgroupProtocol::attach_hwpt(lnx::Thread& t, Device& device, Hwpt& hwpt) {
+  if (hwpt.fault != nullptr) {
+    co_await set_iopf(t, device, true);
+  }
+  const int rc = co_await core().attach_group(t, *device.group, *hwpt.domain);
+  if (rc != 0 && hwpt.fault != nullptr) {
+    co_await set_iopf(t, device, false);
+  }
+  co_return rc;
+}
+
+Task<int> IgroupProtocol::replace_hwpt(lnx::Thread& t, Device& device, Hwpt& old, Hwpt& next) {
+  const bool on = next.fault != nullptr && old.fault == nullptr;
+  const bool off = next.fault == nullptr && old.fault != nullptr;
+  if (on) {
+    co_await set_iopf(t, device, true);
+  }
+  const int rc = co_await core().replace_group(t, *device.group, *next.domain);
+  if (rc == 0 && old.fault != nullptr) {
+    co_await respond_faults(t, *old.fault);
+  }
+  if (rc == 0 ? off : on) {
+    co_await set_iopf(t, device, false);
+  }
+  co_return rc;
+}
+
+Task<void> IgroupProtocol::detach_hwpt(lnx::Thread& t, Device& device, Hwpt* hwpt) {
+  co_await core().detach_group(t, *device.group);
+  if (hwpt != nullptr && hwpt->fault != nullptr) {
+    co_await respond_faults(t, *hwpt->fault);
+    co_await set_iopf(t, device, false);
+  }
+}
+
 Task<int> IgroupProtocol::do_attach(lnx::Thread& t, Device& device, Hwpt& hwpt) {
   IommufdGroup& igroup = *device.igroup;
   co_await igroup.lock.lock(t);
   int rc = 0;
-  if (igroup.hwpt != nullptr && igroup.hwpt != &hwpt) {
+  if ((igroup.hwpt != nullptr && igroup.hwpt != &hwpt) || check_compat(igroup, hwpt) != 0) {
     rc = -EINVAL;
   } else {
     rc = co_await hwpt.ioas->iopt.enforce_reserved(t, *device.master);
     if (rc == 0 && igroup.device_list.empty()) {
-      co_await group_setup_msi(t, hwpt);
-      rc = co_await core().attach_group(t, *igroup.group, *hwpt.domain);
+      co_await group_setup_msi(t, hwpt.paging());
+      rc = co_await attach_hwpt(t, device, hwpt);
       if (rc == 0) {
         igroup.hwpt = &hwpt;
       } else {
@@ -102,7 +160,7 @@ Task<int> IgroupProtocol::replace_reserved(lnx::Thread& t, IommufdGroup& igroup,
     }
   }
   if (rc == 0) {
-    co_await group_setup_msi(t, hwpt);
+    co_await group_setup_msi(t, hwpt.paging());
   } else {
     co_await remove_reserved(t, igroup, hwpt);
   }
@@ -122,13 +180,14 @@ Task<IgroupProtocol::Replaced> IgroupProtocol::do_replace(lnx::Thread& t, Device
   Replaced result{0, nullptr};
   auto& list = igroup.device_list;
   t.charge(costs().list_step * static_cast<std::int64_t>(list.size()));
-  if (igroup.hwpt == nullptr || std::find(list.begin(), list.end(), &device) == list.end()) {
+  if (igroup.hwpt == nullptr || std::find(list.begin(), list.end(), &device) == list.end() ||
+      check_compat(igroup, hwpt) != 0) {
     result.rc = -EINVAL;
   } else if (igroup.hwpt != &hwpt) {
     Hwpt* old = igroup.hwpt;
     result.rc = co_await replace_reserved(t, igroup, hwpt);
     if (result.rc == 0) {
-      result.rc = co_await core().replace_group(t, *igroup.group, *hwpt.domain);
+      result.rc = co_await replace_hwpt(t, device, *old, hwpt);
       if (result.rc != 0 && !(mend_h9_ && old->ioas == hwpt.ioas)) {
         // 6.12 does this even if the IOAS did not change (hazard H9).
         co_await remove_reserved(t, igroup, hwpt);
@@ -186,7 +245,8 @@ Task<IgroupProtocol::Replaced> IgroupProtocol::auto_domain(lnx::Thread& t, Devic
     co_await context().put(t, hwpt);
   }
   if (result.rc == -EINVAL) {
-    Hwpt* hwpt = co_await alloc(t, device, ioas, context().next_auto_id(), !replacing, &result.rc);
+    Hwpt* hwpt = co_await alloc(t, device, ioas, context().next_auto_id(), !replacing,
+                                HwptRequest{}, &result.rc);
     if (hwpt != nullptr) {
       if (replacing) {
         result = co_await do_replace(t, device, *hwpt);
@@ -230,7 +290,7 @@ Task<Hwpt*> IgroupProtocol::detach_locked(lnx::Thread& t, Device& device) {
   t.charge(costs().list_step);
   std::erase(igroup.device_list, &device);
   if (igroup.device_list.empty()) {
-    co_await core().detach_group(t, *igroup.group);
+    co_await detach_hwpt(t, device, hwpt);
     igroup.hwpt = nullptr;
   }
   if (hwpt != nullptr) {

@@ -3,8 +3,8 @@
 // igroup->lock, one per iommu group and context, protects the group's hwpt and device list; a
 // replace moves every device of the group; the domain is filled when the hwpt is made, under
 // ioas->mutex, never under igroup->lock. Rule: Linux 6.12 drivers/iommu/iommufd/device.c,
-// hw_pagetable.c; reference locking.md section 7.E. Not modelled: fault-capable hwpts, nested
-// hwpts, PASIDs; change_pt() puts its reference of the new hwpt before the old automatic one is
+// hw_pagetable.c; reference locking.md section 7.E. Not modelled: faults in flight when an
+// attachment ends; change_pt() puts its reference of the new hwpt before the old automatic one is
 // destroyed, here after.
 #pragma once
 
@@ -20,7 +20,8 @@ class IgroupProtocol : public Protocol {
   [[nodiscard]] ObjectRefs object_refs() const override { return ObjectRefs::kShortTerm; }
   [[nodiscard]] KernelVersion kernel() const override { return linux_version(6, 12); }
 
-  Task<int> hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id) override;
+  Task<int> hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id,
+                       const HwptRequest& request) override;
   Task<void> hwpt_destroy(lnx::Thread& t, Hwpt& hwpt) override;
   Task<int> attach(lnx::Thread& t, Device& device, Hwpt& hwpt) override;
   Task<int> attach_ioas(lnx::Thread& t, Device& device, Ioas& ioas) override;
@@ -47,11 +48,22 @@ class IgroupProtocol : public Protocol {
   // iommufd_hw_pagetable_detach()
   virtual Task<Hwpt*> detach_locked(lnx::Thread& t, Device& device);
   virtual Task<void> group_setup_msi(lnx::Thread& t, Hwpt& hwpt);
+  // iommufd_hwpt_pasid_compat() of the RID: 0 or -EINVAL.
+  [[nodiscard]] virtual int check_compat(const IommufdGroup& /*igroup*/,
+                                         const Hwpt& /*hwpt*/) const {
+    return 0;
+  }
 
  private:
   // iommufd_hwpt_paging_alloc(). REQUIRES: ioas.mutex is held. Null with *rc set: failed, undone.
   Task<Hwpt*> alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id, bool immediate_attach,
-                    int* rc);
+                    const HwptRequest& request, int* rc);
+  // The core's part, with page faults turned on before and off after where hwpts deliver them.
+  Task<int> attach_hwpt(lnx::Thread& t, Device& device, Hwpt& hwpt);
+  Task<int> replace_hwpt(lnx::Thread& t, Device& device, Hwpt& old, Hwpt& next);
+  Task<void> detach_hwpt(lnx::Thread& t, Device& device, Hwpt* hwpt);
+  Task<void> set_iopf(lnx::Thread& t, Device& device, bool on);
+  Task<void> respond_faults(lnx::Thread& t, Fault& fault);
   Task<int> replace_reserved(lnx::Thread& t, IommufdGroup& igroup, Hwpt& hwpt);
   Task<void> remove_reserved(lnx::Thread& t, IommufdGroup& igroup, const Hwpt& hwpt);
   // iommufd_device_auto_get_domain() for attach and for replace.

@@ -131,7 +131,7 @@ const std::vector<ProtocolInfo>& protocols() {
        make_igroup},
       {"igroup-pasid",
        "v6.15 and later",
-       "igroup with MSI pages listed under ictx->sw_msi_lock; its attach array for the RID only",
+       "igroup with attachments by PASID, and MSI pages listed under ictx->sw_msi_lock",
        "igroup as reworked for PASIDs in v6.15: the group has an array of attachments by "
        "PASID under the same igroup->lock, and MSI pages are listed under ictx->sw_msi_lock "
        "in place of the core's msi_prepare_lock.",

@@ -19,7 +19,8 @@ class V64 final : public MovingProtocol {
   [[nodiscard]] KernelVersion kernel() const override { return linux_version(6, 5); }
   [[nodiscard]] bool checks_isolated_msi_at_bind() const override { return true; }
 
-  Task<int> hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id) override {
+  Task<int> hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id,
+                       const HwptRequest& /*request*/) override {
     co_await ioas.mutex.lock(t);
     Hwpt* hwpt = co_await alloc(t, device, ioas, id);
     int rc = -EEXIST;
