@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Set-ups for tests: a world with one or two stages, and a client that notes what becomes of its
+// requests.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "models/smmuv3/hw/world_testing.hpp"
+#include "models/smmuv3/timed/timed_smmu.hpp"
+
+namespace smmulab::smmu::timed::testing {
+
+using hw::testing::k1G;
+using hw::testing::k2M;
+using hw::testing::k32M;
+using hw::testing::k4K;
+
+// Sends requests and notes the passages, by the order of sending.
+class Probe final : public Client {
+ public:
+  Probe(Timers& timers, Tbu& tbu) : timers_(timers), tbu_(tbu) {}
+
+  // Sends now and gives the number under which the passage is found.
+  std::uint32_t send(const hw::Request& request) {
+    const auto n = static_cast<std::uint32_t>(passages_.size());
+    passages_.emplace_back();
+    sent_.push_back(timers_.now());
+    Passage passage;
+    switch (tbu_.translate(request, *this, n, passage)) {
+      case Tbu::Accepted::kReady:
+        passages_[n] = passage;
+        tbu_.finished_at(passage.ready + hold);
+        break;
+      case Tbu::Accepted::kPending:
+        break;
+      case Tbu::Accepted::kRefused:
+        refused.push_back(n);
+        break;
+    }
+    return n;
+  }
+  std::uint32_t send(std::uint32_t sid, std::uint64_t address, bool write = false,
+                     std::optional<hw::Ssid> ssid = {}) {
+    hw::Request request;
+    request.stream = StreamId{sid};
+    request.address = address;
+    request.access.write = write;
+    request.substream = ssid;
+    return send(request);
+  }
+  [[nodiscard]] const std::optional<Passage>& passage(std::uint32_t n) const {
+    return passages_[n];
+  }
+  [[nodiscard]] Ps latency(std::uint32_t n) const { return passages_[n]->ready - sent_[n]; }
+
+  SimTime translated(std::uint32_t cookie, const Passage& passage) override {
+    passages_[cookie] = passage;
+    return passage.ready + hold;
+  }
+  void slot_free() override { ++slots_freed; }
+
+  Ps hold{0};  // from passage to completion
+  std::vector<std::uint32_t> refused;
+  std::uint32_t slots_freed = 0;
+
+ private:
+  Timers& timers_;
+  Tbu& tbu_;
+  std::vector<std::optional<Passage>> passages_;
+  std::vector<SimTime> sent_;
+};
+
+// A nested stream: 4 levels over 4, two-level stream and CD tables, the CD and the stage 1 tables
+// behind stage 2. As large as a cold translation gets: 36 reads.
+class NestedWorld {
+ public:
+  static constexpr std::uint32_t kSid = 300;
+  static constexpr hw::Ssid kSsid{3};
+  static constexpr std::uint64_t kOffset = 1ULL << 36U;
+
+  explicit NestedWorld(std::uint64_t pages = 1)
+      : guest_(world.memory, kOffset + k1G),
+        s2_(world.frames, {2, hw::Granule::k4K, 48, 44, false, false, 0}),
+        s1_(guest_, {1, hw::Granule::k4K, 48, 40, false, true, kOffset}),
+        cds_(guest_, hw::ContextTable::Format::k64KLeaves, 11, kOffset) {
+    const std::uint64_t window = 4 * k32M + pages * k4K;
+    good = s2_.map_pages(k1G, kOffset + k1G, 12, window / k4K, {}) == hw::MapError::kNone &&
+           s1_.map_pages(k2M, k1G + 4 * k32M, 12, pages, {}) == hw::MapError::kNone;
+    hw::Cd cd = hw::testing::World::base_cd();
+    point_cd_at(cd, s1_);
+    cds_.write(kSsid, cd);
+    hw::Ste ste = hw::testing::World::ste_of(hw::Ste::Config::kNested);
+    ste.s1_default_substream = 0;
+    cds_.point_ste(ste);
+    point_ste_at(ste, s2_);
+    world.streams.write(StreamId{kSid}, ste);
+  }
+  static std::uint64_t physical(std::uint64_t va) { return kOffset + k1G + 4 * k32M + va - k2M; }
+
+  hw::testing::World world;
+  bool good = false;
+
+ private:
+  hw::FrameAllocator guest_;
+  hw::PageTable s2_;
+  hw::PageTable s1_;
+  hw::ContextTable cds_;
+};
+
+}  // namespace smmulab::smmu::timed::testing

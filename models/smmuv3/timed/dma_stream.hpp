@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// DmaStream: one device's DMA: addresses in a pattern, payload over its own link and the shared
+// memory channel, a limit of transactions under way. Closed loop (interval 0): the next transaction
+// goes as soon as link and limit allow; open loop: one is due every interval, and its latency
+// counts from then.
+//
+// Dark time: from the first transaction that is refused (abort or fault) to the next that passes,
+// by the times at which the device could learn of it; counted once the stream has had a success.
+// Run-ahead: while nothing else is due, transactions that hit follow one another without events.
+// Not modelled: PCIe (credits, ordering, latency), retries of what failed, page requests, stalls,
+// transactions that cross a page.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "models/smmuv3/timed/memory_port.hpp"
+#include "models/smmuv3/timed/tbu.hpp"
+#include "sim/histogram.hpp"
+#include "sim/random.hpp"
+
+namespace smmulab::smmu::timed {
+
+// Patterns: a ring that is gone through in order (a NIC's buffers), uniformly random blocks (NVMe
+// 4K), every stride-th block.
+enum class Pattern : std::uint8_t { kSequential, kRandom, kStrided };
+
+struct StreamParams {
+  StreamId stream;
+  std::optional<hw::Ssid> substream;
+  Pattern pattern = Pattern::kSequential;
+  std::uint64_t base = 0;
+  std::uint64_t span = 1ULL << 20U;  // bytes; a multiple of the payload
+  std::uint32_t payload = 256;       // bytes of a transaction; at most 4096, a power of 2
+  std::uint64_t stride = 4096;       // kStrided
+  bool write = false;
+  std::uint32_t outstanding = 64;
+  Ps link_burst{2'000};     // time of 64 bytes on the device's link (2ns: 32 GB/s)
+  Ps interval{0};           // open loop
+  std::uint64_t count = 0;  // transactions; 0: no end
+  SimTime start{};
+  SimTime stop = kTimeMax;
+  std::uint64_t seed = 1;
+};
+
+struct StreamStats {
+  std::uint64_t issued = 0;
+  std::uint64_t passed = 0;  // reached memory
+  std::uint64_t aborted = 0;
+  std::uint64_t faulted = 0;
+  std::uint64_t bytes = 0;
+  SimTime first{};        // issue of the first
+  SimTime last{};         // completion of the last
+  Histogram translation;  // ps, from issue to its way to memory
+  Histogram latency;      // ps, from due to complete
+  std::uint64_t dark_windows = 0;
+  Ps dark_total{0};
+  Ps dark_max{0};
+  [[nodiscard]] double bytes_per_second() const;
+  friend bool operator==(const StreamStats&, const StreamStats&) = default;
+};
+
+// Told of each transaction, if there is one; for tests and logs.
+class StreamObserver {
+ public:
+  virtual void transaction(const hw::Request& request, const Passage& passage, SimTime issued,
+                           SimTime done) = 0;
+
+ protected:
+  StreamObserver() = default;
+  StreamObserver(const StreamObserver&) = default;
+  StreamObserver& operator=(const StreamObserver&) = default;
+  ~StreamObserver() = default;
+};
+
+class DmaStream final : public Timed, public Client {
+ public:
+  // Throws ConfigError for parameters that make no sense.
+  DmaStream(Timers& timers, const StreamParams& params, Tbu& tbu, MemoryPort& port);
+
+  void set_observer(StreamObserver* observer) { observer_ = observer; }
+  [[nodiscard]] const StreamStats& stats() const { return stats_; }
+  [[nodiscard]] std::uint32_t under_way() const {
+    return pending_ + static_cast<std::uint32_t>(done_.size());
+  }
+
+  void fire(std::uint32_t what, std::uint32_t index) override;
+  SimTime translated(std::uint32_t cookie, const Passage& passage) override;
+  void slot_free() override;
+
+ private:
+  struct Issue {
+    SimTime issued{};
+    SimTime due{};
+    hw::Request request;
+  };
+  void run();
+  void wake(SimTime at);
+  [[nodiscard]] bool ended() const;
+  [[nodiscard]] std::uint64_t next_address();
+  bool issue();
+  SimTime complete(const Issue& issue, const Passage& passage);
+  void note_verdict(bool passes, SimTime at);
+  void insert_done(SimTime done);
+  void drop_done(SimTime now);
+
+  Timers& timers_;
+  StreamParams params_;
+  Tbu& tbu_;
+  MemoryPort& port_;
+  StreamObserver* observer_ = nullptr;
+  RandomStream random_;
+  std::uint32_t bursts_;
+  std::uint64_t blocks_;
+  std::uint64_t position_ = 0;
+  bool prepared_ = false;
+  Issue next_;
+  SimTime due_{};
+  SimTime link_free_{};
+  SimTime wake_at_ = kTimeMax;
+  bool refused_ = false;
+  std::uint32_t pending_ = 0;  // translations
+  std::vector<Issue> issues_;  // of those, by cookie
+  std::vector<std::uint32_t> free_cookies_;
+  std::vector<SimTime> done_;  // completions to come, latest first
+  bool lit_ = false;           // has had a success
+  std::optional<SimTime> dark_since_;
+  StreamStats stats_;
+};
+
+}  // namespace smmulab::smmu::timed

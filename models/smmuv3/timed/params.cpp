@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/smmuv3/timed/params.hpp"
+
+#include <bit>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "models/smmuv3/hw/replacement.hpp"
+#include "sim/error.hpp"
+
+namespace smmulab::smmu::timed {
+namespace {
+
+constexpr Provenance kAssumed{"assumed; no public figure"};
+constexpr Provenance kAgilex{"Intel Agilex 5 HPS TRM 4.3.4.4 (MMU-600)"};
+
+void add_cache(ParamTable& t, const std::string& key, hw::CacheShape& shape, std::uint32_t max,
+               const std::string& what, Provenance from) {
+  t.add(key + "_entries", &shape.entries, 0, max, "entries of the " + what + "; 0: none", from);
+  t.add(key + "_ways", &shape.ways, 0, 64, "ways of the " + what + "; 0: fully associative", from);
+  t.add_enum(key + "_policy", &shape.policy, {"random", "rr", "plru", "rrip", "lru", "flush"},
+             "replacement in the " + what, from);
+}
+
+void describe_tbu(ParamTable& t, TbuParams& p) {
+  const std::string k = "smmuv3.tbu.";
+  add_cache(t, k + "micro", p.micro, 64, "micro TLB and the config cache beside it",
+            {"MMU-700 TRM UTLB_DEPTH 4..64; MMU-600: round-robin or PLRU; size assumed"});
+  add_cache(t, k + "main", p.main, 65536, "main TLB",
+            {"MMU-700 TRM MTLB_DEPTH 0, 32..65536; MMU-600: 4 ways, random; size assumed"});
+  t.add(k + "cycle", &p.cycle, 1_ps, 1_us, "one TLB look-up starts per cycle", kAssumed);
+  t.add(k + "micro_lookup", &p.micro_lookup, 0_ps, 10_us, "micro TLB look-up", kAssumed);
+  t.add(k + "main_lookup", &p.main_lookup, 0_ps, 10_us,
+        "main TLB look-up of one page size; each further size takes a cycle more",
+        {"gem5 SMMUv3.py tlb_lat: 3 cycles; the clock is assumed"});
+  t.add(k + "xlate_slots", &p.xlate_slots, 2, 512, "transactions of a TBU that wait for a walk",
+        {"MMU-700 TRM XLATE_SLOTS 2..512; 64 on Agilex 5"});
+  t.add(k + "tokens", &p.tokens, 2, 4096, "DTI translation tokens of a TBU", kAgilex);
+  t.add(k + "invalidate", &p.invalidate, 0_ps, 1_ms, "one invalidation in a TBU's TLBs", kAssumed);
+}
+
+void describe_tcu(ParamTable& t, TcuParams& p) {
+  const std::string k = "smmuv3.tcu.";
+  add_cache(t, k + "config", p.config, 4096, "config cache (STE and CD in one entry)", kAgilex);
+  t.add(k + "walk_unified", &p.walk.unified,
+        "one walk cache (MMU-700), not one per stage and level",
+        {"MMU-600 TRM: eight, MMU-700 TRM: one"});
+  add_cache(t, k + "walk", p.walk.cache, 65536, "walk cache (each of them)", kAgilex);
+  t.add(k + "config_lookup", &p.config_lookup, 0_ps, 10_us, "config cache look-up", kAssumed);
+  t.add(k + "walk_lookup", &p.walk_lookup, 0_ps, 10_us,
+        "walk cache look-up, all levels of a stage at once", kAssumed);
+  t.add(k + "xlate_slots", &p.xlate_slots, 4, 4096,
+        "requests in work; others wait in the request buffer",
+        {"MMU-700 TRM XLATE_SLOTS 4..4096; 64 on Agilex 5 and in gem5"});
+  t.add(k + "ptw_slots", &p.ptw_slots, 2, 512, "table walks at once, one read under way each",
+        {"MMU-700 TRM PTW_SLOTS 2..512; gem5 SMMUv3.py: 16"});
+  t.add(k + "ctw_slots", &p.ctw_slots, 1, 4, "configuration walks at once",
+        {"MMU-700 TRM CTW_SLOTS 1, 2, 4; the value is assumed"});
+  t.add(k + "invalidate", &p.invalidate, 0_ps, 1_ms, "one invalidation in the TCU's caches",
+        kAssumed);
+  t.add(k + "command_decode", &p.command_decode, 0_ps, 1_ms, "decoding one command", kAssumed);
+}
+
+void check_cache(const std::string& key, const hw::CacheShape& shape) {
+  const std::uint32_t ways = shape.ways == 0 ? shape.entries : shape.ways;
+  if (shape.entries == 0) {
+    return;
+  }
+  if (shape.entries % ways != 0 || !std::has_single_bit(shape.entries / ways)) {
+    throw ConfigError(
+        fmt::format("{0}_entries = {1} over {0}_ways = {2}: the number of sets must "
+                    "be a power of 2",
+                    key, shape.entries, ways));
+  }
+  if (shape.policy == hw::Policy::kPlru &&
+      (!std::has_single_bit(ways) || ways > hw::Replacement::kMaxPlruWays)) {
+    throw ConfigError(fmt::format("{}_policy = plru needs a power of 2 of at most {} ways, not {}",
+                                  key, hw::Replacement::kMaxPlruWays, ways));
+  }
+}
+
+}  // namespace
+
+void describe(ParamTable& t, TimedParams& p) {
+  t.add("smmuv3.memory.latency", &p.memory.latency, 0_ps, 1_ms,
+        "memory latency as the SMMU and its clients see it", kAssumed);
+  t.add("smmuv3.memory.burst", &p.memory.burst, 0_ps, 1_us,
+        "time of 64 bytes on the memory channel (2.5ns: 25.6 GB/s)", kAssumed);
+  describe_tbu(t, p.tbu);
+  describe_tcu(t, p.tcu);
+  t.add("smmuv3.link.dti", &p.link.dti, 0_ps, 1_ms, "one message between TBU and TCU", kAssumed);
+  t.add("smmuv3.link.doorbell", &p.link.doorbell, 0_ps, 1_ms,
+        "from the store to PROD to the first command fetch", kAssumed);
+  t.add("smmuv3.link.completion", &p.link.completion, 0_ps, 1_ms,
+        "from the end of a CMD_SYNC to its MSI or event at the CPU", kAssumed);
+  t.add("smmuv3.link.atc_response", &p.link.atc_response, 0_ps, Ps{1'000'000'000'000},
+        "ATC_INV: to the device, there, and back", kAssumed);
+  t.add("smmuv3.link.atc_timeout", &p.link.atc_timeout, 1_us, Ps{100'000'000'000'000},
+        "an ATC_INV without answer is an error after this time",
+        {"PCIe ATS: 1 min (+50 %) at most; the value is assumed"});
+  t.add("smmuv3.tbus", &p.tbus, 1, 62, "TBUs on the DTI",
+        {"MMU-600 and MMU-700 TRM: up to 14 or 62 DTI masters"});
+}
+
+void check(const TimedParams& p) {
+  check_cache("smmuv3.tbu.micro", p.tbu.micro);
+  check_cache("smmuv3.tbu.main", p.tbu.main);
+  check_cache("smmuv3.tcu.config", p.tcu.config);
+  check_cache("smmuv3.tcu.walk", p.tcu.walk.cache);
+  if (p.tcu.ptw_slots > p.tcu.xlate_slots) {
+    throw ConfigError(
+        fmt::format("smmuv3.tcu.ptw_slots = {} must be at most "
+                    "smmuv3.tcu.xlate_slots = {} (MMU-700 TRM)",
+                    p.tcu.ptw_slots, p.tcu.xlate_slots));
+  }
+  if (p.tcu.ctw_slots > p.tcu.ptw_slots) {
+    throw ConfigError(
+        fmt::format("smmuv3.tcu.ctw_slots = {} must be at most "
+                    "smmuv3.tcu.ptw_slots = {} (MMU-700 TRM)",
+                    p.tcu.ctw_slots, p.tcu.ptw_slots));
+  }
+  if (p.tcu.config.entries == 0 || p.tbu.micro.entries == 0) {
+    throw ConfigError("smmuv3.tcu.config_entries and smmuv3.tbu.micro_entries must be at least 4");
+  }
+}
+
+}  // namespace smmulab::smmu::timed

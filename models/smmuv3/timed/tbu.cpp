@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/smmuv3/timed/tbu.hpp"
+
+#include <algorithm>
+
+#include "models/smmuv3/hw/translator.hpp"
+
+namespace smmulab::smmu::timed {
+
+using hw::StreamConfig;
+
+Tbu::Tbu(Timers& timers, const TbuParams& params, Ps dti, std::uint32_t index, Timed& tcu,
+         Timed& commands)
+    : timers_(timers),
+      params_(params),
+      dti_(dti),
+      index_(index),
+      tcu_(tcu),
+      commands_(commands),
+      config_(params.micro),
+      micro_(params.micro),
+      main_(params.main),
+      slots_(params.xlate_slots),
+      without_token_(params.xlate_slots),
+      tokens_(params.tokens) {
+  free_.reserve(params.xlate_slots);
+  leaders_.reserve(params.xlate_slots);
+  for (std::uint32_t i = params.xlate_slots; i-- > 0;) {
+    free_.push_back(i);
+  }
+}
+
+Tbu::Accepted Tbu::translate(const hw::Request& request, Client& client, std::uint32_t cookie,
+                             Passage& passage) {
+  if (free_.empty()) {
+    refused_.push_back(&client);
+    return Accepted::kRefused;
+  }
+  ++counters_.transaction;
+  ++counters_.micro_lookup;
+  const SimTime start = std::max(timers_.now(), pipe_free_);
+  pipe_free_ = start + params_.cycle;
+  passage.ready = start + params_.micro_lookup;
+  if (repeat(request, passage) || look_up(request, passage)) {
+    return Accepted::kReady;
+  }
+  miss(request, client, cookie, passage.ready);
+  return Accepted::kPending;
+}
+
+// The entry that was found last is found again: what a look-up would say, counters and replacement
+// included (to use the latest entry once more changes no policy's order).
+bool Tbu::repeat(const hw::Request& request, Passage& passage) {
+  if (last_.config == nullptr || request.stream != last_.stream ||
+      request.substream != last_.substream || request.kind != hw::RequestKind::kUntranslated) {
+    return false;
+  }
+  const std::uint64_t input = hw::canonical_input(*last_.config, request.address);
+  if ((input ^ last_.input) >> last_.reach_log2 != 0 ||
+      !last_.perms.allow(hw::effective_access(*last_.config, request.access))) {
+    return false;
+  }
+  passage.verdict = Verdict::kTranslated;
+  passage.fault = hw::Event::kNone;
+  passage.pa = last_.output + (input - last_.input);
+  return true;
+}
+
+bool Tbu::look_up(const hw::Request& request, Passage& passage) {
+  last_.config = nullptr;
+  const StreamConfig* const config = config_.lookup(request.stream, request.substream);
+  if (config == nullptr) {
+    ++counters_.config_cache_miss;
+    ++counters_.micro_miss;
+    return false;
+  }
+  if (config->kind == StreamConfig::Kind::kAbort) {
+    passage.verdict = Verdict::kAbort;
+    return true;
+  }
+  passage.fault = hw::check_request_kind(*config, request.kind);
+  if (passage.fault != hw::Event::kNone) {
+    passage.verdict = Verdict::kFault;
+    return true;
+  }
+  const bool translated = request.kind == hw::RequestKind::kTranslated;
+  if (config->kind == StreamConfig::Kind::kBypass || (translated && config->eats == 1)) {
+    passage.verdict = Verdict::kBypass;
+    passage.pa = request.address;
+    return true;
+  }
+  if (request.kind != hw::RequestKind::kUntranslated) {
+    ++counters_.micro_miss;  // the TCU answers these
+    return false;
+  }
+  return look_up_tlbs(*config, request, passage);
+}
+
+bool Tbu::look_up_tlbs(const StreamConfig& config, const hw::Request& request, Passage& passage) {
+  const hw::Tag tag = hw::tag_of(config);
+  const std::uint64_t input = hw::canonical_input(config, request.address);
+  const hw::Access access = hw::effective_access(config, request.access);
+  if (const hw::Tlb::Hit hit = micro_.lookup(tag, config.s1, input, access)) {
+    take_hit(hit, input, passage);
+    if (hit.allowed) {
+      last_ = {&config,           request.stream,        request.substream, hit.entry->input,
+               hit.entry->output, hit.entry->reach_log2, hit.entry->perms};
+    }
+    return true;
+  }
+  ++counters_.micro_miss;
+  if (params_.main.entries == 0) {
+    return false;
+  }
+  const hw::Tlb::Hit hit = main_.lookup(tag, config.s1, input, access);
+  const std::uint32_t reads = std::max(hit.probes, 1U);
+  ++counters_.main_lookup;
+  counters_.main_read += hit.probes;
+  const Ps more = params_.cycle * (reads - 1);
+  pipe_free_ += more;
+  passage.ready += params_.main_lookup + more;
+  if (!hit) {
+    ++counters_.main_miss;
+    return false;
+  }
+  take_hit(hit, input, passage);
+  if (hit.allowed) {
+    hw::Translation t;
+    t.output = passage.pa;
+    t.reach_log2 = t.page_log2 = hit.entry->reach_log2;
+    t.level = hit.entry->level;
+    t.global = hit.entry->global;
+    t.clean = hit.entry->clean;
+    t.perms = hit.entry->perms;
+    micro_.fill(tag, config.s1, input, t);
+  }
+  return true;
+}
+
+void Tbu::take_hit(const hw::Tlb::Hit& hit, std::uint64_t input, Passage& passage) {
+  passage.verdict = hit.allowed ? Verdict::kTranslated : Verdict::kFault;
+  passage.fault = hit.allowed ? hw::Event::kNone : hw::Event::kPermission;
+  passage.pa = hit.output(input);
+}
+
+std::uint32_t Tbu::equal_miss(const hw::Request& request) const {
+  for (const std::uint32_t i : leaders_) {
+    const hw::Request& other = slots_[i].request;
+    if ((other.address ^ request.address) >> kHazardLog2 == 0 && other.stream == request.stream &&
+        other.substream == request.substream && other.kind == request.kind) {
+      return i;
+    }
+  }
+  return kNone;
+}
+
+void Tbu::miss(const hw::Request& request, Client& client, std::uint32_t cookie, SimTime ready) {
+  const std::uint32_t leader = equal_miss(request);
+  const std::uint32_t i = free_.back();
+  free_.pop_back();
+  if (free_.empty()) {
+    full_since_ = timers_.now();
+  }
+  Slot& slot = slots_[i];
+  slot.request = request;
+  slot.client = &client;
+  slot.cookie = cookie;
+  slot.next = kNone;
+  slot.last = i;
+  if (leader != kNone) {
+    ++counters_.merged;
+    slots_[slots_[leader].last].next = i;
+    slots_[leader].last = i;
+    return;
+  }
+  leaders_.push_back(i);
+  timers_.at(ready, *this, kSend, i);
+}
+
+void Tbu::send(std::uint32_t slot) {
+  if (tokens_ == 0) {
+    if (without_token_.empty()) {
+      no_token_since_ = timers_.now();
+    }
+    without_token_.push(slot);
+    return;
+  }
+  --tokens_;
+  ++counters_.tlb_miss;
+  ++counters_.translation_request;
+  timers_.after(dti_, tcu_, kTcuRequest, index_ << 16U | slot);
+}
+
+void Tbu::fire(std::uint32_t what, std::uint32_t index) {
+  switch (what) {
+    case kSend:
+      send(index);
+      return;
+    case kTbuResponse:
+      respond(index);
+      return;
+    case kTbuInvalidate:
+      invalidate();
+      return;
+    case kTbuSync:
+      timers_.at(std::max(timers_.now(), drain_until_) + dti_, commands_, kSyncAck, index_);
+      return;
+    default:
+      SMMULAB_CHECK(false, "a TBU was sent an unknown message");
+  }
+}
+
+void Tbu::fill(const Slot& slot) {
+  const Answer& answer = slot.answer;
+  if (answer.fill_config) {
+    config_.fill(slot.request.stream, slot.request.substream, answer.config);
+  }
+  if (answer.fill && answer.verdict == Verdict::kTranslated &&
+      slot.request.kind == hw::RequestKind::kUntranslated) {
+    const hw::Tag tag = hw::tag_of(answer.config);
+    const std::uint64_t input = hw::canonical_input(answer.config, slot.request.address);
+    main_.fill(tag, answer.config.s1, input, answer.translation);
+    micro_.fill(tag, answer.config.s1, input, answer.translation);
+  }
+  last_.config = nullptr;
+}
+
+bool Tbu::serves(const Slot& leader, const hw::Request& request) {
+  const Answer& answer = leader.answer;
+  switch (answer.verdict) {
+    case Verdict::kTranslated:
+      return answer.translation.perms.allow(hw::effective_access(answer.config, request.access));
+    case Verdict::kBypass:
+    case Verdict::kAbort:
+      return true;
+    case Verdict::kFault:
+      return false;  // it may have been the access; each learns for itself
+  }
+  return false;
+}
+
+void Tbu::deliver(std::uint32_t i, const Slot& leader) {
+  const Slot& slot = slots_[i];
+  const Answer& answer = leader.answer;
+  Passage passage;
+  passage.verdict = answer.verdict;
+  passage.fault = answer.fault;
+  passage.ready = timers_.now();
+  passage.pa = answer.verdict == Verdict::kBypass
+                   ? slot.request.address
+                   : answer.translation.output + (slot.request.address - leader.request.address);
+  const SimTime done = slot.client->translated(slot.cookie, passage);
+  finished_at(done);
+  if (answer.stale) {
+    drain_until_ = std::max(drain_until_, done);
+  }
+}
+
+// The rest of a chain whose leader's answer does not do asks for its own.
+void Tbu::lead(std::uint32_t i) {
+  leaders_.push_back(i);
+  send(i);
+}
+
+void Tbu::respond(std::uint32_t i) {
+  std::erase(leaders_, i);
+  ++tokens_;
+  fill(slots_[i]);
+  deliver(i, slots_[i]);
+  std::uint32_t rest = kNone;
+  for (std::uint32_t next = slots_[i].next; next != kNone;) {
+    const std::uint32_t waiter = next;
+    next = slots_[waiter].next;
+    if (serves(slots_[i], slots_[waiter].request)) {
+      deliver(waiter, slots_[i]);
+      release(waiter);
+      continue;
+    }
+    slots_[waiter].next = kNone;
+    if (rest == kNone) {
+      rest = waiter;
+      slots_[rest].last = waiter;
+    } else {
+      slots_[slots_[rest].last].next = waiter;
+      slots_[rest].last = waiter;
+    }
+  }
+  if (rest != kNone) {
+    lead(rest);
+  }
+  release(i);
+  if (tokens_ > 0 && !without_token_.empty()) {
+    counters_.out_of_tokens += timers_.now() - no_token_since_;
+    no_token_since_ = timers_.now();
+    send(without_token_.pop());
+  }
+  woken_.swap(refused_);
+  for (Client* const client : woken_) {
+    client->slot_free();
+  }
+  woken_.clear();
+}
+
+void Tbu::release(std::uint32_t i) {
+  if (free_.empty()) {
+    counters_.slots_full += timers_.now() - full_since_;
+  }
+  free_.push_back(i);
+}
+
+void Tbu::invalidate() {
+  const hw::Command& command = *invalidation_;
+  if (hw::is_tlbi(command.opcode)) {
+    const hw::TlbInvalidation what = hw::tlb_invalidation(command);
+    micro_.invalidate(what);
+    main_.invalidate(what);
+  } else if (const auto what = hw::config_invalidation(command)) {
+    config_.invalidate(*what);
+  }
+  last_.config = nullptr;
+  drain_until_ = std::max(drain_until_, last_done_);
+  timers_.after(params_.invalidate + dti_, commands_, kInvalidateAck, index_);
+}
+
+}  // namespace smmulab::smmu::timed

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tbu: a translation buffer unit. A transaction takes a turn in the look-up pipeline (micro TLB
+// with the config cache beside it, then main TLB); a hit leaves it, a miss waits in a translation
+// slot: it joins an equal miss (same stream, substream and 4K page) or asks the TCU, for which it
+// needs a translation token. Rule: MMU-600 and MMU-700 manuals (smmuv3.md 3.1, 3.2).
+//
+// An invalidation takes effect at its arrival. Transactions that were translated before it are
+// remembered by the completion of the last of them; a SYNC is answered after that. (As a
+// transaction tracker: all older transactions, not only those that the invalidation names.) Not
+// modelled: order of one AXI id, write data buffer, stash, partitions, QoS, stalled transactions
+// (every fault terminates), several pipelines (LTI ports).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "models/smmuv3/hw/config_cache.hpp"
+#include "models/smmuv3/hw/tlb.hpp"
+#include "models/smmuv3/timed/index_queue.hpp"
+#include "models/smmuv3/timed/params.hpp"
+#include "models/smmuv3/timed/pmu.hpp"
+#include "models/smmuv3/timed/translation.hpp"
+
+namespace smmulab::smmu::timed {
+
+class Tbu final : public Timed {
+ public:
+  enum class Accepted : std::uint8_t { kReady, kPending, kRefused };
+
+  Tbu(Timers& timers, const TbuParams& params, Ps dti, std::uint32_t index, Timed& tcu,
+      Timed& commands);
+
+  // kReady: `passage` says all, and the client calls finished_at(). kPending: translated() will be
+  // called. kRefused: all slots are in use; slot_free() will be called.
+  Accepted translate(const hw::Request& request, Client& client, std::uint32_t cookie,
+                     Passage& passage);
+  void finished_at(SimTime done) { last_done_ = std::max(last_done_, done); }
+
+  // The command that the next kTbuInvalidate is about. REQUIRES: it lives until the ack.
+  void set_invalidation(const hw::Command& command) { invalidation_ = &command; }
+
+  // For the TCU.
+  [[nodiscard]] const hw::Request& request_of(std::uint32_t slot) const {
+    return slots_[slot].request;
+  }
+  [[nodiscard]] Answer& answer_of(std::uint32_t slot) { return slots_[slot].answer; }
+
+  void fire(std::uint32_t what, std::uint32_t index) override;
+  [[nodiscard]] const TbuCounters& counters() const { return counters_; }
+  [[nodiscard]] std::uint32_t tokens_free() const { return tokens_; }
+  [[nodiscard]] const hw::Tlb& micro() const { return micro_; }
+  [[nodiscard]] const hw::Tlb& main() const { return main_; }
+
+ private:
+  enum Code : std::uint32_t { kSend = kFirstOwnCode };
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  static constexpr unsigned kHazardLog2 = 12;
+  struct Slot {
+    hw::Request request;
+    Client* client = nullptr;
+    std::uint32_t cookie = 0;
+    std::uint32_t next = kNone;  // the next that waits for the same answer
+    std::uint32_t last = kNone;  // of a leader: the end of that chain
+    Answer answer;
+  };
+  // The micro TLB entry that was found last, while nothing has changed since.
+  struct Last {
+    const hw::StreamConfig* config = nullptr;
+    StreamId stream;
+    std::optional<hw::Ssid> substream;
+    std::uint64_t input = 0, output = 0;
+    std::uint8_t reach_log2 = 0;
+    hw::Permissions perms;
+  };
+
+  bool repeat(const hw::Request& request, Passage& passage);
+  bool look_up(const hw::Request& request, Passage& passage);
+  bool look_up_tlbs(const hw::StreamConfig& config, const hw::Request& request, Passage& passage);
+  void take_hit(const hw::Tlb::Hit& hit, std::uint64_t input, Passage& passage);
+  void miss(const hw::Request& request, Client& client, std::uint32_t cookie, SimTime ready);
+  [[nodiscard]] std::uint32_t equal_miss(const hw::Request& request) const;
+  void send(std::uint32_t slot);
+  void respond(std::uint32_t slot);
+  void fill(const Slot& slot);
+  [[nodiscard]] static bool serves(const Slot& leader, const hw::Request& request);
+  void deliver(std::uint32_t slot, const Slot& leader);
+  void lead(std::uint32_t slot);
+  void release(std::uint32_t slot);
+  void invalidate();
+
+  Timers& timers_;
+  TbuParams params_;
+  Ps dti_;
+  std::uint32_t index_;
+  Timed& tcu_;
+  Timed& commands_;
+  hw::ConfigCache config_;
+  hw::Tlb micro_;
+  hw::Tlb main_;
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+  std::vector<std::uint32_t> leaders_;
+  IndexQueue without_token_;
+  std::vector<Client*> refused_;
+  std::vector<Client*> woken_;
+  std::uint32_t tokens_;
+  SimTime pipe_free_{};
+  SimTime last_done_{};    // of transactions translated so far
+  SimTime drain_until_{};  // of those that are older than an invalidation
+  SimTime full_since_{};
+  SimTime no_token_since_{};
+  const hw::Command* invalidation_ = nullptr;
+  Last last_;
+  TbuCounters counters_;
+};
+
+}  // namespace smmulab::smmu::timed

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/smmuv3/timed/tcu.hpp"
+
+#include <algorithm>
+
+#include "models/smmuv3/hw/translator.hpp"
+
+namespace smmulab::smmu::timed {
+namespace {
+
+constexpr unsigned kHazardLog2 = 12;
+
+}  // namespace
+
+Tcu::Tcu(Timers& timers, const TimedParams& params, const hw::Features& features,
+         const hw::StreamTableBase& streams, hw::Memory& memory, MemoryPort& port)
+    : timers_(timers),
+      params_(params),
+      features_(features),
+      streams_(streams),
+      memory_(memory),
+      port_(port),
+      config_(params.tcu.config),
+      walk_(params.tcu.walk),
+      xlates_(params.tcu.xlate_slots),
+      buffer_(std::size_t{params.tbus} * params.tbu.tokens),
+      for_ptw_(params.tcu.xlate_slots),
+      for_ctw_(params.tcu.xlate_slots),
+      ptw_free_(params.tcu.ptw_slots),
+      ctw_free_(params.tcu.ctw_slots) {
+  free_.reserve(xlates_.size());
+  walks_.reserve(xlates_.size());
+  for (auto i = static_cast<std::uint32_t>(xlates_.size()); i-- > 0;) {
+    free_.push_back(i);
+  }
+}
+
+void Tcu::fire(std::uint32_t what, std::uint32_t index) {
+  switch (what) {
+    case kTcuRequest:
+      ++counters_.transaction;
+      if (free_.empty()) {
+        ++counters_.buffered_translation;
+        buffer_.push(index);
+      } else {
+        const std::uint32_t i = free_.back();
+        free_.pop_back();
+        start(i, index);
+      }
+      return;
+    case kConfigLookup:
+      config_lookup(index);
+      return;
+    case kIssue:
+      issue(index);
+      return;
+    case kReadDone:
+      read_done(index);
+      return;
+    default:
+      SMMULAB_CHECK(false, "the TCU was sent an unknown message");
+  }
+}
+
+void Tcu::start(std::uint32_t i, std::uint32_t message) {
+  Xlate& x = xlates_[i];
+  x.at = At::kLookup;
+  x.tbu = message >> 16U;
+  x.slot = message & 0xFFFFU;
+  x.request = tbus_[x.tbu]->request_of(x.slot);
+  x.next = kNone;
+  x.has_slot = x.read_tables = x.stale = x.stale_config = x.aborted = false;
+  x.ban = Ban{};
+  x.memo.begin(walk_, x.ban);
+  counters_.pcie_ats_trans_rq += x.request.kind == hw::RequestKind::kAtsTranslation ? 1U : 0U;
+  timers_.after(params_.tcu.config_lookup, *this, kConfigLookup, i);
+}
+
+hw::WalkMemo* Tcu::memo_of(Xlate& x) {
+  return params_.tcu.walk.cache.entries == 0 ? nullptr : &x.memo;
+}
+
+void Tcu::config_lookup(std::uint32_t i) {
+  Xlate& x = xlates_[i];
+  ++counters_.config_lookup;
+  if (const hw::StreamConfig* const known = config_.lookup(x.request.stream, x.request.substream)) {
+    x.config = *known;
+    with_config(i);
+    return;
+  }
+  ++counters_.config_cache_miss;
+  x.at = At::kConfig;
+  x.fetch.begin(streams_, features_, x.request, memo_of(x));
+  advance(i);
+}
+
+// What the fetch or the walk wants next, once the walk caches have been asked.
+void Tcu::advance(std::uint32_t i) {
+  Xlate& x = xlates_[i];
+  x.step = x.at == At::kConfig ? x.fetch.next() : x.walk.next();
+  const std::uint32_t finds = x.memo.take_finds();
+  counters_.walk_cache_read += finds;
+  if (finds != 0) {
+    timers_.after(params_.tcu.walk_lookup * finds, *this, kIssue, i);
+  } else {
+    issue(i);
+  }
+}
+
+void Tcu::issue(std::uint32_t i) {
+  Xlate& x = xlates_[i];
+  const bool ends = x.step.kind == hw::Step::Kind::kDone || x.step.kind == hw::Step::Kind::kFault;
+  if (ends && x.at == At::kConfig) {
+    on_config_end(i, x.step.kind == hw::Step::Kind::kFault);
+    return;
+  }
+  if (ends) {
+    finish(i);
+    return;
+  }
+  if (!x.has_slot) {
+    std::uint32_t& free = x.at == At::kConfig ? ctw_free_ : ptw_free_;
+    if (free == 0) {
+      (x.at == At::kConfig ? for_ctw_ : for_ptw_).push(i);
+      return;
+    }
+    --free;
+    x.has_slot = true;
+  }
+  take_turn(i);
+}
+
+void Tcu::read_began() {
+  ++counters_.reads_now;
+  counters_.reads_max = std::max(counters_.reads_max, counters_.reads_now);
+}
+
+void Tcu::take_turn(std::uint32_t i) {
+  Xlate& x = xlates_[i];
+  const bool table = x.step.what == hw::Step::What::kDescriptor;
+  ++(table ? counters_.trans_table_walk_access : counters_.config_struct_access);
+  x.read_tables = x.read_tables || table;
+  x.aborted = false;
+  if (x.step.kind == hw::Step::Kind::kRead) {
+    for (std::uint8_t w = 0; w < x.step.words && !x.aborted; ++w) {
+      const auto word = memory_.read64(x.step.address + 8ULL * w);
+      x.aborted = !word;
+      x.words[w] = word.value_or(0);
+    }
+  }
+  read_began();
+  timers_.at(port_.access(timers_.now()), *this, kReadDone, i);
+}
+
+void Tcu::read_done(std::uint32_t i) {
+  Xlate& x = xlates_[i];
+  read_ended();
+  const auto go_on = [&x, this](auto& machine) {
+    if (x.step.kind == hw::Step::Kind::kUpdate) {
+      machine.updated(memory_.compare_exchange64(x.step.address, x.step.expected, x.step.desired));
+    } else if (x.aborted) {
+      machine.abort();
+    } else {
+      machine.supply(x.words);
+    }
+  };
+  if (x.at == At::kConfig) {
+    go_on(x.fetch);
+  } else {
+    go_on(x.walk);
+  }
+  advance(i);
+}
+
+// Gives back the PTW or CTW slot: to the first that waits for one.
+void Tcu::give_turn(Xlate& x) {
+  if (!x.has_slot) {
+    return;
+  }
+  x.has_slot = false;
+  const bool config = x.at == At::kConfig;
+  IndexQueue& waiting = config ? for_ctw_ : for_ptw_;
+  if (waiting.empty()) {
+    ++(config ? ctw_free_ : ptw_free_);
+    return;
+  }
+  const std::uint32_t next = waiting.pop();
+  xlates_[next].has_slot = true;
+  if (config && config_is_there(next)) {
+    return;
+  }
+  take_turn(next);
+}
+
+// Another has fetched the same configuration while this one waited for its turn.
+bool Tcu::config_is_there(std::uint32_t i) {
+  Xlate& x = xlates_[i];
+  const hw::StreamConfig* const known = config_.lookup(x.request.stream, x.request.substream);
+  if (known == nullptr) {
+    return false;
+  }
+  x.config = *known;
+  give_turn(x);
+  with_config(i);
+  return true;
+}
+
+void Tcu::set_verdict(Xlate& x, Verdict verdict, hw::Event event) {
+  x.answer.verdict = verdict;
+  x.answer.fault = event;
+}
+
+void Tcu::on_config_end(std::uint32_t i, bool fault) {
+  Xlate& x = xlates_[i];
+  give_turn(x);
+  if (fault) {
+    set_verdict(x, Verdict::kFault, x.fetch.fault().event);
+    answer(i);
+    release(i);
+    return;
+  }
+  x.config = x.fetch.config();
+  if (!x.stale_config) {
+    config_.fill(x.request.stream, x.request.substream, x.config);
+  }
+  with_config(i);
+}
+
+void Tcu::with_config(std::uint32_t i) {
+  Xlate& x = xlates_[i];
+  x.at = At::kWalk;
+  x.tag = hw::tag_of(x.config);
+  using Kind = hw::StreamConfig::Kind;
+  const hw::Event wrong = hw::check_request_kind(x.config, x.request.kind);
+  const bool translated = x.request.kind == hw::RequestKind::kTranslated;
+  if (x.config.kind == Kind::kAbort) {
+    set_verdict(x, Verdict::kAbort);
+  } else if (wrong != hw::Event::kNone) {
+    set_verdict(x, Verdict::kFault, wrong);
+  } else if (x.config.kind == Kind::kBypass ||
+             (translated && !(x.config.eats == 2 && x.config.s2))) {
+    set_verdict(x, Verdict::kBypass);
+  } else {
+    if (translated) {
+      x.config.s1 = false;  // split-stage ATS: the address is an IPA
+    }
+    begin_walk(i, x.config);
+    return;
+  }
+  answer(i);
+  release(i);
+}
+
+std::uint32_t Tcu::equal_walk(const Xlate& x) const {
+  for (const std::uint32_t i : walks_) {
+    const Xlate& other = xlates_[i];
+    if (!other.stale && other.tag == x.tag && other.config.s1 == x.config.s1 &&
+        (other.request.address ^ x.request.address) >> kHazardLog2 == 0 &&
+        other.request.access.write == x.request.access.write) {
+      return i;
+    }
+  }
+  return kNone;
+}
+
+void Tcu::begin_walk(std::uint32_t i, const hw::StreamConfig& config) {
+  Xlate& x = xlates_[i];
+  if (const std::uint32_t leader = equal_walk(x); leader != kNone) {
+    ++counters_.merged;
+    x.at = At::kMerged;
+    x.next = xlates_[leader].next;
+    xlates_[leader].next = i;
+    return;
+  }
+  walks_.push_back(i);
+  x.walk.begin(config, x.request.address, x.request.access, memo_of(x));
+  advance(i);
+}
+
+void Tcu::finish(std::uint32_t i) {
+  Xlate& x = xlates_[i];
+  give_turn(x);
+  std::erase(walks_, i);
+  counters_.tlb_miss += x.read_tables ? 1U : 0U;
+  const bool fault = x.step.kind == hw::Step::Kind::kFault;
+  if (fault) {
+    set_verdict(x, Verdict::kFault, x.walk.fault().event);
+  } else {
+    set_verdict(x, Verdict::kTranslated);
+    x.answer.translation = x.walk.translation();
+  }
+  answer(i);
+  for (std::uint32_t next = x.next; next != kNone;) {
+    const std::uint32_t other = next;
+    Xlate& o = xlates_[other];
+    next = o.next;
+    if (fault ||
+        !x.answer.translation.perms.allow(hw::effective_access(o.config, o.request.access))) {
+      o.at = At::kWalk;  // it may have been the access: on its own
+      o.next = kNone;
+      begin_walk(other, o.config);
+      continue;
+    }
+    o.answer.verdict = Verdict::kTranslated;
+    o.answer.fault = hw::Event::kNone;
+    o.answer.translation = x.answer.translation;
+    o.answer.translation.output += o.request.address - x.request.address;
+    if (x.stale && !o.stale) {
+      mark(o);
+      o.ban.all = true;
+    }
+    answer(other);
+    release(other);
+  }
+  release(i);
+}
+
+// Puts the answer where the TBU finds it and sends the message.
+void Tcu::answer(std::uint32_t i) {
+  Xlate& x = xlates_[i];
+  Answer& a = tbus_[x.tbu]->answer_of(x.slot);
+  a.verdict = x.answer.verdict;
+  a.fault = x.answer.fault;
+  a.translation = x.answer.translation;
+  const bool known = a.verdict != Verdict::kFault || x.at == At::kWalk || x.at == At::kMerged;
+  if (known) {
+    a.config = x.config;
+  }
+  a.fill_config = known && !x.stale_config && x.request.kind == hw::RequestKind::kUntranslated;
+  a.fill = a.verdict == Verdict::kTranslated && !x.stale_config &&
+           !x.ban.covers(hw::canonical_input(x.config, x.request.address), a.translation.reach_log2,
+                         a.translation.global);
+  a.stale = x.stale;
+  timers_.after(params_.link.dti, *tbus_[x.tbu], kTbuResponse, x.slot);
+}
+
+void Tcu::release(std::uint32_t i) {
+  Xlate& x = xlates_[i];
+  x.at = At::kFree;
+  if (x.stale && --stale_ == 0 && stale_waiter_ != nullptr) {
+    timers_.at(timers_.now(), *stale_waiter_, stale_what_);
+    stale_waiter_ = nullptr;
+  }
+  if (buffer_.empty()) {
+    free_.push_back(i);
+  } else {
+    start(i, buffer_.pop());
+  }
+}
+
+void Tcu::mark(Xlate& x) {
+  stale_ += x.stale ? 0U : 1U;
+  x.stale = true;
+}
+
+void Tcu::invalidate(const hw::Command& command) {
+  if (hw::is_tlbi(command.opcode)) {
+    const hw::TlbInvalidation what = hw::tlb_invalidation(command);
+    walk_.invalidate(what);
+    for (Xlate& x : xlates_) {
+      if (x.at == At::kConfig) {
+        x.ban.all = true;  // its tag is not known yet, and it may have read stage 2 tables
+        mark(x);
+      } else if (x.at == At::kWalk || x.at == At::kMerged) {
+        if (x.ban.add(what, x.tag)) {
+          mark(x);
+        }
+      }
+    }
+    return;
+  }
+  const auto what = hw::config_invalidation(command);
+  if (!what) {
+    return;
+  }
+  config_.invalidate(*what);
+  for (Xlate& x : xlates_) {
+    if (x.at == At::kConfig || x.at == At::kWalk || x.at == At::kMerged) {
+      if (hw::ConfigCache::covers(*what, {x.request.stream, x.request.substream, {}})) {
+        x.stale_config = true;
+        x.ban.all = true;
+        mark(x);
+      }
+    }
+  }
+}
+
+}  // namespace smmulab::smmu::timed

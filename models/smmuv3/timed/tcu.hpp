@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tcu: the translation control unit. A TBU's request takes a slot (or waits in the request buffer),
+// is looked up in the config cache, reads STE and CD in a CTW slot if it must, is looked up in the
+// walk caches, and reads descriptors in a PTW slot, one after another; the answer goes back as a
+// DTI message. Walks of one page of one ASID and VMID are done once. Rule: smmuv3.md 3.1 and 3.2.
+//
+// An invalidation empties the caches at once and marks the requests in work that it may concern:
+// they go on with what they have read, but what they bring is not cached, and a SYNC waits for
+// them. Data are what memory holds when a read is issued.
+// Not modelled: prefetch (STE.PF, CMD_PREFETCH_*), DVM, MPAM, ECC, events and queues for faults
+// (a fault ends the transaction and is told to its client), WC_LKP_SLOTS.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "models/smmuv3/hw/config_cache.hpp"
+#include "models/smmuv3/hw/config_fetch.hpp"
+#include "models/smmuv3/timed/gated_memo.hpp"
+#include "models/smmuv3/timed/index_queue.hpp"
+#include "models/smmuv3/timed/memory_port.hpp"
+#include "models/smmuv3/timed/params.hpp"
+#include "models/smmuv3/timed/pmu.hpp"
+#include "models/smmuv3/timed/tbu.hpp"
+
+namespace smmulab::smmu::timed {
+
+class Tcu final : public Timed {
+ public:
+  Tcu(Timers& timers, const TimedParams& params, const hw::Features& features,
+      const hw::StreamTableBase& streams, hw::Memory& memory, MemoryPort& port);
+
+  void connect(Tbu& tbu) { tbus_.push_back(&tbu); }  // in the order of their numbers
+
+  // Empties the caches and marks what is in work.
+  void invalidate(const hw::Command& command);
+  // Marked requests in work. `waiter` is fired with `what` when the last of them is answered.
+  [[nodiscard]] std::uint32_t stale() const { return stale_; }
+  void notify_no_stale(Timed& waiter, std::uint32_t what) {
+    stale_waiter_ = &waiter;
+    stale_what_ = what;
+  }
+  // A read by another part of the TCU (command fetch), for the count of reads under way.
+  void read_began();
+  void read_ended() { --counters_.reads_now; }
+
+  void fire(std::uint32_t what, std::uint32_t index) override;
+  [[nodiscard]] const TcuCounters& counters() const { return counters_; }
+  [[nodiscard]] const hw::WalkCaches& walk_caches() const { return walk_; }
+  [[nodiscard]] const hw::ConfigCache& config_cache() const { return config_; }
+
+ private:
+  enum Code : std::uint32_t { kConfigLookup = kFirstOwnCode, kIssue, kReadDone };
+  enum class At : std::uint8_t { kFree, kLookup, kConfig, kWalk, kMerged };
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  struct Xlate {
+    At at = At::kFree;
+    std::uint32_t tbu = 0, slot = 0;
+    std::uint32_t next = kNone;  // merged with this one
+    bool has_slot = false;       // PTW or CTW, as `at` says
+    bool read_tables = false;
+    bool stale = false;
+    bool stale_config = false;
+    bool aborted = false;
+    hw::Request request;
+    hw::Tag tag;
+    hw::StreamConfig config;
+    hw::ConfigFetch fetch;
+    hw::TableWalk walk;
+    hw::Step step;
+    std::array<std::uint64_t, 8> words{};
+    Ban ban;
+    GatedMemo memo;
+    Answer answer;
+  };
+
+  void start(std::uint32_t i, std::uint32_t message);
+  void config_lookup(std::uint32_t i);
+  void advance(std::uint32_t i);
+  void issue(std::uint32_t i);
+  void read_done(std::uint32_t i);
+  void on_config_end(std::uint32_t i, bool fault);
+  void with_config(std::uint32_t i);
+  void begin_walk(std::uint32_t i, const hw::StreamConfig& config);
+  void take_turn(std::uint32_t i);
+  void give_turn(Xlate& x);
+  bool config_is_there(std::uint32_t i);
+  void finish(std::uint32_t i);
+  void answer(std::uint32_t i);
+  void release(std::uint32_t i);
+  void set_verdict(Xlate& x, Verdict verdict, hw::Event event = hw::Event::kNone);
+  [[nodiscard]] std::uint32_t equal_walk(const Xlate& x) const;
+  void mark(Xlate& x);
+  [[nodiscard]] hw::WalkMemo* memo_of(Xlate& x);
+
+  Timers& timers_;
+  TimedParams params_;
+  hw::Features features_;
+  hw::StreamTableBase streams_;
+  hw::Memory& memory_;
+  MemoryPort& port_;
+  std::vector<Tbu*> tbus_;
+  hw::ConfigCache config_;
+  hw::WalkCaches walk_;
+  std::vector<Xlate> xlates_;
+  std::vector<std::uint32_t> free_;
+  std::vector<std::uint32_t> walks_;  // that others may join
+  IndexQueue buffer_;                 // requests without a slot
+  IndexQueue for_ptw_, for_ctw_;
+  std::uint32_t ptw_free_, ctw_free_;
+  std::uint32_t stale_ = 0;
+  Timed* stale_waiter_ = nullptr;
+  std::uint32_t stale_what_ = 0;
+  TcuCounters counters_;
+};
+
+}  // namespace smmulab::smmu::timed

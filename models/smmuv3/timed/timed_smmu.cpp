@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/smmuv3/timed/timed_smmu.hpp"
+
+#include <fmt/format.h>
+
+namespace smmulab::smmu::timed {
+namespace {
+
+const TimedParams& checked(const TimedParams& params) {
+  check(params);
+  return params;
+}
+
+}  // namespace
+
+TimedSmmu::TimedSmmu(const TimedParams& params, const hw::Features& features,
+                     const hw::StreamTableBase& streams, hw::Memory& memory, bool run_ahead)
+    : params_(checked(params)),
+      timers_(run_ahead),
+      port_(params.memory),
+      tcu_(timers_, params_, features, streams, memory, port_),
+      commands_(timers_, params_, memory, port_, tcu_) {
+  for (std::uint32_t i = 0; i < params_.tbus; ++i) {
+    Tbu& tbu = tbus_.emplace_back(timers_, params_.tbu, params_.link.dti, i, tcu_, commands_);
+    tcu_.connect(tbu);
+    commands_.connect(tbu);
+  }
+}
+
+DmaStream& TimedSmmu::add_stream(const StreamParams& params, std::uint32_t tbu) {
+  return streams_.emplace_back(timers_, params, tbus_.at(tbu), port_);
+}
+
+std::vector<PmuRow> TimedSmmu::pmu() const {
+  std::vector<PmuRow> rows;
+  add_pmu_rows(rows, "tcu", tcu_.counters(), tcu_.walk_caches(), params_.tbu.cycle, timers_.now());
+  for (std::size_t i = 0; i < tbus_.size(); ++i) {
+    add_pmu_rows(rows, fmt::format("tbu{}", i), tbus_[i].counters(), params_.tbu.cycle,
+                 timers_.now());
+  }
+  return rows;
+}
+
+}  // namespace smmulab::smmu::timed

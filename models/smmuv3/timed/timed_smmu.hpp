@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// TimedSmmu: an SMMUv3 in time: TBUs, TCU, command processor and memory channel, and the DMA
+// streams of the devices behind it, on one clock. What each part models and leaves out is in its
+// header.
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "models/smmuv3/timed/command_processor.hpp"
+#include "models/smmuv3/timed/dma_stream.hpp"
+
+namespace smmulab::smmu::timed {
+
+class TimedSmmu {
+ public:
+  // Throws ConfigError for parameters that check() refuses.
+  TimedSmmu(const TimedParams& params, const hw::Features& features,
+            const hw::StreamTableBase& streams, hw::Memory& memory, bool run_ahead = true);
+  TimedSmmu(const TimedSmmu&) = delete;
+  TimedSmmu& operator=(const TimedSmmu&) = delete;
+
+  DmaStream& add_stream(const StreamParams& params, std::uint32_t tbu = 0);
+
+  [[nodiscard]] Timers& timers() { return timers_; }
+  [[nodiscard]] Tbu& tbu(std::uint32_t i) { return tbus_[i]; }
+  [[nodiscard]] const Tcu& tcu() const { return tcu_; }
+  [[nodiscard]] CommandProcessor& commands() { return commands_; }
+  [[nodiscard]] MemoryPort& port() { return port_; }
+  [[nodiscard]] std::vector<PmuRow> pmu() const;
+
+ private:
+  TimedParams params_;
+  Timers timers_;
+  MemoryPort port_;
+  Tcu tcu_;
+  CommandProcessor commands_;
+  std::deque<Tbu> tbus_;
+  std::deque<DmaStream> streams_;
+};
+
+}  // namespace smmulab::smmu::timed

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Timers: the clock of the timed hardware. Its parts are state machines that are woken at a time in
+// the total order (time, sequence); nothing is allocated once the queue has its size. Whoever owns
+// the clock (a test, or HardwareProcess for an engine) lets it run to a time: run_until(). The
+// least event is kept outside the heap, so that a lone chain of events never touches it.
+//
+// Run-ahead: pass(t) lets a state machine go on at t without a trip through the queue if nothing is
+// due before or at t. Off, pass() always says no; the results are the same.
+// Not modelled: clock domains; every latency is a duration.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "sim/check.hpp"
+#include "sim/time.hpp"
+
+namespace smmulab::smmu::timed {
+
+class Timed {
+ public:
+  virtual void fire(std::uint32_t what, std::uint32_t index) = 0;
+
+ protected:
+  Timed() = default;
+  Timed(const Timed&) = default;
+  Timed& operator=(const Timed&) = default;
+  ~Timed() = default;
+};
+
+class Timers {
+ public:
+  explicit Timers(bool run_ahead = true) : run_ahead_(run_ahead) {}
+
+  [[nodiscard]] SimTime now() const { return now_; }
+  [[nodiscard]] SimTime next() const { return front_.who == nullptr ? kTimeMax : front_.time; }
+  [[nodiscard]] std::uint64_t fired() const { return fired_; }
+
+  // REQUIRES: t >= now().
+  void at(SimTime t, Timed& who, std::uint32_t what, std::uint32_t index = 0) {
+    SMMULAB_ASSERT(t >= now_, "a timer in the past");
+    Event event{t, ++sequence_, &who, what, index};
+    if (front_.who == nullptr) {
+      front_ = event;
+      return;
+    }
+    if (event.time < front_.time) {
+      std::swap(event, front_);
+    }
+    heap_.push_back(event);
+    std::push_heap(heap_.begin(), heap_.end(), later);
+  }
+  void after(Ps d, Timed& who, std::uint32_t what, std::uint32_t index = 0) {
+    at(now_ + d, who, what, index);
+  }
+
+  // True: now() is `t`. REQUIRES: the caller has nothing more to do at the old time, and its
+  // callers neither.
+  bool pass(SimTime t) {
+    if (!run_ahead_ || t > limit_ || t >= next()) {
+      return false;
+    }
+    now_ = t;
+    return true;
+  }
+
+  // Everything due up to and including `limit`; then now() is `limit`, if that is later.
+  void run_until(SimTime limit) {
+    limit_ = limit;
+    while (front_.who != nullptr && front_.time <= limit) {
+      fire_front();
+    }
+    now_ = std::max(now_, limit);
+    limit_ = now_;
+  }
+  // Until nothing is due any more. now() stays at the last event.
+  void run_to_idle() {
+    limit_ = kTimeMax;
+    while (front_.who != nullptr) {
+      fire_front();
+    }
+    limit_ = now_;
+  }
+
+ private:
+  struct Event {
+    SimTime time{};
+    std::uint64_t sequence = 0;
+    Timed* who = nullptr;
+    std::uint32_t what = 0;
+    std::uint32_t index = 0;
+  };
+  static bool later(const Event& a, const Event& b) {
+    return a.time != b.time ? a.time > b.time : a.sequence > b.sequence;
+  }
+  void fire_front() {
+    const Event event = front_;
+    if (heap_.empty()) {
+      front_.who = nullptr;
+    } else {
+      front_ = heap_.front();
+      std::pop_heap(heap_.begin(), heap_.end(), later);
+      heap_.pop_back();
+    }
+    now_ = event.time;
+    ++fired_;
+    event.who->fire(event.what, event.index);
+  }
+
+  bool run_ahead_;
+  SimTime now_{};
+  SimTime limit_{};
+  std::uint64_t sequence_ = 0;
+  std::uint64_t fired_ = 0;
+  Event front_;
+  std::vector<Event> heap_;
+};
+
+}  // namespace smmulab::smmu::timed
