@@ -109,4 +109,50 @@ class NestedWorld {
   hw::ContextTable cds_;
 };
 
+// Software's end of the command queue: writes commands into memory and rings the doorbell.
+class Commands final : public CommandListener {
+ public:
+  Commands(TimedSmmu& smmu, hw::testing::World& world) : smmu_(smmu), memory_(world.memory) {
+    smmu.commands().set_queue({world.frames.allocate(kLog2 + 4), kLog2});
+    smmu.commands().set_listener(this);
+  }
+  // Gives the index of the command.
+  std::uint64_t add(const hw::Command& command) { return add_words(hw::encode(command)); }
+  std::uint64_t add_words(const hw::CommandWords& words) {
+    const std::uint64_t at = smmu_.commands().address_of(prod_);
+    memory_.write64(at, words[0]);
+    memory_.write64(at + 8, words[1]);
+    done_.push_back(kTimeMax);
+    return prod_++;
+  }
+  std::uint64_t add(hw::Opcode opcode) {
+    hw::Command command;
+    command.opcode = opcode;
+    return add(command);
+  }
+  void ring() { smmu_.commands().write_prod(prod_); }
+  [[nodiscard]] bool full() const { return prod_ + 8 > smmu_.commands().cons() + (1ULL << kLog2); }
+  // When CONS passed it; kTimeMax: not yet.
+  [[nodiscard]] SimTime done(std::uint64_t index) const { return done_[index]; }
+
+  void consumed(std::uint64_t index, const hw::Command& /*command*/) override {
+    done_[index] = smmu_.timers().now();
+  }
+  void command_error(std::uint64_t index, CommandError error) override {
+    errors.push_back({index, error});
+  }
+  struct Error {
+    std::uint64_t index;
+    CommandError error;
+  };
+  std::vector<Error> errors;
+
+ private:
+  static constexpr std::uint8_t kLog2 = 8;
+  TimedSmmu& smmu_;
+  hw::Memory& memory_;
+  std::uint64_t prod_ = 0;
+  std::vector<SimTime> done_;
+};
+
 }  // namespace smmulab::smmu::timed::testing

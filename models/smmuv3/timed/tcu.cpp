@@ -212,18 +212,20 @@ void Tcu::set_verdict(Xlate& x, Verdict verdict, hw::Event event) {
 
 void Tcu::on_config_end(std::uint32_t i, bool fault) {
   Xlate& x = xlates_[i];
-  give_turn(x);
-  if (fault) {
-    set_verdict(x, Verdict::kFault, x.fetch.fault().event);
-    answer(i);
-    release(i);
+  if (!fault) {
+    x.config = x.fetch.config();
+    if (!x.stale_config) {
+      config_.fill(x.request.stream, x.request.substream, x.config);
+    }
+  }
+  give_turn(x);  // after the fill: the next may want the same
+  if (!fault) {
+    with_config(i);
     return;
   }
-  x.config = x.fetch.config();
-  if (!x.stale_config) {
-    config_.fill(x.request.stream, x.request.substream, x.config);
-  }
-  with_config(i);
+  set_verdict(x, Verdict::kFault, x.fetch.fault().event);
+  answer(i);
+  release(i);
 }
 
 void Tcu::with_config(std::uint32_t i) {

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// Time of commands: each is the sum of its parts on an idle SMMU; a SYNC waits for what IHI 0070
+// 3.21.1 says, and for nothing else.
+#include <gtest/gtest.h>
+
+#include "models/smmuv3/timed/bench_testing.hpp"
+
+namespace smmulab::smmu::timed {
+namespace {
+
+using namespace testing;  // NOLINT(google-build-using-namespace): set-ups
+using hw::Opcode;
+
+constexpr std::uint32_t kSid = 5;
+
+class CommandTime : public ::testing::Test {
+ protected:
+  CommandTime() : table_(world_.frames, {1, hw::Granule::k4K, 48, 48}) {
+    EXPECT_EQ(table_.map_pages(k2M, k1G, 12, 16, {}), hw::MapError::kNone);
+    world_.attach_s1(kSid, table_);
+    build();
+  }
+  void build() {
+    probe_.reset();
+    smmu_.emplace(p_, world_.features, world_.streams.base(), world_.memory);
+    commands_.emplace(*smmu_, world_);
+    probe_.emplace(smmu_->timers(), smmu_->tbu(0));
+  }
+  static hw::Command tlbi(std::uint64_t va, std::uint16_t asid = 1) {
+    hw::Command c;
+    c.opcode = Opcode::kTlbiNhVa;
+    c.asid = Asid{asid};
+    c.address = va;
+    c.leaf = true;
+    return c;
+  }
+  // From the doorbell to CONS past the command; all timers run out.
+  Ps time_of(std::uint64_t index, SimTime rung) {
+    smmu_->timers().run_to_idle();
+    return commands_->done(index) - rung;
+  }
+  [[nodiscard]] SimTime now() { return smmu_->timers().now(); }
+  [[nodiscard]] Ps read() const { return p_.memory.burst + p_.memory.latency; }
+  [[nodiscard]] Ps start() const { return p_.link.doorbell + fetch(); }
+  [[nodiscard]] Ps fetch() const { return read() + p_.tcu.command_decode; }
+  [[nodiscard]] Ps round_trip() const { return 2 * p_.link.dti + p_.tbu.invalidate; }
+
+  hw::testing::World world_;
+  hw::PageTable table_;
+  TimedParams p_;
+  std::optional<TimedSmmu> smmu_;
+  std::optional<Commands> commands_;
+  std::optional<Probe> probe_;
+};
+
+TEST_F(CommandTime, SyncAlone) {
+  const std::uint64_t sync = commands_->add(Opcode::kSync);
+  commands_->ring();
+  EXPECT_EQ(time_of(sync, kTimeZero), start() + p_.link.completion);
+}
+
+TEST_F(CommandTime, InvalidateAndSync) {
+  const std::uint64_t inv = commands_->add(tlbi(k2M));
+  const std::uint64_t sync = commands_->add(Opcode::kSync);
+  commands_->ring();
+  EXPECT_EQ(time_of(inv, kTimeZero), start() + p_.tcu.invalidate);
+  // The SYNC is fetched while the invalidation is at the TBU.
+  EXPECT_EQ(time_of(sync, kTimeZero), start() + p_.tcu.invalidate +
+                                          std::max(fetch(), round_trip()) + 2 * p_.link.dti +
+                                          p_.link.completion);
+}
+
+TEST_F(CommandTime, OneInvalidationTokenPerTbu) {
+  constexpr int kCommands = 64;
+  for (const std::uint32_t tbus : {1U, 4U}) {
+    for (const Ps dti : {10_ns, 200_ns}) {
+      p_.tbus = tbus;
+      p_.link.dti = dti;
+      build();
+      std::uint64_t last = 0;
+      for (int i = 0; i < kCommands; ++i) {
+        last = commands_->add(tlbi(k2M));
+      }
+      commands_->ring();
+      // Either the fetch or the token is the bottleneck, however many TBUs there are.
+      const Ps each = p_.tcu.invalidate + std::max(fetch(), round_trip());
+      EXPECT_EQ(time_of(last, kTimeZero), start() + p_.tcu.invalidate + (kCommands - 1) * each);
+    }
+  }
+}
+
+TEST_F(CommandTime, SyncWaitsForTransactionsThatWereTranslatedBefore) {
+  probe_->hold = 5_us;
+  probe_->send(kSid, k2M);
+  smmu_->timers().run_to_idle();
+  const SimTime sent = now();
+  probe_->send(kSid, k2M);  // a hit, 5 us until it is complete
+  const SimTime complete = sent + p_.tbu.micro_lookup + 5_us;
+  commands_->add(tlbi(k2M));
+  const std::uint64_t sync = commands_->add(Opcode::kSync);
+  commands_->ring();
+  smmu_->timers().run_until(sent + 2_us);
+  const std::uint32_t later = probe_->send(kSid, k2M + k4K);  // after the invalidation
+  time_of(sync, sent);
+  EXPECT_EQ(commands_->done(sync), complete + p_.link.dti + p_.link.completion);
+  EXPECT_LT(commands_->done(sync), probe_->passage(later)->ready + 5_us);
+}
+
+TEST_F(CommandTime, SyncWaitsForAWalkThatItOvertakes) {
+  p_.memory.latency = 2_us;
+  build();
+  const std::uint32_t n = probe_->send(kSid, k2M);
+  smmu_->timers().run_until(kTimeZero + 9_us);  // the walk is in its second level
+  ASSERT_FALSE(probe_->passage(n).has_value());
+  probe_->hold = 1_us;
+  commands_->add(tlbi(k2M));
+  const std::uint64_t sync = commands_->add(Opcode::kSync);
+  commands_->ring();
+  smmu_->timers().run_to_idle();
+  const SimTime ready = probe_->passage(n)->ready;
+  ASSERT_EQ(probe_->passage(n)->verdict, Verdict::kTranslated);
+  EXPECT_EQ(commands_->done(sync), ready + 1_us + p_.link.dti + p_.link.completion);
+  // What it brought was not cached.
+  EXPECT_EQ(smmu_->tbu(0).main().size(), 0U);
+}
+
+TEST_F(CommandTime, SyncDoesNotWaitForWalksOfAnotherVmid) {
+  hw::PageTable other(world_.frames, {1, hw::Granule::k4K, 48, 48});
+  ASSERT_EQ(other.map_pages(k2M, k1G, 12, 16, {}), hw::MapError::kNone);
+  world_.attach_s1(6, other, 1, 7);
+  p_.memory.latency = 2_us;
+  build();
+  probe_->send(6, k2M);
+  smmu_->timers().run_until(kTimeZero + 9_us);
+  commands_->add(tlbi(k2M));
+  const std::uint64_t sync = commands_->add(Opcode::kSync);
+  commands_->ring();
+  const SimTime rung = now();
+  EXPECT_EQ(time_of(sync, rung), start() + p_.tcu.invalidate + std::max(fetch(), round_trip()) +
+                                     2 * p_.link.dti + p_.link.completion);
+  EXPECT_EQ(smmu_->tbu(0).main().size(), 1U);
+}
+
+TEST_F(CommandTime, IllegalCommandStopsTheQueueUntilAcknowledged) {
+  commands_->add(Opcode::kTlbiNsnhAll);
+  const std::uint64_t bad = commands_->add_words({0xFF, 0});
+  const std::uint64_t sync = commands_->add(Opcode::kSync);
+  commands_->ring();
+  smmu_->timers().run_to_idle();
+  ASSERT_EQ(commands_->errors.size(), 1U);
+  EXPECT_EQ(commands_->errors[0].index, bad);
+  EXPECT_EQ(smmu_->commands().error(), CommandError::kIll);
+  EXPECT_EQ(smmu_->commands().cons(), bad);
+  // What Linux does: it makes a SYNC of it, then acknowledges.
+  const hw::CommandWords words = hw::encode(hw::Command{});
+  world_.memory.write64(smmu_->commands().address_of(bad), words[0]);
+  world_.memory.write64(smmu_->commands().address_of(bad) + 8, words[1]);
+  smmu_->commands().acknowledge_error();
+  smmu_->timers().run_to_idle();
+  EXPECT_NE(commands_->done(sync), kTimeMax);
+  EXPECT_TRUE(smmu_->commands().idle());
+}
+
+class Device final : public AtcTarget {
+ public:
+  explicit Device(Timers& timers) : timers_(timers) {}
+  std::optional<SimTime> atc_invalidate(const hw::Command& /*command*/) override {
+    return answers ? std::optional{timers_.now() + busy} : std::nullopt;
+  }
+  bool answers = true;
+  Ps busy{0};
+
+ private:
+  Timers& timers_;
+};
+
+TEST_F(CommandTime, AtcInvalidationTakesTheDevicesTime) {
+  Device device(smmu_->timers());
+  device.busy = 3_us;
+  smmu_->commands().add_atc(StreamId{kSid}, device);
+  hw::Command atc;
+  atc.opcode = Opcode::kAtcInv;
+  atc.stream = StreamId{kSid};
+  commands_->add(atc);
+  const std::uint64_t second = commands_->add(atc);
+  const std::uint64_t sync = commands_->add(Opcode::kSync);
+  commands_->ring();
+  // Both are at the device at once.
+  EXPECT_EQ(time_of(second, kTimeZero), start() + fetch());
+  EXPECT_EQ(time_of(sync, kTimeZero),
+            start() + fetch() + 3_us + p_.link.atc_response + p_.link.completion);
+}
+
+TEST_F(CommandTime, AtcTimeOutIsAnErrorOfTheSync) {
+  Device device(smmu_->timers());
+  device.answers = false;
+  smmu_->commands().add_atc(StreamId{kSid}, device);
+  hw::Command atc;
+  atc.opcode = Opcode::kAtcInv;
+  atc.stream = StreamId{kSid};
+  commands_->add(atc);
+  const std::uint64_t sync = commands_->add(Opcode::kSync);
+  commands_->ring();
+  smmu_->timers().run_to_idle();
+  ASSERT_EQ(commands_->errors.size(), 1U);
+  EXPECT_EQ(commands_->errors[0].index, sync);
+  EXPECT_EQ(commands_->errors[0].error, CommandError::kAtcInvSync);
+  EXPECT_EQ(now(), kTimeZero + start() + p_.link.atc_timeout);
+  smmu_->commands().acknowledge_error();
+  smmu_->timers().run_to_idle();
+  EXPECT_NE(commands_->done(sync), kTimeMax);
+}
+
+}  // namespace
+}  // namespace smmulab::smmu::timed

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// No stale use: random maps, unmaps, replacements of tables, DMA and invalidations in time. Every
+// mapping has physical pages of its own, so each transaction tells which mapping it used. After the
+// CMD_SYNC that follows a mapping's invalidation has completed, nothing that used it is under way.
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "models/smmuv3/timed/bench_testing.hpp"
+
+namespace smmulab::smmu::timed {
+namespace {
+
+using namespace testing;  // NOLINT(google-build-using-namespace): set-ups
+using hw::Opcode;
+
+constexpr std::uint32_t kDomains = 3;
+constexpr std::uint32_t kStreams = 4;
+constexpr std::uint64_t kPages = 24;           // of 4K, in each domain
+constexpr std::uint64_t kBlocks = 2;           // of 2M, behind them
+constexpr std::uint64_t kBlockBase = 2 * k2M;  // the pages are at k2M
+constexpr std::uint64_t kNoSync = ~std::uint64_t{0};
+
+struct Mapping {
+  std::uint32_t domain = 0;
+  std::uint64_t va = 0;
+  SimTime mapped{};
+  SimTime cleared = kTimeMax;    // the descriptor
+  std::uint64_t sync = kNoSync;  // that follows its invalidation
+  SimTime last_use{};            // completion of the last transaction that used it
+};
+
+struct Attachment {
+  std::uint32_t domain = 0;
+  SimTime since{};
+  std::uint64_t sync = kNoSync;  // that follows its end
+  SimTime last_use{};
+};
+
+// Software, and the observer of all streams.
+class Agent final : public Timed, public StreamObserver {
+ public:
+  Agent(std::uint64_t seed, bool nested_vmid, bool run_ahead)
+      : random_(seed, "agent"),
+        smmu_(params(seed), world_.features, streams(), world_.memory, run_ahead),
+        commands_(smmu_, world_) {
+    for (std::uint32_t d = 0; d < kDomains; ++d) {
+      tables_.push_back(std::make_unique<hw::PageTable>(
+          world_.frames, hw::TableFormat{1, hw::Granule::k4K, 48, 48}));
+      live_.emplace_back();
+    }
+    for (std::uint32_t s = 0; s < kStreams; ++s) {
+      cds_.push_back(
+          std::make_unique<hw::ContextTable>(world_.frames, hw::ContextTable::Format::kLinear, 0));
+      hw::Ste ste = hw::testing::World::ste_of(hw::Ste::Config::kS1);
+      ste.vmid = nested_vmid ? 3 : 0;
+      cds_[s]->point_ste(ste);
+      attach(s, s % kDomains);
+      world_.streams.write(StreamId{s}, ste);
+      StreamParams p;
+      p.stream = StreamId{s};
+      p.pattern = Pattern::kRandom;
+      p.base = s == 3 ? kBlockBase : k2M;
+      p.span = s == 3 ? kBlocks * k2M : kPages * k4K;
+      p.payload = 256;
+      p.outstanding = 12;
+      p.write = s % 2 == 1;
+      p.interval = 90_ns + 10_ns * s;
+      p.seed = seed;
+      smmu_.add_stream(p, s % 2).set_observer(this);
+    }
+    for (std::uint32_t d = 0; d < kDomains; ++d) {
+      for (std::uint64_t page = 0; page < kPages; page += 2) {
+        toggle(d, k2M + page * k4K, 12);
+      }
+    }
+    vmid_ = Vmid{static_cast<std::uint16_t>(nested_vmid ? 3 : 0)};
+    smmu_.timers().at(kTimeZero, *this, 0);
+  }
+
+  void run(Ps time) {
+    smmu_.timers().run_until(kTimeZero + time);
+    check_syncs();
+  }
+
+  void fire(std::uint32_t /*what*/, std::uint32_t /*index*/) override {
+    check_syncs();
+    if (::testing::Test::HasFatalFailure()) {
+      return;
+    }
+    if (!commands_.full()) {
+      act();
+    }
+    smmu_.timers().after(Ps{static_cast<std::int64_t>(random_.uniform_int(1'500'000))}, *this, 0);
+  }
+
+  void transaction(const hw::Request& request, const Passage& passage, SimTime issued,
+                   SimTime done) override {
+    if (!passage.passes()) {
+      ++refused;
+      return;
+    }
+    ++passed;
+    const auto it = std::prev(mappings_.upper_bound(passage.pa));
+    Mapping& m = it->second;
+    const std::uint64_t offset = passage.pa - it->first;
+    ASSERT_EQ(request.address, m.va + offset);
+    ASSERT_GE(passage.ready, m.mapped);
+    if (m.sync != kNoSync) {
+      ASSERT_LE(done, commands_.done(m.sync)) << "a use after the SYNC";
+    }
+    m.last_use = std::max(m.last_use, done);
+    late_uses += done > m.cleared ? 1U : 0U;
+    // Some attachment of the stream that was not over when it was complete explains it; the latest
+    // of those with this table.
+    bool explained = false;
+    std::vector<Attachment>& list = attachments_[request.stream.value()];
+    for (auto a = list.rbegin(); a != list.rend() && !explained; ++a) {
+      const bool over = a->sync != kNoSync && commands_.done(a->sync) < done;
+      explained = a->domain == m.domain && !over;
+      a->last_use = explained ? std::max(a->last_use, done) : a->last_use;
+    }
+    ASSERT_TRUE(explained) << "through a table that was detached; issued at " << to_ps(issued);
+  }
+
+  std::uint64_t passed = 0, refused = 0, late_uses = 0;
+  [[nodiscard]] TimedSmmu& smmu() { return smmu_; }
+
+ private:
+  static TimedParams params(std::uint64_t seed) {
+    TimedParams p;
+    p.tbus = 2;
+    p.tbu.micro.entries = 4;
+    p.tbu.main.entries = seed % 3 == 0 ? 0 : 32;
+    p.tbu.xlate_slots = 8;
+    p.tbu.tokens = 4;
+    p.tcu.xlate_slots = 4;
+    p.tcu.ptw_slots = 2;
+    p.tcu.walk.unified = seed % 2 == 0;
+    p.tcu.walk.cache.entries = seed % 5 == 0 ? 0 : 32;
+    p.memory.latency = Ps{static_cast<std::int64_t>(20'000 + seed % 7 * 60'000)};
+    return p;
+  }
+  const hw::StreamTableBase& streams() { return world_.streams.base(); }
+
+  void attach(std::uint32_t stream, std::uint32_t domain) {
+    hw::Cd cd = hw::testing::World::base_cd(static_cast<std::uint16_t>(domain + 1));
+    point_cd_at(cd, *tables_[domain]);
+    cds_[stream]->write(hw::Ssid{0}, cd);
+    attachments_[stream].push_back({domain, smmu_.timers().now()});
+  }
+
+  void act() {
+    const std::uint64_t what = random_.uniform_int(10);
+    const auto domain = static_cast<std::uint32_t>(random_.uniform_int(kDomains));
+    if (what == 0) {
+      replace(static_cast<std::uint32_t>(random_.uniform_int(kStreams)), domain);
+    } else if (what == 1) {
+      toggle(domain, kBlockBase + k2M * random_.uniform_int(kBlocks), 21);
+    } else {
+      toggle(domain, k2M + k4K * random_.uniform_int(kPages), 12);
+    }
+  }
+
+  // CD to another domain's table and ASID, through V = 0 as Linux does: two syncs.
+  void replace(std::uint32_t stream, std::uint32_t domain) {
+    Attachment& old = attachments_[stream].back();
+    hw::Cd none;
+    cds_[stream]->write(hw::Ssid{0}, none);
+    hw::Command cfgi;
+    cfgi.opcode = random_.bernoulli(0.5) ? Opcode::kCfgiCd : Opcode::kCfgiSte;
+    cfgi.stream = StreamId{stream};
+    cfgi.leaf = true;
+    commands_.add(cfgi);
+    old.sync = commands_.add(Opcode::kSync);
+    // The new CD is written without waiting: between the two syncs either may be seen.
+    attach(stream, domain);
+    commands_.add(cfgi);
+    commands_.add(Opcode::kSync);
+    commands_.ring();
+  }
+
+  void toggle(std::uint32_t domain, std::uint64_t va, unsigned log2) {
+    const auto it = live_[domain].find(va);
+    if (it == live_[domain].end()) {
+      const std::uint64_t pa = (next_pa_ + hw::low_mask(log2)) & ~hw::low_mask(log2);
+      next_pa_ = pa + (1ULL << log2);
+      ASSERT_EQ(tables_[domain]->map_pages(va, pa, log2, 1, {}), hw::MapError::kNone);
+      mappings_[pa] = {domain, va, smmu_.timers().now()};
+      live_[domain][va] = pa;
+      return;  // like Linux: a map sends no command
+    }
+    ASSERT_EQ(tables_[domain]->unmap(va, 1ULL << log2), 1ULL << log2);
+    Mapping& m = mappings_[it->second];
+    live_[domain].erase(it);
+    m.cleared = smmu_.timers().now();
+    commands_.add(invalidation(domain, va, log2));
+    m.sync = commands_.add(Opcode::kSync);
+    commands_.ring();
+  }
+
+  hw::Command invalidation(std::uint32_t domain, std::uint64_t va, unsigned log2) {
+    hw::Command c;
+    c.asid = Asid{static_cast<std::uint16_t>(domain + 1)};
+    c.vmid = vmid_;
+    c.address = va;
+    c.leaf = true;
+    switch (random_.uniform_int(6)) {
+      case 0:
+        c.opcode = Opcode::kTlbiNhAsid;
+        break;
+      case 1:
+        c.opcode = Opcode::kTlbiNhAll;
+        break;
+      case 2:
+        c.opcode = Opcode::kTlbiNsnhAll;
+        break;
+      case 3:
+        c.opcode = Opcode::kTlbiNhVaa;
+        break;
+      default:
+        c.opcode = Opcode::kTlbiNhVa;
+        break;
+    }
+    if (c.opcode == Opcode::kTlbiNhVa && random_.bernoulli(0.5)) {  // the same as a range
+      c.tg = 1;
+      c.num = log2 == 12 ? 0 : 15;
+      c.scale = log2 == 12 ? 0 : 5;
+      c.ttl = log2 == 12 ? 3 : 2;
+    }
+    return c;
+  }
+
+  // Uses that became known before their SYNC completed must have been over by then.
+  void check_syncs() {
+    for (auto& [pa, m] : mappings_) {
+      if (m.sync != kNoSync && commands_.done(m.sync) != kTimeMax) {
+        ASSERT_LE(m.last_use, commands_.done(m.sync));
+      }
+    }
+    for (const auto& list : attachments_) {
+      for (const Attachment& a : list) {
+        if (a.sync != kNoSync) {
+          ASSERT_LE(a.last_use, commands_.done(a.sync));
+        }
+      }
+    }
+  }
+
+  hw::testing::World world_;
+  RandomStream random_;
+  TimedSmmu smmu_;
+  Commands commands_;
+  std::vector<std::unique_ptr<hw::PageTable>> tables_;
+  std::vector<std::unique_ptr<hw::ContextTable>> cds_;
+  std::vector<std::map<std::uint64_t, std::uint64_t>> live_;  // by domain: va to pa
+  std::map<std::uint64_t, Mapping> mappings_;                 // by first physical byte
+  std::array<std::vector<Attachment>, kStreams> attachments_;
+  std::uint64_t next_pa_ = 1ULL << 32U;
+  Vmid vmid_;
+};
+
+TEST(StaleUseTest, NothingIsUsedAfterTheSyncOfItsInvalidation) {
+  std::uint64_t passed = 0, refused = 0, late = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Agent agent(seed, seed % 4 == 0, seed % 2 == 0);
+    agent.run(400_us);
+    if (::testing::Test::HasFatalFailure()) {
+      FAIL() << "seed " << seed;
+    }
+    passed += agent.passed;
+    refused += agent.refused;
+    late += agent.late_uses;
+  }
+  EXPECT_GT(passed, 100'000U);
+  EXPECT_GT(refused, 20'000U);
+  // There is something to find: old translations are used between unmap and SYNC.
+  EXPECT_GT(late, 100U);
+}
+
+}  // namespace
+}  // namespace smmulab::smmu::timed
