@@ -166,8 +166,8 @@ SimTime DmaStream::complete(const Issue& issue, const Passage& passage) {
     ++(passage.verdict == Verdict::kAbort ? stats_.aborted : stats_.faulted);
   }
   note_verdict(passage.passes(), passage.ready);
-  stats_.translation.record(passage.ready - issue.issued);
-  stats_.latency.record(done - issue.due);
+  translation_.record(passage.ready - issue.issued);
+  latency_.record(done - issue.due);
   stats_.last = std::max(stats_.last, done);
   insert_done(done);
   if (observer_ != nullptr) [[unlikely]] {

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "models/smmuv3/timed/memory_port.hpp"
@@ -42,6 +43,29 @@ struct StreamParams {
   SimTime start{};
   SimTime stop = kTimeMax;
   std::uint64_t seed = 1;
+};
+
+// Many values in a row are equal: they go into the histogram together.
+class RunLength {
+ public:
+  void record(Ps value) {
+    if (value != value_) {
+      flush();
+      value_ = value;
+    }
+    ++times_;
+  }
+  void flush() {
+    if (times_ != 0) {
+      histogram_->record(static_cast<std::uint64_t>(value_.count()), std::exchange(times_, 0));
+    }
+  }
+  explicit RunLength(Histogram& histogram) : histogram_(&histogram) {}
+
+ private:
+  Histogram* histogram_;
+  Ps value_{-1};
+  std::uint64_t times_ = 0;
 };
 
 struct StreamStats {
@@ -78,9 +102,15 @@ class DmaStream final : public Timed, public Client {
  public:
   // Throws ConfigError for parameters that make no sense.
   DmaStream(Timers& timers, const StreamParams& params, Tbu& tbu, MemoryPort& port);
+  DmaStream(const DmaStream&) = delete;
+  DmaStream& operator=(const DmaStream&) = delete;
 
   void set_observer(StreamObserver* observer) { observer_ = observer; }
-  [[nodiscard]] const StreamStats& stats() const { return stats_; }
+  [[nodiscard]] const StreamStats& stats() const {
+    translation_.flush();
+    latency_.flush();
+    return stats_;
+  }
   [[nodiscard]] std::uint32_t under_way() const {
     return pending_ + static_cast<std::uint32_t>(done_.size());
   }
@@ -126,7 +156,9 @@ class DmaStream final : public Timed, public Client {
   std::vector<SimTime> done_;  // completions to come, latest first
   bool lit_ = false;           // has had a success
   std::optional<SimTime> dark_since_;
-  StreamStats stats_;
+  mutable StreamStats stats_;  // but for what the next two hold back
+  mutable RunLength translation_{stats_.translation};
+  mutable RunLength latency_{stats_.latency};
 };
 
 }  // namespace smmulab::smmu::timed

@@ -19,6 +19,7 @@ constexpr std::uint32_t kStreams = 4;
 constexpr std::uint64_t kPages = 24;           // of 4K, in each domain
 constexpr std::uint64_t kBlocks = 2;           // of 2M, behind them
 constexpr std::uint64_t kBlockBase = 2 * k2M;  // the pages are at k2M
+constexpr std::uint64_t kPayload = 1ULL << 32U;
 constexpr std::uint64_t kNoSync = ~std::uint64_t{0};
 
 struct Mapping {
@@ -40,23 +41,29 @@ struct Attachment {
 // Software, and the observer of all streams.
 class Agent final : public Timed, public StreamObserver {
  public:
-  Agent(std::uint64_t seed, bool nested_vmid, bool run_ahead)
+  Agent(std::uint64_t seed, bool nested, bool run_ahead)
       : random_(seed, "agent"),
+        offset_(nested ? 1ULL << 36U : 0),
+        vmid_(static_cast<std::uint16_t>(nested ? 3 : 0)),
+        guest_(world_.memory, offset_ + k1G),
+        s2_(world_.frames, {2, hw::Granule::k4K, 48, 44, false, false, 0}),
         smmu_(params(seed), world_.features, streams(), world_.memory, run_ahead),
         commands_(smmu_, world_) {
+    // By pages where the tables of stage 1 are, so that walks are long; by blocks for the payload.
+    EXPECT_EQ(s2_.map_pages(k1G, offset_ + k1G, 12, 16 * k2M / k4K, {}), hw::MapError::kNone);
+    EXPECT_EQ(s2_.map_pages(kPayload, offset_ + kPayload, 30, 64, {}), hw::MapError::kNone);
     for (std::uint32_t d = 0; d < kDomains; ++d) {
       tables_.push_back(std::make_unique<hw::PageTable>(
-          world_.frames, hw::TableFormat{1, hw::Granule::k4K, 48, 48}));
+          guest_, hw::TableFormat{1, hw::Granule::k4K, 48, 40, false, true, offset_}));
       live_.emplace_back();
     }
     for (std::uint32_t s = 0; s < kStreams; ++s) {
-      cds_.push_back(
-          std::make_unique<hw::ContextTable>(world_.frames, hw::ContextTable::Format::kLinear, 0));
-      hw::Ste ste = hw::testing::World::ste_of(hw::Ste::Config::kS1);
-      ste.vmid = nested_vmid ? 3 : 0;
-      cds_[s]->point_ste(ste);
+      for (auto& cd : cds_[s]) {
+        cd = std::make_unique<hw::ContextTable>(guest_, hw::ContextTable::Format::kLinear, 0,
+                                                offset_);
+      }
       attach(s, s % kDomains);
-      world_.streams.write(StreamId{s}, ste);
+      store_ste(s);
       StreamParams p;
       p.stream = StreamId{s};
       p.pattern = Pattern::kRandom;
@@ -74,7 +81,6 @@ class Agent final : public Timed, public StreamObserver {
         toggle(d, k2M + page * k4K, 12);
       }
     }
-    vmid_ = Vmid{static_cast<std::uint16_t>(nested_vmid ? 3 : 0)};
     smmu_.timers().at(kTimeZero, *this, 0);
   }
 
@@ -91,7 +97,7 @@ class Agent final : public Timed, public StreamObserver {
     if (!commands_.full()) {
       act();
     }
-    smmu_.timers().after(Ps{static_cast<std::int64_t>(random_.uniform_int(1'500'000))}, *this, 0);
+    smmu_.timers().after(Ps{static_cast<std::int64_t>(random_.uniform_int(4'000'000))}, *this, 0);
   }
 
   void transaction(const hw::Request& request, const Passage& passage, SimTime issued,
@@ -101,9 +107,9 @@ class Agent final : public Timed, public StreamObserver {
       return;
     }
     ++passed;
-    const auto it = std::prev(mappings_.upper_bound(passage.pa));
+    const auto it = std::prev(mappings_.upper_bound(passage.pa - offset_));
     Mapping& m = it->second;
-    const std::uint64_t offset = passage.pa - it->first;
+    const std::uint64_t offset = passage.pa - offset_ - it->first;
     ASSERT_EQ(request.address, m.va + offset);
     ASSERT_GE(passage.ready, m.mapped);
     if (m.sync != kNoSync) {
@@ -130,6 +136,7 @@ class Agent final : public Timed, public StreamObserver {
   static TimedParams params(std::uint64_t seed) {
     TimedParams p;
     p.tbus = 2;
+    p.link.doorbell = seed % 2 == 0 ? 150_ns : 0_ns;
     p.tbu.micro.entries = 4;
     p.tbu.main.entries = seed % 3 == 0 ? 0 : 32;
     p.tbu.xlate_slots = 8;
@@ -144,10 +151,20 @@ class Agent final : public Timed, public StreamObserver {
   }
   const hw::StreamTableBase& streams() { return world_.streams.base(); }
 
+  void store_ste(std::uint32_t stream) {
+    hw::Ste ste =
+        hw::testing::World::ste_of(offset_ != 0 ? hw::Ste::Config::kNested : hw::Ste::Config::kS1);
+    ste.vmid = vmid_.value();
+    cds_[stream][which_[stream]]->point_ste(ste);
+    if (offset_ != 0) {
+      point_ste_at(ste, s2_);
+    }
+    world_.streams.write(StreamId{stream}, ste);
+  }
   void attach(std::uint32_t stream, std::uint32_t domain) {
     hw::Cd cd = hw::testing::World::base_cd(static_cast<std::uint16_t>(domain + 1));
     point_cd_at(cd, *tables_[domain]);
-    cds_[stream]->write(hw::Ssid{0}, cd);
+    cds_[stream][which_[stream]]->write(hw::Ssid{0}, cd);
     attachments_[stream].push_back({domain, smmu_.timers().now()});
   }
 
@@ -163,15 +180,25 @@ class Agent final : public Timed, public StreamObserver {
     }
   }
 
-  // CD to another domain's table and ASID, through V = 0 as Linux does: two syncs.
+  // To another domain's table and ASID: by the CD, through V = 0 as Linux does, or by an STE that
+  // names another CD table.
   void replace(std::uint32_t stream, std::uint32_t domain) {
-    Attachment& old = attachments_[stream].back();
-    hw::Cd none;
-    cds_[stream]->write(hw::Ssid{0}, none);
     hw::Command cfgi;
-    cfgi.opcode = random_.bernoulli(0.5) ? Opcode::kCfgiCd : Opcode::kCfgiSte;
     cfgi.stream = StreamId{stream};
     cfgi.leaf = true;
+    Attachment& old = attachments_[stream].back();
+    if (random_.bernoulli(0.5)) {
+      which_[stream] = 1 - which_[stream];
+      cfgi.opcode = Opcode::kCfgiSte;
+      commands_.add(cfgi);
+      old.sync = commands_.add(Opcode::kSync);
+      attach(stream, domain);
+      store_ste(stream);
+      commands_.ring();
+      return;
+    }
+    cds_[stream][which_[stream]]->write(hw::Ssid{0}, hw::Cd{});
+    cfgi.opcode = random_.bernoulli(0.5) ? Opcode::kCfgiCd : Opcode::kCfgiSte;
     commands_.add(cfgi);
     old.sync = commands_.add(Opcode::kSync);
     // The new CD is written without waiting: between the two syncs either may be seen.
@@ -217,7 +244,7 @@ class Agent final : public Timed, public StreamObserver {
         c.opcode = Opcode::kTlbiNsnhAll;
         break;
       case 3:
-        c.opcode = Opcode::kTlbiNhVaa;
+        c.opcode = offset_ != 0 ? Opcode::kTlbiS12Vmall : Opcode::kTlbiNhVaa;
         break;
       default:
         c.opcode = Opcode::kTlbiNhVa;
@@ -250,22 +277,26 @@ class Agent final : public Timed, public StreamObserver {
 
   hw::testing::World world_;
   RandomStream random_;
+  std::uint64_t offset_;  // of stage 2; 0: stage 1 alone
+  Vmid vmid_;
+  hw::FrameAllocator guest_;
+  hw::PageTable s2_;
   TimedSmmu smmu_;
   Commands commands_;
   std::vector<std::unique_ptr<hw::PageTable>> tables_;
-  std::vector<std::unique_ptr<hw::ContextTable>> cds_;
+  std::array<std::array<std::unique_ptr<hw::ContextTable>, 2>, kStreams> cds_;
+  std::array<std::uint32_t, kStreams> which_{};               // of the two its STE names
   std::vector<std::map<std::uint64_t, std::uint64_t>> live_;  // by domain: va to pa
   std::map<std::uint64_t, Mapping> mappings_;                 // by first physical byte
   std::array<std::vector<Attachment>, kStreams> attachments_;
-  std::uint64_t next_pa_ = 1ULL << 32U;
-  Vmid vmid_;
+  std::uint64_t next_pa_ = kPayload;
 };
 
 TEST(StaleUseTest, NothingIsUsedAfterTheSyncOfItsInvalidation) {
   std::uint64_t passed = 0, refused = 0, late = 0;
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
-    Agent agent(seed, seed % 4 == 0, seed % 2 == 0);
-    agent.run(400_us);
+    Agent agent(seed, seed % 4 < 2, seed % 3 == 0);
+    agent.run(1'000_us);
     if (::testing::Test::HasFatalFailure()) {
       FAIL() << "seed " << seed;
     }

@@ -9,6 +9,16 @@ namespace smmulab::smmu::timed {
 
 using hw::StreamConfig;
 
+namespace {
+
+// canonical_input() and effective_access() change nothing.
+bool plain(const StreamConfig& config) {
+  const bool tag_byte = config.s1 && (config.tt0.top_byte_ignored || config.tt1.top_byte_ignored);
+  return !tag_byte && config.privilege_override < 2 && config.instruction_override < 2;
+}
+
+}  // namespace
+
 Tbu::Tbu(Timers& timers, const TbuParams& params, Ps dti, std::uint32_t index, Timed& tcu,
          Timed& commands)
     : timers_(timers),
@@ -51,23 +61,19 @@ Tbu::Accepted Tbu::translate(const hw::Request& request, Client& client, std::ui
 // The entry that was found last is found again: what a look-up would say, counters and replacement
 // included (to use the latest entry once more changes no policy's order).
 bool Tbu::repeat(const hw::Request& request, Passage& passage) {
-  if (last_.config == nullptr || request.stream != last_.stream ||
+  if (!last_.known || (request.address ^ last_.input) >> last_.reach_log2 != 0 ||
+      request.stream != last_.stream || !last_.perms.allow(request.access) ||
       request.substream != last_.substream || request.kind != hw::RequestKind::kUntranslated) {
-    return false;
-  }
-  const std::uint64_t input = hw::canonical_input(*last_.config, request.address);
-  if ((input ^ last_.input) >> last_.reach_log2 != 0 ||
-      !last_.perms.allow(hw::effective_access(*last_.config, request.access))) {
     return false;
   }
   passage.verdict = Verdict::kTranslated;
   passage.fault = hw::Event::kNone;
-  passage.pa = last_.output + (input - last_.input);
+  passage.pa = last_.output + (request.address - last_.input);
   return true;
 }
 
 bool Tbu::look_up(const hw::Request& request, Passage& passage) {
-  last_.config = nullptr;
+  last_.known = false;
   const StreamConfig* const config = config_.lookup(request.stream, request.substream);
   if (config == nullptr) {
     ++counters_.config_cache_miss;
@@ -102,9 +108,14 @@ bool Tbu::look_up_tlbs(const StreamConfig& config, const hw::Request& request, P
   const hw::Access access = hw::effective_access(config, request.access);
   if (const hw::Tlb::Hit hit = micro_.lookup(tag, config.s1, input, access)) {
     take_hit(hit, input, passage);
-    if (hit.allowed) {
-      last_ = {&config,           request.stream,        request.substream, hit.entry->input,
-               hit.entry->output, hit.entry->reach_log2, hit.entry->perms};
+    if (hit.allowed && plain(config)) {
+      last_ = {true,
+               request.stream,
+               request.substream,
+               hit.entry->input,
+               hit.entry->output,
+               hit.entry->reach_log2,
+               hit.entry->perms};
     }
     return true;
   }
@@ -222,7 +233,7 @@ void Tbu::fill(const Slot& slot) {
     main_.fill(tag, answer.config.s1, input, answer.translation);
     micro_.fill(tag, answer.config.s1, input, answer.translation);
   }
-  last_.config = nullptr;
+  last_.known = false;
 }
 
 bool Tbu::serves(const Slot& leader, const hw::Request& request) {
@@ -317,7 +328,7 @@ void Tbu::invalidate() {
   } else if (const auto what = hw::config_invalidation(command)) {
     config_.invalidate(*what);
   }
-  last_.config = nullptr;
+  last_.known = false;
   drain_until_ = std::max(drain_until_, last_done_);
   timers_.after(params_.invalidate + dti_, commands_, kInvalidateAck, index_);
 }

@@ -63,9 +63,10 @@ class Tbu final : public Timed {
     std::uint32_t last = kNone;  // of a leader: the end of that chain
     Answer answer;
   };
-  // The micro TLB entry that was found last, while nothing has changed since.
+  // The micro TLB entry that was found last, while nothing has changed since; only of streams whose
+  // addresses and accesses go into the look-up as they are.
   struct Last {
-    const hw::StreamConfig* config = nullptr;
+    bool known = false;
     StreamId stream;
     std::optional<hw::Ssid> substream;
     std::uint64_t input = 0, output = 0;
