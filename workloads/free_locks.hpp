@@ -17,10 +17,11 @@
 
 namespace smmulab::workloads {
 
-inline constexpr std::array<std::string_view, 13> kFreeableClasses = {
-    "dev_set->lock", "ioas->mutex",  "igroup->lock", "hwpt->devices_lock", "group->mutex",
-    "domains_rwsem", "iova_rwsem",   "pages->mutex", "ictx->sw_msi_lock",  "init_mutex",
-    "asid_lock",     "devices_lock", "one_lock"};
+inline constexpr std::array<std::string_view, 19> kFreeableClasses = {
+    "dev_set->lock",   "ioas->mutex",  "igroup->lock", "hwpt->devices_lock", "group->mutex",
+    "domains_rwsem",   "iova_rwsem",   "pages->mutex", "ictx->sw_msi_lock",  "init_mutex",
+    "asid_lock",       "devices_lock", "one_lock",     "access->ioas_lock",  "access->pins_lock",
+    "idev->iopf_lock", "fault->mutex", "fault->lock",  "msi_prepare_lock"};
 
 // In the order of kFreeableClasses.
 struct FreeLocks {

@@ -130,14 +130,17 @@ TEST_F(CommandQueueTest, AnAdditionNeverLoses) {
 }
 
 TEST_F(CommandQueueTest, WithinTheSpinlockNobodyLosesToAnotherInserter) {
+  // An owner takes the OWNED flag out of the word without the lock: that alone can make a cmpxchg
+  // fail, once for each owner. A loss to another inserter would come on top.
   params.line.same_node = 100_ns;
   driver_params.cmdq_insertion = Insertion::kSpinlock;
   user("A", 0, 0_ns, 1, false);
-  user("B", 1, 10_us, 1, false);
-  user("C", 2, 10_us, 1, false);
+  for (const std::uint32_t cpu : {1U, 2U, 3U}) {
+    user(std::to_string(cpu), cpu, 10_us, 1, false);
+  }
   engine.run();
-  EXPECT_EQ(queue().stat().cmpxchg_failures, 0U);
-  EXPECT_EQ(lock_class("cmdq_insertion", lnx::LockKind::kSpinlock).stat.write().acquisitions, 3U);
+  EXPECT_LE(queue().stat().cmpxchg_failures, queue().stat().doorbells);
+  EXPECT_EQ(lock_class("cmdq_insertion", lnx::LockKind::kSpinlock).stat.write().acquisitions, 4U);
 }
 
 TEST_F(CommandQueueTest, AnAdditionBeyondTheEndWaitsForSpace) {

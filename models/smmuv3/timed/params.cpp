@@ -43,10 +43,10 @@ void describe_tbu(ParamTable& t, TbuParams& p) {
 void describe_tcu(ParamTable& t, TcuParams& p) {
   const std::string k = "smmuv3.tcu.";
   add_cache(t, k + "config", p.config, 4096, "config cache (STE and CD in one entry)", kAgilex);
-  t.add(k + "walk_unified", &p.walk.unified,
+  t.add(k + "walk_unified", &p.walk_unified,
         "one walk cache (MMU-700), not one per stage and level",
         {"MMU-600 TRM: eight, MMU-700 TRM: one"});
-  add_cache(t, k + "walk", p.walk.cache, 65536, "walk cache (each of them)", kAgilex);
+  add_cache(t, k + "walk", p.walk, 65536, "walk cache (each of them)", kAgilex);
   t.add(k + "config_lookup", &p.config_lookup, 0_ps, 10_us, "config cache look-up", kAssumed);
   t.add(k + "walk_lookup", &p.walk_lookup, 0_ps, 10_us,
         "walk cache look-up, all levels of a stage at once", kAssumed);
@@ -107,7 +107,7 @@ void check(const TimedParams& p) {
   check_cache("smmuv3.tbu.micro", p.tbu.micro);
   check_cache("smmuv3.tbu.main", p.tbu.main);
   check_cache("smmuv3.tcu.config", p.tcu.config);
-  check_cache("smmuv3.tcu.walk", p.tcu.walk.cache);
+  check_cache("smmuv3.tcu.walk", p.tcu.walk);
   if (p.tcu.ptw_slots > p.tcu.xlate_slots) {
     throw ConfigError(
         fmt::format("smmuv3.tcu.ptw_slots = {} must be at most "

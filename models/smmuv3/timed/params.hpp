@@ -29,7 +29,8 @@ struct TbuParams {
 
 struct TcuParams {
   hw::CacheShape config{256, 4, hw::Policy::kRoundRobin, 3};
-  hw::WalkCaches::Shape walk{false, {256, 4, hw::Policy::kRoundRobin, 4}};
+  bool walk_unified = false;
+  hw::CacheShape walk{256, 4, hw::Policy::kRoundRobin, 4};  // of each walk cache, or of the one
   Ps config_lookup{3'000};
   Ps walk_lookup{4'000};           // one look-up, all levels of a stage at once
   std::uint32_t xlate_slots = 64;  // beyond: the translation request buffer

@@ -144,8 +144,8 @@ class Agent final : public Timed, public StreamObserver {
     p.tcu.config = {2, 1, hw::Policy::kLru, 1};
     p.tcu.xlate_slots = 4;
     p.tcu.ptw_slots = 2;
-    p.tcu.walk.unified = seed % 2 == 0;
-    p.tcu.walk.cache.entries = seed % 5 == 0 ? 0 : 32;
+    p.tcu.walk_unified = seed % 2 == 0;
+    p.tcu.walk.entries = seed % 5 == 0 ? 0 : 32;
     p.memory.latency = Ps{static_cast<std::int64_t>(20'000 + seed % 7 * 60'000)};
     return p;
   }

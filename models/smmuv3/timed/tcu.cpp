@@ -21,7 +21,7 @@ Tcu::Tcu(Timers& timers, const TimedParams& params, const hw::Features& features
       memory_(memory),
       port_(port),
       config_(params.tcu.config),
-      walk_(params.tcu.walk),
+      walk_(hw::WalkCaches::Shape::all_alike(params.tcu.walk, params.tcu.walk_unified)),
       xlates_(params.tcu.xlate_slots),
       buffer_(std::size_t{params.tbus} * params.tbu.tokens),
       for_ptw_(params.tcu.xlate_slots),
@@ -77,7 +77,7 @@ void Tcu::start(std::uint32_t i, std::uint32_t message) {
 }
 
 hw::WalkMemo* Tcu::memo_of(Xlate& x) {
-  return params_.tcu.walk.cache.entries == 0 ? nullptr : &x.memo;
+  return params_.tcu.walk.entries == 0 ? nullptr : &x.memo;
 }
 
 void Tcu::config_lookup(std::uint32_t i) {

@@ -105,7 +105,7 @@ TEST(NestedZeroLoadTest, ColdTranslationIsThirtySixReads) {
   NestedWorld nested;
   ASSERT_TRUE(nested.good);
   TimedParams p;
-  p.tcu.walk.cache.entries = 0;
+  p.tcu.walk.entries = 0;
   TimedSmmu smmu(p, nested.world.features, nested.world.streams.base(), nested.world.memory);
   Probe probe(smmu.timers(), smmu.tbu(0));
   const std::uint32_t n = probe.send(NestedWorld::kSid, k2M + 0x40, true, NestedWorld::kSsid);
