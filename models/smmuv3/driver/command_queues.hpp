@@ -24,6 +24,10 @@ class CommandQueues {
   Task<void> issue(lnx::Thread& t, const CommandBatch& batch, bool sync) {
     return queue_for(t, batch).issue(t, batch, sync);
   }
+  // The same in the main queue, whatever there is besides.
+  Task<void> issue_in_main(lnx::Thread& t, const CommandBatch& batch, bool sync) {
+    return queues_.front().issue(t, batch, sync);
+  }
 
   [[nodiscard]] const CommandQueue& operator[](std::size_t i) const { return queues_[i]; }
   [[nodiscard]] std::size_t size() const { return queues_.size(); }  // the main queue included

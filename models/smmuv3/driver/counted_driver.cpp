@@ -7,19 +7,6 @@
 #include "models/smmuv3/driver/invalidation.hpp"
 
 namespace smmulab::smmu {
-namespace {
-
-// Stands for a domain's page-table base: distinct, aligned.
-std::uint64_t table_base(const Domain& domain) {
-  return (domain.id + 1ULL) << 12U;
-}
-
-// Config 7, both stages: the CD is a guest's, which is taken for valid.
-bool is_nested(const Entry& ste) {
-  return ((ste[0] >> 1U) & 7U) == 7U;
-}
-
-}  // namespace
 
 CountedDriver::CountedDriver(lnx::Machine& machine, const DriverParams& params)
     : machine_(machine),
@@ -82,7 +69,7 @@ Task<void> CountedDriver::invalidate_user(lnx::Thread& t, Domain& nested, std::u
     t.charge(params_.user_command);
     batch.add(Command::kTlbiNhVa);
     if (i + 1 == count || batch.size() == kBatchEntries - 1) {
-      co_await nested.smmu->queue.issue(t, batch, true);
+      co_await nested.smmu->queue.issue_in_main(t, batch, true);
       batch.clear();
     }
   }
@@ -178,56 +165,6 @@ void CountedDriver::boot_attach(Master& master, Domain& domain) {
   domain.masters.push_back(&master);
 }
 
-Entry CountedDriver::cd_of(const Domain& domain) const {
-  return make_s1_cd(domain.asid.value(), table_base(domain));
-}
-
-Entry CountedDriver::ste_of(const Master& master, const Domain& domain) const {
-  if (domain.parent != nullptr) {
-    return make_nested_ste((domain.id + 1ULL) << 20U, domain.parent->vmid.value(),
-                           table_base(*domain.parent), master.ats_supported);
-  }
-  if (domain.stage == Stage::kS2) {
-    return make_s2_ste(domain.vmid.value(), table_base(domain), master.ats_supported);
-  }
-  // 6.12: the CD table belongs to the master; 6.2: to the domain.
-  if (params_.version == DriverVersion::k6_2) {
-    return make_cdtable_ste(table_base(domain) << 12U, master.ats_supported);
-  }
-  return cd_table_ste(master, S1Dss::kSsid0);
-}
-
-Entry CountedDriver::cd_table_ste(const Master& master, S1Dss s1dss) {
-  return make_cdtable_ste((master.stream_ids.front().value() + 1ULL) << 12U, master.ats_supported,
-                          s1dss);
-}
-
-void CountedDriver::update_dark(const lnx::Thread& t, Master& master, bool mended) {
-  const bool passes = ste_passes(master.ste) &&
-                      (!ste_uses_cd(master.ste) || is_nested(master.ste) || cd_valid(master.cd));
-  if (!passes && !master.dark) {
-    master.dark = true;
-    master.dark_since = machine_.now();
-    if (Record* record = machine_.record()) [[unlikely]] {
-      record->append(record_event::dma_dark_begin(
-          machine_.now(), t.record_id(), master.recorded.in(*record, [&] { return master.name; })));
-    }
-  } else if (passes && master.dark && mended) {
-    master.dark = false;
-    if (!master.dark_since) {
-      return;  // its first translation
-    }
-    if (Record* record = machine_.record()) [[unlikely]] {
-      record->append(record_event::dma_dark_end(
-          machine_.now(), t.record_id(), master.recorded.in(*record, [&] { return master.name; })));
-    }
-    const Ps window = machine_.now() - *master.dark_since;
-    ++master.dark_time.windows;
-    master.dark_time.total += window;
-    master.dark_time.max = std::max(master.dark_time.max, window);
-  }
-}
-
 // arm_smmu_cmdq_batch_add(), `count` times: a full batch goes without a SYNC.
 Task<void> CountedDriver::add(lnx::Thread& t, CommandQueues& queue, CommandBatch& batch,
                               Command command, std::uint64_t count) {
@@ -239,75 +176,6 @@ Task<void> CountedDriver::add(lnx::Thread& t, CommandQueues& queue, CommandBatch
     batch.add(command);
     t.charge(params_.cmd_build);
   }
-}
-
-Task<void> CountedDriver::sync_cd(lnx::Thread& t, Master& master) {
-  CommandBatch batch;
-  co_await add(t, master.smmu->queue, batch, Command::kCfgiCd, master.stream_ids.size());
-  co_await master.smmu->queue.issue(t, batch, true);
-}
-
-Task<void> CountedDriver::write_cd(lnx::Thread& t, Master& master, const Entry& target) {
-  const EntryUpdate update = plan_entry_update(master.cd, target, cd_used_bits);
-  t.charge(params_.write_entry);
-  for (std::uint32_t i = 0; i < update.step_count; ++i) {
-    co_await t.run(params_.write_step);
-    master.cd = update.steps[i];
-    update_dark(t, master, false);
-    co_await sync_cd(t, master);
-    update_dark(t, master, true);
-  }
-}
-
-Task<void> CountedDriver::write_pasid_cd(lnx::Thread& t, Master& master, Entry& cd,
-                                         const Entry& target) {
-  const EntryUpdate update = plan_entry_update(cd, target, cd_used_bits);
-  cd = target;
-  t.charge(params_.write_entry);
-  for (std::uint32_t i = 0; i < update.step_count; ++i) {
-    co_await t.run(params_.write_step);
-    co_await sync_cd(t, master);
-  }
-}
-
-// One stream id's STE sync; the entries of a master's other stream ids follow one after another.
-Task<void> CountedDriver::sync_ste(lnx::Thread& t, Master& master) {
-  CommandBatch batch;
-  batch.add(Command::kCfgiSte);
-  t.charge(params_.cmd_build);
-  co_await master.smmu->queue.issue(t, batch, true);
-}
-
-Task<void> CountedDriver::write_ste(lnx::Thread& t, Master& master, const Entry& target) {
-  const EntryUpdate update = plan_entry_update(master.ste, target, ste_used_bits);
-  for (std::size_t sid = 0; sid < master.stream_ids.size(); ++sid) {
-    const bool first = sid == 0;
-    const bool last = sid + 1 == master.stream_ids.size();
-    t.charge(params_.write_entry);
-    for (std::uint32_t i = 0; i < update.step_count; ++i) {
-      co_await t.run(params_.write_step);
-      // The master counts as broken with its first entry, as mended with its last.
-      const bool passes = ste_passes(update.steps[i]);
-      if (passes ? last : first) {
-        master.ste = update.steps[i];
-        update_dark(t, master, false);
-      }
-      co_await sync_ste(t, master);
-      update_dark(t, master, true);
-    }
-    co_await prefetch(t, master);
-  }
-  master.ste = target;
-}
-
-Task<void> CountedDriver::prefetch(lnx::Thread& t, Master& master) {
-  if (params_.skip_prefetch) {
-    co_return;
-  }
-  CommandBatch batch;
-  batch.add(Command::kPrefetchConfig);
-  t.charge(params_.cmd_build);
-  co_await master.smmu->queue.issue(t, batch, false);
 }
 
 Task<void> CountedDriver::invalidate_atc(lnx::Thread& t, Master& master) {

@@ -166,6 +166,15 @@ TEST_F(DriverNewestTest, AGuestsInvalidations) {
   EXPECT_EQ(locks(), "");
 }
 
+// arm_vsmmu_cache_invalidate() names &smmu->cmdq, whatever queues there are besides.
+TEST_F(DriverNewestTest, AGuestsInvalidationsGoToTheMainQueue) {
+  driver_params.cmdq_kind = QueueKind::kEcmdq;
+  Master& m = master(1);
+  Domain& d = nested(parent(m));
+  timed([&](lnx::Thread& t) -> Task<void> { co_await driver().invalidate_user(t, d, 5); });
+  EXPECT_EQ(d.smmu->queue[0].stat().commands, 5U);
+}
+
 TEST_F(DriverNewestTest, ANestedDomainOfAnotherSmmuIsRefused) {
   Master& m = master(1);
   Domain& d = nested(parent(master(1, false, 1)));
