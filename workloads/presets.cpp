@@ -21,6 +21,7 @@ void tcg_kernel(Settings& s) {
   s.linux_kernel.sched.slice = 3_ms;
   s.linux_kernel.sched.context_switch = 8_us;
   s.linux_kernel.sched.wake_up = 4_us;
+  s.linux_kernel.sched.wake_awake = 950_ns;
   s.linux_kernel.sched.wake_latency = 0_ps;
   s.linux_kernel.sched.spin_turn = 100_ns;
   s.linux_kernel.line.same_cpu = 0_ps;

@@ -129,8 +129,13 @@ Task<void> Replayer::think(lnx::Thread& t, const Op& op, SimTime recorded_end) {
     if (at > engine_->now()) {
       co_await t.sleep_for(at - engine_->now());
     }
-  } else if (p.think == Think::kRecorded && recorded_end != SimTime{} && op.issue > recorded_end) {
-    user += op.issue - recorded_end;
+  } else if (p.think != Think::kZero && recorded_end != SimTime{} && op.issue > recorded_end) {
+    const Ps gap = op.issue - recorded_end;
+    if (p.think == Think::kSlept) {
+      co_await t.sleep_for(gap);
+    } else {
+      user += gap;
+    }
   }
   if (user > Ps{0} || t.need_resched()) {
     co_await t.user(user);

@@ -74,6 +74,27 @@ TEST_F(ReplayTest, ClosedWithRecordedThinkTimeKeepsTheGaps) {
   expect_gaps(run(kGaps, {"replay.think=recorded"}).ops, {1000_ns, 2500_ns, 3300_ns});
 }
 
+TEST_F(ReplayTest, AThreadThatSleepsBetweenOperationsLeavesItsCpuToOthers) {
+  // Two threads on one CPU, each with a gap of 9 us.
+  constexpr std::string_view kBoth =
+      "0 0 bind dev=0 ret=0 dur=1000\n"
+      "1000 1 dma dev=0 iova=0x1000 len=4096 ret=0 dur=500\n"
+      "10000 0 dma dev=0 iova=0x1000 len=4096 ret=0 dur=500\n"
+      "10500 1 dma dev=0 iova=0x1000 len=4096 ret=0 dur=500\n";
+  const std::vector<std::string> one_cpu{"machine.cpus=1", "machine.pinning=spread"};
+  const auto end_of = [&](const std::string& think) {
+    std::vector<std::string> settings = one_cpu;
+    settings.push_back("replay.think=" + think);
+    return run(kBoth, settings).result.end;
+  };
+  const SimTime busy = end_of("recorded");
+  const SimTime asleep = end_of("slept");
+  const SimTime none = end_of("zero");
+  EXPECT_GE(busy - none, 18_us);    // one gap after the other
+  EXPECT_GE(asleep - none, 8_us);   // both at once,
+  EXPECT_LE(asleep - none, 12_us);  // and the CPU works for one thread while the other sleeps
+}
+
 TEST_F(ReplayTest, UserTimeComesBeforeEachOperationInAddition) {
   const auto ops = run(kGaps, {"replay.user_time=300ns"}).ops;
   EXPECT_EQ(ops[0].start, SimTime{300_ns});

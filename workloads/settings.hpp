@@ -21,7 +21,7 @@ namespace smmulab::workloads {
 
 enum class Pinning : std::uint8_t { kTrace, kSpread, kNone };
 enum class ReplayMode : std::uint8_t { kClosed, kTimed };
-enum class Think : std::uint8_t { kZero, kRecorded };
+enum class Think : std::uint8_t { kZero, kRecorded, kSlept };
 
 struct MachineShape {
   std::uint32_t cpus = 0;  // 0: the trace's

@@ -91,8 +91,7 @@ void Context::drop_reference(lnx::Thread& t, Object& object) {
   }
   if (protocol_->object_refs() == ObjectRefs::kShortTerm && --object.shortterm_users == 0 &&
       object.destroyer != nullptr) {
-    t.charge(machine_.params().sched.wake_up);
-    machine_.wake(*object.destroyer, Ps{0}, &t);
+    t.charge(machine_.wake(*object.destroyer, Ps{0}, &t));
   }
 }
 

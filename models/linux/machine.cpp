@@ -57,7 +57,7 @@ Task<void> Machine::thread_main(Thread& t, std::function<Task<void>(Thread&)> bo
   t.leave_cpu();
 }
 
-void Machine::wake(Thread& t, Ps after, const Thread* waker) {
+Ps Machine::wake(Thread& t, Ps after, const Thread* waker) {
   note(record_, record_event::thread_wake(now(), t.record_id(),
                                           waker == nullptr ? kNoThread : waker->record_id()));
   if (control_ != nullptr) [[unlikely]] {
@@ -65,13 +65,16 @@ void Machine::wake(Thread& t, Ps after, const Thread* waker) {
     if (t.about_to_sleep_) {
       t.woken_ = true;
     }
-    return;
+    return params_.sched.wake_up;
   }
   if (t.state_ == Thread::State::kSleeping) {
     enqueue(select_cpu(t), t, after);
-  } else if (t.about_to_sleep_) {
+    return params_.sched.wake_up;
+  }
+  if (t.about_to_sleep_) {
     t.woken_ = true;
   }
+  return params_.sched.wake_awake;
 }
 
 Task<void> Machine::fetch(Thread& t, CacheLine& line) {

@@ -76,10 +76,10 @@ class Machine {
   // Throws ConfigError if there is no such CPU.
   Thread& spawn_thread(std::string name, std::uint32_t affinity,
                        const std::function<Task<void>(Thread&)>& body);
-  // Makes a sleeping thread runnable (or cancels a sleep it prepares). The waker is charged by the
-  // caller; `after`: what it does before this wake-up, when it wakes several in a row. `waker`: for
-  // the record.
-  void wake(Thread& t, Ps after = Ps{0}, const Thread* waker = nullptr);
+  // Makes a sleeping thread runnable (or cancels a sleep it prepares). Gives what that costs the
+  // waker, which the caller charges; `after`: what it does before this wake-up, when it wakes
+  // several in a row. `waker`: for the record.
+  Ps wake(Thread& t, Ps after = Ps{0}, const Thread* waker = nullptr);
 
   // CPU time until `t` has exclusive access to the line.
   [[nodiscard]] Ps line_access(Thread& t, CacheLine& line) const {

@@ -198,8 +198,7 @@ void Mutex::release(Thread& t) {
     flags_ = static_cast<std::uint8_t>((flags_ & ~kHandoff) | kPickup);
     notify_spinners();
   }
-  t.charge(p.lock.mutex_queue + p.sched.wake_up);
-  machine().wake(next, Ps{0}, &t);
+  t.charge(p.lock.mutex_queue + machine().wake(next, Ps{0}, &t));
 }
 
 void Mutex::notify_spinners() {

@@ -18,6 +18,9 @@ void describe_sched(ParamTable& t, SchedParams& p) {
         kAssumedServer);
   t.add("sched.wake_up", &p.wake_up, 0_ps, 100_us, "CPU time the waker spends in try_to_wake_up()",
         kAssumedServer);
+  t.add("sched.wake_awake", &p.wake_awake, 0_ps, 100_us,
+        "the same for a task that an earlier wake-up has made runnable and that has not run yet",
+        {"assumed (kernel/sched/core.c try_to_wake_up(): pi_lock, and the state does not match)"});
   t.add("sched.wake_latency", &p.wake_latency, 0_ps, 1_ms,
         "from a wake-up to an idle CPU beginning to switch to the task (IPI, idle exit)",
         kAssumedServer);

@@ -23,6 +23,7 @@ struct SchedParams {
   Ps slice{3'000'000'000};       // EEVDF base_slice_ns after scaling by CPU count
   Ps context_switch{1'200'000};  // __schedule() to the next task's first instruction
   Ps wake_up{700'000};           // try_to_wake_up(), paid by the waker
+  Ps wake_awake{50'000};         // the same of a task that is awake: its state is all it looks at
   Ps wake_latency{2'500'000};    // from the wake-up to an idle CPU running the task
   bool multiplexed = false;      // all CPUs share one host thread, round robin
   Ps relax_switch{0};            // multiplexed: cost of giving the host thread to another CPU

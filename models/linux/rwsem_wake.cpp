@@ -82,8 +82,7 @@ void Rwsem::mark_wake(Wake whom, Thread& waker) {
   Waiter& first = *slow_->queue.front();
   if (first.mode == LockMode::kWrite) {
     if (whom == Wake::kAny && first.thread != &waker) {
-      machine().wake(*first.thread, Ps{0}, &waker);
-      waker.charge(machine().params().sched.wake_up);
+      waker.charge(machine().wake(*first.thread, Ps{0}, &waker));
     }
     return;
   }
@@ -103,7 +102,6 @@ void Rwsem::mark_wake(Wake whom, Thread& waker) {
 // Phase fair: all readers in the queue, writers stay.
 void Rwsem::grant_readers(Thread& waker) {
   auto& queue = slow_->queue;
-  const Ps wake_up = machine().params().sched.wake_up;
   std::size_t granted = 0;
   std::size_t kept = 0;
   Ps woken{0};
@@ -117,8 +115,7 @@ void Rwsem::grant_readers(Thread& waker) {
     holders_.push_back(waiter->thread);
     waiter->granted = true;
     if (waiter->thread != &waker) {
-      machine().wake(*waiter->thread, woken, &waker);
-      woken += wake_up;
+      woken += machine().wake(*waiter->thread, woken, &waker);
     }
   }
   queue.resize(kept);

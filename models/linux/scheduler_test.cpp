@@ -68,6 +68,27 @@ TEST_F(SchedulerTest, AWakeUpBeforeTheSleepIsNotLost) {
   EXPECT_EQ(s.sleeps(), 0U);
 }
 
+TEST_F(SchedulerTest, OnlyTheFirstWakeUpOfASleeperCostsAWholeOne) {
+  // S sleeps; W wakes it twice, 100 apart, which is before S runs.
+  params.sched.wake_latency = 1000_ns;
+  params.sched.wake_up = 700_ns;
+  params.sched.wake_awake = 50_ns;
+  Thread& s = thread("S", 0, [&](Thread& t) -> Task<void> {
+    co_await until(t, 0_ns);
+    t.prepare_to_sleep();
+    co_await t.block(bell);
+  });
+  std::vector<Ps> costs;
+  thread("W", 1, [&](Thread& t) -> Task<void> {
+    co_await until(t, 5000_ns);
+    costs.push_back(machine().wake(s));
+    co_await t.run(100_ns);
+    costs.push_back(machine().wake(s));
+  });
+  engine.run();
+  EXPECT_EQ(costs, (std::vector<Ps>{700_ns, 50_ns}));
+}
+
 TEST_F(SchedulerTest, ABusyCpuNeedsNoLatencyToTakeTheNext) {
   // A ends at 30 us on the clock; the switch to B takes 500.
   params.sched.wake_latency = 1000_ns;

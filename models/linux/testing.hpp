@@ -26,7 +26,8 @@ namespace smmulab::lnx {
 [[nodiscard]] inline LinuxParams params_without_costs() {
   LinuxParams p;
   p.sched.preempt = Preempt::kNone;
-  p.sched.context_switch = p.sched.wake_up = p.sched.wake_latency = Ps{0};
+  p.sched.context_switch = p.sched.wake_latency = Ps{0};
+  p.sched.wake_up = p.sched.wake_awake = Ps{0};
   p.line.same_cpu = p.line.same_cluster = p.line.same_node = Ps{0};
   p.line.cross_node = p.line.cross_socket = Ps{0};
   p.lock.mutex_lock = p.lock.mutex_unlock = p.lock.mutex_slow = p.lock.mutex_queue = Ps{0};

@@ -4,31 +4,30 @@ table of model beside recording. None of the reference figures was produced by t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from smmulab.oracles import contention, latency, lock_sequences, published
+from smmulab.oracles import contention, latency, lock_sequences
+from smmulab.oracles.recorded_run import RecordedRun
 
 
 @dataclass(frozen=True)
 class Oracle:
-    """One oracle: its name, what it holds, the recorded run it is of, and how it is checked.
+    """One oracle that a recorded run is held to: its name, what it holds, the run it is of unless
+    another is given, and how it is checked.
 
-    `run` is None where published figures stand for a recording; `check(traces)` takes shape -> trace
-    file, of which there are none then, and gives a tidy table with a column `verdict`:
-    "ok", "miss", or "not judged" (the table says why). `details(row)`: what stands in place of the
-    row's column `model`, which is too long for a table.
+    `check(run)` gives a tidy table with a column `verdict`: "ok...", "miss", or "not judged: why";
+    a column `details`, if there is one, stands for the column `model`, which is too long for a table.
+    `why_not(run)`: why the run says nothing about it, or None.
     """
 
     name: str
     holds: str
-    run: str | None
-    check: Callable[[Mapping[str, Path]], pd.DataFrame]
-    details: Callable[[pd.Series[Any]], str] | None = None
+    run: str
+    check: Callable[[RecordedRun], pd.DataFrame]
+    why_not: Callable[[RecordedRun], str | None]
 
 
 ORACLES = {
@@ -39,25 +38,21 @@ ORACLES = {
             "O4: locks each operation takes, in order and nesting, as lockdep saw them",
             "B_lk_smp2",
             lock_sequences.check,
-            lock_sequences.details,
+            lambda _: None,
         ),
         Oracle(
             "contention",
             "O11: share of contended mutex acquisitions per lock class, within 10 points",
             "A_ev_smp2",
             contention.check,
+            contention.why_not,
         ),
         Oracle(
             "latency",
-            "O12: median latency of each operation in virtual time, within 20 %",
+            "O12: median latency of each path of each operation in virtual time, within 20 %",
             "A_ic_smp2",
             latency.check,
-        ),
-        Oracle(
-            "published",
-            "O7: thousand map+unmap per second and CPU, within 15 % up to 16 CPUs, 35 % beyond",
-            None,
-            lambda _: published.check(),
+            latency.why_not,
         ),
     )
 }

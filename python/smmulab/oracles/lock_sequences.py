@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """O4: an operation of the model takes the lock classes that the recorded kernel took.
 
-Replays run B_lk_smp2 under igroup with driver 6.12 at the recorded issue times (so that threads
-meet as they did), and looks each operation's sequence of requests and releases up among those
-recorded for its kind.
+Replays a run under igroup with driver 6.12 at the recorded issue times (so that threads meet as
+they did), and looks each operation's sequence of requests and releases up among those recorded for
+its kind: in the run itself if it was recorded with lockdep's events, else in run B_lk_smp2.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import difflib
 import textwrap
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from smmulab import _core
-from smmulab.recordings import load_reference
+from smmulab.oracles.recorded_run import RecordedRun
+from smmulab.recordings import Reference, load_reference
+from smmulab.recordings.extract import lock_sequences
 
 # Lock classes that the model has as locks, and recorded ones that it has as contended cache lines
 # or costs instead: they are left out of both sides.
@@ -70,9 +70,18 @@ def covered(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(w for w in words if not w.startswith("{") and w.split()[1] in COVERED)
 
 
-def _recorded(operation: str) -> dict[tuple[str, ...], str]:
-    """Sequence -> kind, of all kinds that `operation` may be."""
-    reference = load_reference()
+Known = Mapping[tuple[str, ...], str]  # sequence of covered words -> recorded kind
+
+
+def reference_of(run: RecordedRun) -> Reference:
+    """The run's own lock sequences, or those of B_lk_smp2 if it has none."""
+    if run.made_reference or not run.has("lockdep.txt"):
+        return load_reference()
+    return Reference({"lock_sequences": lock_sequences(run.recording)})
+
+
+def recorded(reference: Reference, operation: str) -> Known:
+    """All sequences of the kinds that `operation` may be."""
     return {
         covered(sequence.words): kind
         for kind in reference.kinds()
@@ -81,10 +90,10 @@ def _recorded(operation: str) -> dict[tuple[str, ...], str]:
     }
 
 
-def _judge(operation: str, words: str) -> tuple[str, str]:
+def _judge(operation: str, words: str, known: Known) -> tuple[str, str]:
     """(verdict, recorded kind or why it was not judged)."""
     sequence = covered(words.split("; ") if words else ())
-    kind = _recorded(operation).get(sequence)
+    kind = known.get(sequence)
     if kind is not None:
         return "ok", kind
     text = "; ".join(sequence)
@@ -93,11 +102,11 @@ def _judge(operation: str, words: str) -> tuple[str, str]:
     return "miss", ""
 
 
-def details(row: pd.Series[Any]) -> str:
+def details(verdict: str, model: str, known: Known) -> str:
     """The operation's words, wrapped; of a miss, line by line against the nearest recorded sequence:
     "-" stands only there, "+" only in the model."""
-    words = row["model"].split("; ") if row["model"] else []
-    if row["verdict"] != "miss":
+    words = model.split("; ") if model else []
+    if verdict != "miss":
         return textwrap.fill("; ".join(words), 100)
     of_model = covered(words)
     matcher = difflib.SequenceMatcher(b=of_model, autojunk=False)
@@ -106,7 +115,6 @@ def details(row: pd.Series[Any]) -> str:
         matcher.set_seq1(sequence)
         return matcher.ratio()
 
-    known = _recorded(row["operation"])
     nearest = max(known, key=likeness, default=())
     heading = (
         f"against a recorded {known[nearest]}:" if known else "no such operation was recorded:"
@@ -115,17 +123,21 @@ def details(row: pd.Series[Any]) -> str:
     return "\n".join([heading, *(line for line in compared if not line.startswith("?"))])
 
 
-def check(traces: Mapping[str, Path]) -> pd.DataFrame:
-    """Columns: shape, operation, count, verdict, recorded (kind or reason), model (the words)."""
+def check(run: RecordedRun) -> pd.DataFrame:
+    """Columns: shape, operation, count, verdict, recorded (kind or reason), model (the words),
+    details (the words for people)."""
+    reference = reference_of(run)
     rows = []
-    for shape, trace in traces.items():
+    for shape, trace in run.traces.items():
         found = _core.lock_sequences(
             str(trace), "igroup", ["driver.version=6.12", "replay.mode=timed"]
         )
         for operation, words, count in found:
             if operation == "dma":
                 continue
-            verdict, recorded = _judge(operation, words)
-            rows.append((shape, operation, count, verdict, recorded, words))
-    columns = ["shape", "operation", "count", "verdict", "recorded", "model"]
+            known = recorded(reference, operation)
+            verdict, kind = _judge(operation, words, known)
+            text = details(verdict, words, known)
+            rows.append((shape, operation, count, verdict, kind, words, text))
+    columns = ["shape", "operation", "count", "verdict", "recorded", "model", "details"]
     return pd.DataFrame(rows, columns=columns)

@@ -5,8 +5,11 @@ An acquisition is contended once, however often its waiter goes from spinning to
 back: it runs from its first begin to the end with ret=0. The recordings' README counts begins
 instead (one per such turn), so both numbers are given.
 
-The tracepoints carry an address and no name. The class follows from where the wait happened:
-  static address     the table that `static_locks` makes from run A_la_smp2 (same kernel image)
+The tracepoints carry an address and no name. With the kernel's stack (SHAPE.contention_stacks.txt)
+the class follows from the function that takes the lock; else from where the wait happened:
+  static address     the table that `static_locks` makes from a run of the same kernel image with
+                     SHAPE.lockaddr.txt; without one, asid_lock if inside an operation: the only
+                     mutex of the image that these wait for
   mutex              all waiters are devices of one group of several: igroup->lock (what is outer
                      to it, dev_set->lock, is private to a device here; what is inner cannot be
                      contended). Operations by ioas id that all name one ioas: ioas->mutex. Else,
@@ -24,8 +27,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from smmulab.recordings.ftrace import OpFinder, read_events, threads_by_pid
-from smmulab.recordings.lock_classes import RELEASED_BY
+from smmulab.recordings.ftrace import PROGRAM, OpFinder, read_events, threads_by_pid
+from smmulab.recordings.lock_classes import MUTEX_FUNCTIONS, RELEASED_BY, TAKEN_BY
 from smmulab.recordings.op_kinds import add_kinds
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from smmulab.recordings.archive import TextLog
+    from smmulab.recordings.ftrace import FtraceEvent
     from smmulab.recordings.ops_log import OpsLog
 
 _BEGIN = re.compile(r"([0-9a-f]+) \(flags=([A-Z|]+)\)$")
@@ -44,7 +48,8 @@ _KERNEL_IMAGE = "ffff8000"  # static objects of arm64 Linux with 48-bit addresse
 
 @dataclass
 class ContendedAcquisition:
-    """One wait for a lock. `thread` is the log's; times in ns, truncated to microseconds."""
+    """One wait for a lock. `thread` is the log's, or the task id where threads are not told apart;
+    times in ns, truncated to microseconds; `stack` innermost first."""
 
     thread: int
     address: str
@@ -53,6 +58,7 @@ class ContendedAcquisition:
     end_ns: int | None = None
     op: int | None = None
     lock_class: str = "unnamed"
+    stack: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -95,7 +101,8 @@ def static_locks(log: TextLog) -> dict[str, str]:
 
 def read_contention(log: TextLog, ops: OpsLog, shape: str, static: Mapping[str, str]) -> Contention:
     """Read SHAPE.events.txt; `static` is what `static_locks` gave for the same kernel."""
-    acquisitions = _acquisitions(log, ops)
+    events = list(read_events(log))
+    acquisitions = _acquisitions(log, events, threads_by_pid(log, events, ops))
     frame = add_kinds(ops)
     finder = OpFinder(frame)
     by_address: dict[str, list[ContendedAcquisition]] = defaultdict(list)
@@ -106,6 +113,8 @@ def read_contention(log: TextLog, ops: OpsLog, shape: str, static: Mapping[str, 
     for address, waits in by_address.items():
         inside = [a.op for a in waits if a.op is not None]
         name = static.get(address) or _class_of(waits, frame.loc[inside], ops)
+        if name == "init_mutex" and address.startswith(_KERNEL_IMAGE):
+            name = "asid_lock"
         for acquisition in waits:
             in_op = acquisition.op is not None or address in static
             acquisition.lock_class = name if in_op else "outside"
@@ -114,9 +123,31 @@ def read_contention(log: TextLog, ops: OpsLog, shape: str, static: Mapping[str, 
     return result
 
 
-def _acquisitions(log: TextLog, ops: OpsLog) -> list[ContendedAcquisition]:
+def read_contention_stacks(log: TextLog, shape: str) -> Contention:
+    """Read SHAPE.contention_stacks.txt: mutexes only; the program's tasks are told by their name."""
     events = list(read_events(log))
-    threads = threads_by_pid(log, events, ops)
+    tasks = {event.pid: event.pid for event in events if event.comm == PROGRAM}
+    found = _acquisitions(log, events, tasks)
+    result = Contention(shape, [wait for wait in found if wait.kind == "mutex"])
+    for wait in result.acquisitions:
+        wait.lock_class = _taken_by(wait)
+        result.counts[wait.kind][wait.lock_class] += 1
+        result.begins[wait.kind][wait.lock_class] += len(wait.flags)
+    return result
+
+
+def _taken_by(wait: ContendedAcquisition) -> str:
+    outer = [name for name in wait.stack if not name.startswith(MUTEX_FUNCTIONS)]
+    name = TAKEN_BY.get(outer[0], "outside") if outer else "unnamed"
+    if outer and outer[0].startswith("iopt_"):
+        return "pages->mutex"
+    # Two mutexes are taken there; only one of them is in the kernel's image.
+    return "asid_lock" if name == "init_mutex" and wait.address.startswith(_KERNEL_IMAGE) else name
+
+
+def _acquisitions(
+    log: TextLog, events: list[FtraceEvent], threads: Mapping[int, int]
+) -> list[ContendedAcquisition]:
     waiting: dict[tuple[int, str], ContendedAcquisition] = {}
     found: list[ContendedAcquisition] = []
     for event in events:
@@ -131,7 +162,9 @@ def _acquisitions(log: TextLog, ops: OpsLog) -> list[ContendedAcquisition]:
             if key in waiting:
                 waiting[key].flags.append(begin[2])
             else:
-                wait = ContendedAcquisition(thread, begin[1], event.time_ns, [begin[2]])
+                wait = ContendedAcquisition(
+                    thread, begin[1], event.time_ns, [begin[2]], stack=event.stack
+                )
                 waiting[key] = wait
                 found.append(wait)
         elif event.name == "contention_end":

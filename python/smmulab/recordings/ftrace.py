@@ -2,14 +2,15 @@
 """The text of Linux's ftrace ring buffer, and whose operation each line belongs to.
 
 The recordings use trace clock `mono`, the same clock as the operation log, printed with
-microsecond resolution; times here are in ns. A buffer that lost events is refused.
+microsecond resolution; times here are in ns. A buffer that lost events is refused. With the trace
+option `stacktrace` each event is followed by the kernel functions that led to it.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,12 +25,16 @@ PROGRAM = "iofd_bench"
 RESOLUTION_NS = 1000
 _LINE = re.compile(r"\s*(.+)-(\d+)\s+\[(\d+)\]\s+\S+\s+(\d+)\.(\d{6}): ([\w<> ]+):? ?(.*)$")
 _ENTRIES = re.compile(r"entries-in-buffer/entries-written: (\d+)/(\d+)")
+_STACK = "<stack trace>"
+_FRAME = re.compile(r" => ([^ ]+)$")
 _ON_DEVICE = re.compile(r"device=(\S+)")
 
 
 @dataclass(frozen=True)
 class FtraceEvent:
-    """One trace line. `time_ns` is truncated to whole microseconds by the kernel's printing."""
+    """One trace line. `time_ns` is truncated to whole microseconds by the kernel's printing.
+    `stack`: kernel functions, innermost first, without the compiler's suffixes; empty if the trace
+    has none."""
 
     line: int
     comm: str
@@ -38,6 +43,7 @@ class FtraceEvent:
     time_ns: int
     name: str
     args: str
+    stack: tuple[str, ...] = ()
 
 
 def read_events(log: TextLog) -> Iterator[FtraceEvent]:
@@ -46,19 +52,34 @@ def read_events(log: TextLog) -> Iterator[FtraceEvent]:
         raise log.fault("not an ftrace text: the first line is not '# tracer: ...'", 1)
     if not log.text.endswith("\n"):
         raise log.fault("the last line is cut off: truncated log")
+    held: FtraceEvent | None = None  # until it is known whether a stack follows
+    frames: list[str] = []
     for number, line in log.lines():
         if line.startswith("#"):
             entries = _ENTRIES.search(line)
             if entries and entries[1] != entries[2]:
                 lost = int(entries[2]) - int(entries[1])
                 raise log.fault(f"the trace buffer overran: {lost} events were lost", number)
+        elif frame := _FRAME.match(line):
+            frames.append(frame[1].split(".", maxsplit=1)[0])
         elif line:
-            found = _LINE.match(line)
-            if found is None:
-                raise log.fault(f"not an ftrace event: '{line.strip()}'", number)
-            comm, pid, cpu, seconds, micros, name, args = found.groups()
-            time_ns = int(seconds) * 1_000_000_000 + int(micros) * 1000
-            yield FtraceEvent(number, comm, int(pid), int(cpu), time_ns, name, args)
+            event = _event(log, number, line)
+            if event.name == _STACK:
+                continue
+            if held is not None:
+                yield replace(held, stack=tuple(frames)) if frames else held
+            held, frames = event, []
+    if held is not None:
+        yield replace(held, stack=tuple(frames)) if frames else held
+
+
+def _event(log: TextLog, number: int, line: str) -> FtraceEvent:
+    found = _LINE.match(line)
+    if found is None:
+        raise log.fault(f"not an ftrace event: '{line.strip()}'", number)
+    comm, pid, cpu, seconds, micros, name, args = found.groups()
+    time_ns = int(seconds) * 1_000_000_000 + int(micros) * 1000
+    return FtraceEvent(number, comm, int(pid), int(cpu), time_ns, name, args)
 
 
 def threads_by_pid(log: TextLog, events: Iterable[FtraceEvent], ops: OpsLog) -> dict[int, int]:

@@ -64,3 +64,32 @@ RELEASED_BY = {
     "arm_smmu_domain_finalise_s1": "asid_lock",
     "arm_smmu_domain_free_paging": "asid_lock",
 }
+
+# Function that takes a mutex -> our name: how a trace with stacks (SHAPE.contention_stacks.txt) tells
+# its class. Inlined callees count as their caller. arm_smmu_attach_dev takes two: the one in the
+# kernel's image is the asid_lock [Linux 6.12 drivers/iommu/iommufd, arm-smmu-v3.c, iommu.c, vfio].
+TAKEN_BY = {
+    "vfio_df_ioctl_attach_pt": "dev_set->lock",
+    "vfio_df_ioctl_detach_pt": "dev_set->lock",
+    "vfio_df_ioctl_bind_iommufd": "dev_set->lock",
+    "iommufd_device_change_pt": "ioas->mutex",
+    "iommufd_device_auto_get_domain": "ioas->mutex",
+    "iommufd_hwpt_alloc": "ioas->mutex",
+    "iommufd_hwpt_paging_destroy": "ioas->mutex",
+    "iommufd_hw_pagetable_put": "ioas->mutex",
+    "iommufd_device_do_replace": "igroup->lock",
+    "iommufd_hw_pagetable_attach": "igroup->lock",
+    "iommufd_hw_pagetable_detach": "igroup->lock",
+    "iommu_attach_group_handle": "group->mutex",
+    "iommu_replace_group_handle": "group->mutex",
+    "iommu_detach_group_handle": "group->mutex",
+    "iommu_attach_group": "group->mutex",
+    "iommu_group_replace_domain": "group->mutex",
+    "iommu_detach_group": "group->mutex",
+    "arm_smmu_attach_dev": "init_mutex",
+    "arm_smmu_attach_dev_ste": "asid_lock",
+    "arm_smmu_domain_finalise_s1": "asid_lock",
+    "arm_smmu_domain_free_paging": "asid_lock",
+}
+# The functions of the mutex itself, between the tracepoint and the one that takes it.
+MUTEX_FUNCTIONS = ("__mutex_lock", "mutex_lock", "__ww_mutex_lock")

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recorded run as the oracles see it: its logs, its machine, and a trace of each shape."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from smmulab import ConfigError, _core
+from smmulab.recordings import Recording, load_reference, open_recording
+from smmulab.recordings.ops_log import OpsLog, read_ops_log
+from smmulab.recordings.run_machine import RunMachine, run_machine
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """`traces`: shape -> trace made from its operation log."""
+
+    recording: Recording
+    traces: Mapping[str, Path] = field(repr=False)
+
+    @cached_property
+    def machine(self) -> RunMachine | None:
+        """The virtual machine, if the recording says what it was."""
+        return run_machine(self.recording)
+
+    @property
+    def preset(self) -> str:
+        """The preset with the run's CPUs: taking turns (-icount), or each with a host thread."""
+        turns = self.machine is not None and self.machine.virtual_time
+        return "preset=qemu-tcg" if turns else "preset=qemu-mttcg"
+
+    @property
+    def made_reference(self) -> bool:
+        """Is this one of the archives that the package's reference figures were taken from?"""
+        return self.recording.sha256 in load_reference().archives_sha256.values()
+
+    def log(self, shape: str) -> OpsLog:
+        """The operation log of a shape."""
+        return read_ops_log(self.recording.log(f"{shape}.ops.txt"))
+
+    def has(self, suffix: str) -> bool:
+        """Does any shape have a log SHAPE.suffix?"""
+        return bool(self.recording.shapes(suffix))
+
+
+@contextmanager
+def recorded_run(path: Path) -> Iterator[RecordedRun]:
+    """Open a run and import every shape of it, into a folder that goes away afterwards.
+
+    Raises RecordingError (absent, damaged), ConfigError (no operation log), TraceError.
+    """
+    recording = open_recording(path)
+    shapes = recording.shapes("ops.txt")
+    if not shapes:
+        raise ConfigError(f"{path}: this recording has no operation log (SHAPE.ops.txt)")
+    with tempfile.TemporaryDirectory() as folder:
+        logs = Path(folder) / recording.name
+        logs.mkdir()
+        traces = {}
+        for shape in shapes:
+            log = logs / f"{shape}.ops.txt"
+            log.write_bytes(recording.members[log.name])
+            traces[shape] = logs / f"{shape}.iotrace"
+            _core.import_ops_log(str(log), str(traces[shape]))
+        yield RecordedRun(recording, traces)
+
+
+def replay_settings(run: RecordedRun, log: OpsLog) -> list[str]:
+    """Settings under which a shape is replayed: the run's CPUs, and what the program slept."""
+    slept = ["replay.think=slept"] if log.header.settings.get("think", 0) else []
+    return [run.preset, *slept]
