@@ -65,13 +65,14 @@ def _run(command: Command, args: argparse.Namespace) -> int:
         return EXIT_FAILURE
 
 
-def main(argv: Sequence[str] | None = None, commands: Sequence[Command] = COMMANDS) -> int:
-    """Run the command that ``argv`` names and return its exit code.
+def parse(
+    arguments: Sequence[str], commands: Sequence[Command] = COMMANDS
+) -> tuple[Command | None, argparse.Namespace]:
+    """The command that ``arguments`` name, None if they name none, and its parsed arguments.
 
     A wrong usage leaves through ``SystemExit(2)``, ``--help`` and ``--version`` through
     ``SystemExit(0)``, as argparse has it.
     """
-    arguments = sys.argv[1:] if argv is None else list(argv)
     word = next((arg for arg in arguments if not arg.startswith("-")), None)
     chosen = next((command for command in commands if command.name == word), None)
     parser = _build_parser(commands, chosen)
@@ -80,5 +81,10 @@ def main(argv: Sequence[str] | None = None, commands: Sequence[Command] = COMMAN
     args = parser.parse_args(arguments)
     if chosen is None:
         parser.print_help(sys.stderr)
-        return EXIT_USAGE
-    return _run(chosen, args)
+    return chosen, args
+
+
+def main(argv: Sequence[str] | None = None, commands: Sequence[Command] = COMMANDS) -> int:
+    """Run the command that ``argv`` names and return its exit code; ``SystemExit`` as `parse`."""
+    chosen, args = parse(sys.argv[1:] if argv is None else list(argv), commands)
+    return EXIT_USAGE if chosen is None else _run(chosen, args)
