@@ -49,7 +49,9 @@ def test_python_shown_is_python_and_names_exist() -> None:
         assert callable(getattr(plot, name))
 
 
-@pytest.mark.parametrize("name", ["1-quick-start", "2-per-hwpt-or-group-locks"])
+@pytest.mark.parametrize(
+    "name", ["1-quick-start", "2-per-hwpt-or-group-locks", "5-how-sure-are-we"]
+)
 def test_a_notebook_is_of_the_source_beside_it(name: str) -> None:
     source = jupytext.read(ROOT / "notebooks" / f"{name}.py")
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
