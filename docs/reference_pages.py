@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import argparse
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from sphinx.application import Sphinx
 
@@ -49,7 +52,9 @@ def commands() -> str:
         parser = argparse.ArgumentParser(prog=f"smmulab {command.name}")
         command.load().configure(parser)
         lines += [f"## {command.name}", "", command.summary, ""]
-        lines += ["```text", parser.format_usage().removeprefix("usage: ").rstrip(), "```", ""]
+        # Its further lines stand below the first one, which begins after these words.
+        usage = parser.format_usage().rstrip().replace("\n" + " " * len("usage: "), "\n")
+        lines += ["```text", usage.removeprefix("usage: "), "```", ""]
         formatter = parser.formatter_class(prog=parser.prog)
         rows = [
             (_invocation(action), _cell(formatter._expand_help(action) if action.help else ""))
@@ -58,6 +63,12 @@ def commands() -> str:
         ]
         if rows:
             lines += [*_table(("argument", "meaning"), rows), ""]
+    replay = Path(sys.executable).parent / "smmulab-replay"
+    text = subprocess.run(
+        [replay.name, "--help"], executable=replay, check=True, capture_output=True, text=True
+    ).stdout
+    lines += ["## smmulab-replay", "", "The C++ command; it needs no Python.", ""]
+    lines += ["```text", text.strip(), "```", ""]
     return "\n".join(lines)
 
 

@@ -102,7 +102,9 @@ for devices in (16, 64):
 # %% [markdown]
 # A lock above the queue then helps, whichever it is. The model serves a contended cache line in
 # order, at a cost that is assumed, and no recording of a machine of that size is at hand: take the
-# turn for a question to ask of one, not for an answer.
+# turn for a question to ask of one, not for an answer. Notebook 5 asks it: with `line.model = coherent`,
+# which is held to published measurements, `igroup` is ahead at 64 devices, and at most points around
+# the assumed costs.
 #
 # Does the first picture hang on assumed costs? Each may be four times less or more; 16 points of a Latin hypercube
 # over all of them, at 64 devices. `wins`: share of the points, with a 95 % (Wilson) interval.

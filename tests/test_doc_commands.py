@@ -348,6 +348,7 @@ def test_the_page_of_commands_has_every_option() -> None:
         command.load().configure(parser)
         for option in parser._option_string_actions:
             assert re.search(rf"^\| `[^`]*{option}\b", section, re.MULTILINE), (command, option)
+    assert "--engine" in text.split("## smmulab-replay\n")[-1]
     listed = set(re.findall(r"^\| `([\w.]+)` \|", reference_pages.parameters(), re.MULTILINE))
     assert {p.key for p in _core.parameters()} <= listed
     assert {name for name, _ in _core.smmu_presets()} <= set(
