@@ -170,7 +170,8 @@ def furnish(folder: Path, page: str) -> None:
     (folder / "lspci.txt").write_text(_LSPCI)
     study = (ROOT / "docs" / "studies.md").read_text().split("```toml\n")[1].split("```")[0]
     study = study.replace("ops = 5000", "ops = 150").replace("seeds = 5 ", "seeds = 1 ")
-    (folder / "STUDY.toml").write_text(study)
+    for name in ("STUDY.toml", "study.toml"):
+        (folder / name).write_text(study)
     with tarfile.open(folder / "RUN.tar.xz", "w:xz") as archive:
         text = _OPS_LOG.encode()
         member = tarfile.TarInfo("RUN/SHAPE.ops.txt")
