@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -112,33 +112,6 @@ def test_any_executor_gives_the_same_bytes(swept: smmulab.Sweep, tmp_path: Path)
     assert tables(tmp_path) == tables(swept.store.folder)
 
 
-class Losing(Executor):
-    """Loses its first job as a broken pool does."""
-
-    def __init__(self) -> None:
-        self.lost = 0
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        if self.lost == 0:
-            self.lost += 1
-            future.set_exception(RuntimeError("the pool broke"))
-        else:
-            future.set_result(fn(*args, **kwargs))
-        return future
-
-
-def test_a_lost_run_has_a_row_and_is_made_at_the_next_sweep(
-    swept: smmulab.Sweep, tmp_path: Path
-) -> None:
-    first = sweep(SMALL, FACTORS, seeds=2, out=tmp_path, executor=Losing())
-    assert first.failed["status"].to_list() == ["crashed"]
-    assert first.failed["error"].to_list() == ["RuntimeError: the pool broke"]
-    again = sweep(SMALL, FACTORS, seeds=2, out=tmp_path)
-    assert (again.ran, len(again.failed)) == (1, 0)
-    assert tables(tmp_path) == tables(swept.store.folder)
-
-
 def test_a_run_that_fails_keeps_a_row(tmp_path: Path) -> None:
     bad = tmp_path / "bad.iotrace"
     bad.write_text(SMALL_TRACE.replace("attach dev=0", "attach dev=9"))
@@ -160,7 +133,8 @@ def test_a_crash_takes_nobody_along(monkeypatch: pytest.MonkeyPatch) -> None:
     """The run's process dies of a signal; its worker answers, and goes on with the next."""
     job = next(iter(jobs_of(SMALL, {}))).to_dict()
     worker = isolated.Worker()
-    folder = str(isolated.trace_folder())
+    workers = isolated.Workers()
+    folder = workers.folder()
     code = (
         "import os, sys; from smmulab.study import worker;"
         "worker.simulate = lambda job, trace: os.kill(os.getpid(), 11);"
@@ -187,17 +161,16 @@ def test_a_crash_takes_nobody_along(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_worker_that_is_killed_is_replaced() -> None:
     job = next(iter(jobs_of(SMALL, {}))).to_dict()
-    folder = str(isolated.trace_folder())
-    first = isolated.run_isolated(job, folder)
-    isolated._local.worker.process.kill()
-    second = isolated.run_isolated(job, folder)
+    first = isolated.run_isolated(job)
+    isolated._workers._local.worker.process.kill()
+    second = isolated.run_isolated(job)
     assert first["status"] == second["status"] == "ok"
     assert first["result"] == second["result"]
 
 
 def test_another_build_is_not_mixed_in() -> None:
     job = {**next(iter(jobs_of(SMALL, {}))).to_dict(), "build": "0" * 64}
-    answer = isolated.run_isolated(job, str(isolated.trace_folder()))
+    answer = isolated.run_isolated(job)
     assert answer["status"] == "error"
     assert "another build" in answer["error"]
 

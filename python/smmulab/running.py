@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from smmulab import _core, tables
 from smmulab._core import ConfigError
 from smmulab.config import Config
-from smmulab.study.isolated import run_isolated, trace_folder
+from smmulab.study.isolated import run_isolated
 from smmulab.study.job import Job
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def run(
     if config.trace is None and config.workload is None:
         raise ConfigError("nothing to run: give a trace, or a configuration with a generator")
     job = Job(config, seed)
-    answer = run_isolated(job.to_dict(), str(trace_folder()))
+    answer = run_isolated(job.to_dict())
     if answer["result"] is None:
         kind, _, message = answer["error"].partition(": ")
         known = {"TraceError": _core.TraceError, "ConfigError": ConfigError}

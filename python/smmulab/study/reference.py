@@ -21,8 +21,9 @@ from smmulab.checking import nearest
 from smmulab.study.file import Study, read_study
 from smmulab.study.findings import findings
 from smmulab.study.parquet import publish
+from smmulab.study.runner import ProgressFunction
 from smmulab.study.statistics import PROTOCOL, column
-from smmulab.study.sweeping import ProgressFunction, Sweep, sweep
+from smmulab.study.sweeping import Sweep, sweep
 
 if TYPE_CHECKING:
     import pandas as pd

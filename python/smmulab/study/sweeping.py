@@ -3,36 +3,22 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    CancelledError,
-    Executor,
-    Future,
-    ThreadPoolExecutor,
-    wait,
-)
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from smmulab import _core
 from smmulab._core import ConfigError
 from smmulab.checking import whole_number
 from smmulab.config import Config
-from smmulab.study import rows
 from smmulab.study.design import Factors, Filter, check_protocols, points
-from smmulab.study.isolated import run_isolated, trace_folder
 from smmulab.study.job import Job
+from smmulab.study.runner import ProgressFunction, Runner
 from smmulab.study.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# (runs that ended, runs in all, what ended last) -> go on?
-ProgressFunction = Callable[[int, int, str], bool]
 
 
 @dataclass(frozen=True)
@@ -182,13 +168,16 @@ def sweep(
 
     `executor`: any concurrent.futures.Executor, "dask://HOST:PORT", or None for `jobs` workers on
     this machine (default: two, or one CPU). Each run has a process of its own. A run whose process
-    dies twice gets a row with status "crashed", one that raises a row with its error; the others go
-    on. Runs are identified by configuration, trace and build; those that the store has are skipped
+    dies twice, or that the executor loses three times, gets a row with status "crashed", one that
+    raises a row with its error; the others go on. If the executor breaks for good (BrokenExecutor),
+    workers on this machine take over. Ctrl-C kills the runs in flight on this machine; those that ended
+    are kept. Runs are identified by configuration, trace and build; those that the store has are skipped
     with `resume`, made again without. `progress`: True for a bar, or progress(ended, all, what) ->
     go on?
 
     Raises ConfigError (unknown names, values out of range, empty design, more than `max_runs` runs,
-    a folder that holds something else, unreachable scheduler), TraceError, Interrupted.
+    a folder that holds something else, unreachable scheduler, an executor that was shut down),
+    TraceError, Interrupted.
     """
     if trace is not None:
         config = config.replace(trace=fspath(trace), workload=None)
@@ -201,83 +190,10 @@ def sweep(
     done = store.done() if resume else set()
     missing = [job for job in every if job.run_id not in done]
     tell = _new_bar() if progress is True else (progress or None)
-    with _Runner(executor, jobs) as runner, store.journal() as journal:
+    with Runner(executor, jobs) as runner, store.journal() as journal:
         runner.run(missing, journal.append, tell)
     store.compact()
     return Sweep(store, tuple(job.run_id for job in every), len(missing), len(every) - len(missing))
-
-
-class _Runner:
-    """An executor with some runs in flight: few, so that a stop loses few."""
-
-    def __init__(self, executor: Executor | str | None, jobs: int | None) -> None:
-        self._own: list[Callable[[], object]] = []
-        self._folder = trace_folder()
-        if isinstance(executor, Executor):
-            self._executor = executor
-            self._width = 4 * (os.cpu_count() or 1)
-        elif isinstance(executor, str):
-            from smmulab.study.dask import connect  # noqa: PLC0415  few have it
-
-            self._executor, self._width, close = connect(executor)
-            self._own.append(close)
-        else:
-            if jobs is None:
-                jobs = min(2, len(os.sched_getaffinity(0)))
-            self._width = whole_number(jobs, 1, 1024, "jobs")
-            self._executor = ThreadPoolExecutor(self._width, thread_name_prefix="smmulab-sweep")
-            self._own.append(lambda: self._executor.shutdown(cancel_futures=True))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for close in self._own:
-            close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def run(
-        self,
-        jobs: Iterable[Job],
-        keep: Callable[[Mapping[str, Any]], None],
-        tell: ProgressFunction | None,
-    ) -> None:
-        """Run all, keep each when it ends. Raises Interrupted if `tell` says so."""
-        jobs = list(jobs)
-        waiting = iter(jobs)
-        running: dict[Future[dict[str, Any]], Job] = {}
-        ended = 0
-        try:
-            while ended < len(jobs):
-                while len(running) < self._width:
-                    job = next(waiting, None)
-                    if job is None:
-                        break
-                    running[self._submit(job)] = job
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    job = running.pop(future)
-                    keep(rows.record(job, _answer(future, job)))
-                    ended += 1
-                    if tell is not None and not tell(ended, len(jobs), job.config.protocol):
-                        raise _core.Interrupted("interrupted")
-        finally:
-            for future in running:
-                future.cancel()
-
-    def _submit(self, job: Job) -> Future[dict[str, Any]]:
-        return self._executor.submit(run_isolated, job.to_dict(), str(self._folder))
-
-
-def _answer(future: Future[dict[str, Any]], job: Job) -> dict[str, Any]:
-    """What the run gave; an executor that lost it (a pool that broke, a worker that was killed again
-    and again) makes it a crash."""
-    try:
-        return future.result()
-    except CancelledError:
-        error = "the executor cancelled it"
-    except Exception as raised:  # noqa: BLE001  each executor has its own
-        error = f"{type(raised).__name__}: {raised}"
-    return {"run_id": job.run_id, "status": "crashed", "error": error, "result": None}
 
 
 def _new_bar() -> ProgressFunction:

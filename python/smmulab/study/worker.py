@@ -31,7 +31,6 @@ def trace_of(job: dict[str, Any], folder: Path) -> str:
     if not path.exists():
         from smmulab.workload import Workload, generate  # noqa: PLC0415  imports numpy
 
-        folder.mkdir(parents=True, exist_ok=True)
         own = folder / f"{os.getpid()}-{path.name}"
         generate(Workload.of(job["workload"]), own, job["seed"])
         own.replace(path)
