@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import smmulab
 from smmulab import Config, Workload, cli, plot, running, sweep
+from smmulab.study.statistics import intervals
 
 SIZES = [1, 2, 4, 8]
 
@@ -178,6 +179,23 @@ def test_the_page_is_whole_in_itself(swept: smmulab.Sweep, page: Path, tmp_path:
     assert cli.main(["report", str(swept.store.folder), "-o", str(again)]) == 0
     assert again.read_bytes() == page.read_bytes()
     assert cli.main(["report", str(tmp_path)]) == 2
+
+
+def test_a_page_keeps_other_factors_apart(tmp_path: Path) -> None:
+    """Curves, differences and intervals for each value of a third factor, over seeds only."""
+    config = Config(workload=Workload(devices=4, ops=60))
+    factors = {"protocol": ["igroup", "one-lock"], "threads": [1, 2], "hw.sync": ["250ns", "9us"]}
+    done = sweep(config, factors, seeds=2, out=tmp_path)
+    assert cli.main(["report", str(tmp_path)]) == 0
+    text = (tmp_path / "report.html").read_text("utf-8")
+    for value in (250_000, 9_000_000):
+        assert f"<h2>Figures: hw.sync_ps = {value}</h2>" in text
+        part = done.frame().query("`param.hw.sync_ps` == @value")
+        table = intervals(part, "ops_per_s", ["protocol", "threads"])
+        for mean in table["mean"]:
+            assert f"{mean:,.6g}" in text
+    throughput = text[text.index("<h2>Throughput") :]
+    assert throughput[: throughput.index("</table>")].count("<tr>") == 8
 
 
 BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")

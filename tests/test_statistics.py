@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import smmulab
-from smmulab import Config, Workload
+from smmulab import Config, Workload, plot
 from smmulab.study.sensitivity import decision, plausible, sensitivity
 from smmulab.study.statistics import (
     column,
@@ -90,6 +90,36 @@ def test_usl_is_found_again() -> None:
     assert row["gamma"] == pytest.approx(1000, rel=0.02)
     assert row["r2"] > 0.99
     assert peak(0.03, 0.0005) == pytest.approx(44.0454)
+
+
+def test_another_factor_is_no_repetition() -> None:
+    """Two values of a cost are no two seeds: an interval over them would be one of nothing."""
+    slow = table(a=[[10, 11], [20, 21], [30, 31]], b=[[9, 9], [30, 30], [31, 32]])
+    fast = slow.assign(ops_per_s=slow["ops_per_s"] * 10)
+    both = pd.concat(
+        [slow.assign(**{"param.hw.sync_ps": 2}), fast.assign(**{"param.hw.sync_ps": 1})]
+    )
+    for wrong in (
+        lambda: intervals(both, "ops_per_s", ["protocol", "threads"]),
+        lambda: differences(both, "ops_per_s", base="a", by=["threads"]),
+        lambda: fit_usl(both, x="threads"),
+        lambda: crossovers(both, "a", "b", "threads"),
+        lambda: plot.scaling(both, "threads"),
+    ):
+        with pytest.raises(smmulab.ConfigError, match=r"differ in hw\.sync_ps"):
+            wrong()
+    with pytest.raises(smmulab.ConfigError, match=r"differ in generate\.threads"):
+        differences(slow, "ops_per_s", base="a")
+    named = intervals(both, "ops_per_s", ["protocol", "threads", "hw.sync_ps"])
+    alone = intervals(slow, "ops_per_s", ["protocol", "threads"])
+    ours = named[named["param.hw.sync_ps"] == 2]
+    assert ours["high"].to_list() == alone["high"].to_list()
+    # What follows from what is named is no factor of its own; the runs of two builds are.
+    follows = slow.assign(**{"param.generate.cpus": slow["param.generate.threads"] * 2})
+    assert intervals(follows, "ops_per_s", ["protocol", "threads"])["n"].to_list() == [2] * 6
+    builds = pd.concat([slow.assign(build="x"), slow.assign(build="y")])
+    with pytest.raises(smmulab.ConfigError, match="differ in build"):
+        intervals(builds, "ops_per_s", ["protocol", "threads"])
 
 
 def test_usl_of_a_line_and_of_too_little() -> None:

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 
 from smmulab._core import ConfigError
 from smmulab.plot import _HATCHES, _MARKERS, COLOURS, _axes, _log_us, _rows
-from smmulab.study.statistics import PROTOCOL, column, intervals
+from smmulab.study.statistics import PROTOCOL, check_repeated, column, intervals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,8 @@ def scaling(
 ) -> Axes:
     """Mean of `y` over `x` (a log2 axis), a line for each `hue`, with a band: the interval over seeds.
     `frame`: Sweep.frame(); points without a value (a deadlock) are left out. `ideal`: also a line
-    through the best first point with slope one."""
+    through the best first point with slope one. ConfigError if runs of one point differ in more than
+    their seeds."""
     ax = _axes(ax)
     over, value, key = column(frame, x), column(frame, y), column(frame, hue)
     divisor, label = _scale(value)
@@ -173,12 +174,14 @@ def wait_by_class(
     locks: pd.DataFrame, x: str, protocol: str, ax: Axes | None = None, most: int = 6
 ) -> Axes:
     """Stacked bars: total lock wait (ms, mean over seeds) of one protocol by lock class, a bar for
-    each `x`; the `most` costly classes, the others as one. `locks`: Sweep.locks()."""
+    each `x`; the `most` costly classes, the others as one. `locks`: Sweep.locks(). ConfigError if bars
+    would be means over more than seeds."""
     ax = _axes(ax)
     over = column(locks, x)
     part = locks[locks[PROTOCOL] == protocol]
     if part.empty:
         raise ConfigError(f"no run of '{protocol}' in the table")
+    check_repeated(part, [over], "choose the rows of one value of each")
     runs = part.groupby(over)["run_id"].nunique()
     table = part.pivot_table(
         index=over, columns="class", values="waittime_total_ps", aggfunc="sum", fill_value=0

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -19,13 +19,22 @@ from matplotlib.figure import Figure
 from smmulab import plot
 from smmulab._version import __version__
 from smmulab.study.parquet import publish
-from smmulab.study.statistics import PROTOCOL, SEED, crossovers, differences, fit_usl, intervals
+from smmulab.study.statistics import (
+    PROTOCOL,
+    SEED,
+    crossovers,
+    differences,
+    fit_usl,
+    intervals,
+    other_factors,
+)
 from smmulab.study.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+_Parts: TypeAlias = Iterator[str]
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#222}
 h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #ccc}
@@ -35,6 +44,7 @@ th:first-child,td:first-child{text-align:left}figure{margin:1em 0}svg{max-width:
 figcaption{color:#555}pre{overflow-x:auto}
 """
 _WAITS_SHOWN = 4
+_PARTS_SHOWN = 12
 _MEASURED = ("ops_per_s", "lock_wait_total_ps", "replace_dark_max_ps")
 
 
@@ -100,19 +110,17 @@ def _answers(runs: pd.DataFrame, x: str) -> Iterator[str]:
         yield _table(fitted)
 
 
-def _pictures(store: Store, runs: pd.DataFrame, x: str) -> Iterator[str]:
+def _pictures(locks: pd.DataFrame, latencies: pd.DataFrame, runs: pd.DataFrame, x: str) -> _Parts:
     for value in _MEASURED:
         if runs[value].notna().any():
             caption = f"{value} over {x}: mean over seeds, 95 % interval"
             yield _figure(caption, partial(_scaling, runs, x, value))
-    locks = store.with_parameters("locks")
     for protocol in list(dict.fromkeys(runs[PROTOCOL]))[:_WAITS_SHOWN]:
         if (locks[PROTOCOL] == protocol).any():
             yield _figure(
                 f"where {protocol} waits",
                 partial(plot.wait_by_class, locks, x, protocol),
             )
-    latencies = store.with_parameters("latencies")
     last = latencies[latencies[x] == latencies[x].max()]
     if len(last):
         kind = str(last.groupby("kind")["count"].sum().idxmax())
@@ -120,27 +128,49 @@ def _pictures(store: Store, runs: pd.DataFrame, x: str) -> Iterator[str]:
         yield _figure(f"latency of {where}", lambda ax: plot.latency_percentiles(last, kind, ax=ax))
 
 
-def _sections(store: Store) -> Iterator[str]:
+def _parts(runs: pd.DataFrame, others: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """(what they have in common, runs) for each combination of the factors `others`."""
+    if not others:
+        yield "", runs
+        return
+    for values, part in runs.groupby(others, sort=True, dropna=False):
+        pairs = zip(others, values, strict=True)
+        yield ", ".join(f"{name.removeprefix('param.')} = {value}" for name, value in pairs), part
+
+
+def _curves(store: Store, runs: pd.DataFrame, x: str, others: list[str]) -> _Parts:
+    """Figures and answers, apart for each combination of the factors that are on no axis: curves
+    through all of them would take their values for repetitions."""
+    locks, latencies = store.with_parameters("locks"), store.with_parameters("latencies")
+    parts = list(_parts(runs, others))
+    for words, part in parts[:_PARTS_SHOWN]:
+        yield f"<h2>Figures{': ' * bool(words)}{html.escape(words)}</h2>"
+        waits, times = (table[table["run_id"].isin(part["run_id"])] for table in (locks, latencies))
+        yield from _pictures(waits, times, part, x)
+        yield from _answers(part, x)
+    if len(parts) > _PARTS_SHOWN:
+        yield f"<p>{len(parts) - _PARTS_SHOWN} more combinations of {html.escape(', '.join(others))} "
+        yield "have no figures here; the table below has them all.</p>"
+
+
+def _sections(store: Store) -> _Parts:
     manifest = store.compact()
     runs = store.runs()
     counts = ", ".join(f"{count:,} {status}" for status, count in manifest["runs"].items())
     yield f"<h1>Study {html.escape(store.folder.name)}</h1><p>{len(runs):,} runs: {counts}.</p>"
     x = axis_of(runs) if len(runs) else None
     finished = runs[runs["status"] == "ok"] if len(runs) else runs
-    if x is not None and len(finished):
-        yield "<h2>Figures</h2>"
-        yield from _pictures(store, finished, x)
-        yield from _answers(finished, x)
     if len(finished):
-        keys = [name for name in finished.columns if name.startswith("param.") and name != SEED]
+        axis = [] if x is None else [x]
+        others = other_factors(finished.drop(columns=PROTOCOL), axis)
         if x is not None:
-            keys = [key for key in keys if key in {x, PROTOCOL}]
+            yield from _curves(store, finished, x, others)
         yield "<h2>Throughput (ops/s; 95 % intervals)</h2>"
-        yield _table(intervals(finished, "ops_per_s", keys))
-    others = runs[runs["status"] != "ok"] if len(runs) else runs
-    if len(others):
+        yield _table(intervals(finished, "ops_per_s", [*others, PROTOCOL, *axis]))
+    others_ended = runs[runs["status"] != "ok"] if len(runs) else runs
+    if len(others_ended):
         why = ["run_id", "status", PROTOCOL, SEED, "error"]
-        yield "<h2>Runs without numbers</h2>" + _table(others[why].head(100))
+        yield "<h2>Runs without numbers</h2>" + _table(others_ended[why].head(100))
     yield from _provenance(store, manifest)
 
 

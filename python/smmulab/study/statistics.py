@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Method = Literal["t", "bootstrap"]
 Floats = NDArray[np.float64]
 PROTOCOL, SEED = "param.protocol", "param.seed"
+IDENTITY, BUILD = "param.trace_identity", "build"
 _RESAMPLES = 2000
 
 
@@ -39,6 +40,32 @@ def column(frame: pd.DataFrame, name: str) -> str:
     if found:
         raise ConfigError(f"'{name}' may be {' or '.join(found)}")
     raise ConfigError(f"the table has no column '{name}'{nearest(name, names)}")
+
+
+def other_factors(frame: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Columns beside `keys` (names of columns) in which runs that agree in all of `keys` differ:
+    parameters but the seed, and the build. Who takes such runs for repetitions, which differ in their
+    seeds only, gets intervals of nothing."""
+    if len(frame) < 2:
+        return []
+    names = [
+        str(name)
+        for name in frame.columns
+        if (str(name).startswith("param.") and name not in {SEED, IDENTITY}) or name == BUILD
+    ]
+    names = [name for name in names if name not in keys]
+    points = len(frame[list(keys)].drop_duplicates()) if keys else 1
+    return [name for name in names if len(frame[[*keys, name]].drop_duplicates()) > points]
+
+
+def check_repeated(frame: pd.DataFrame, keys: Sequence[str], remedy: str) -> None:
+    """ConfigError unless runs that agree in `keys` differ in their seeds only."""
+    if found := other_factors(frame, keys):
+        words = ", ".join(name.removeprefix("param.") for name in found)
+        raise ConfigError(f"runs that would be taken for repetitions differ in {words}: {remedy}")
+
+
+_CHOOSE = "choose the rows of one value of each"
 
 
 def interval(
@@ -76,11 +103,14 @@ def intervals(
     method: Method = "t",
 ) -> pd.DataFrame:
     """Mean of `value` over seeds with its interval: a row for each combination of `by`, columns
-    `by`, n (runs with a value), mean, low, high; the latter three in the unit of `value`."""
+    `by`, n (runs with a value), mean, low, high; the latter three in the unit of `value`.
+
+    ConfigError if runs that agree in `by` differ in more than their seeds."""
     import pandas as pd  # noqa: PLC0415  most of a start-up's time
 
     keys = [column(frame, name) for name in by]
     measured = column(frame, value)
+    check_repeated(frame, keys, f"give it in `by`, or {_CHOOSE}")
     rows = []
     for key, part in frame.groupby(keys, sort=False, dropna=False):
         values = part[measured].dropna().to_numpy(dtype=float)
@@ -102,10 +132,13 @@ def differences(
     the seeds have in common cancels. Columns: param.protocol, `by`, n (pairs), mean, low, high (unit
     of `value`), gain (mean over the base's mean; 0.1: 10 % more), wins (share of pairs above 0).
 
-    ConfigError if `base` is not in the table."""
+    ConfigError if `base` is not in the table, or if runs that agree in `by` differ in more than
+    protocol and seed."""
     import pandas as pd  # noqa: PLC0415  most of a start-up's time
 
     keys, measured = [column(frame, name) for name in by], column(frame, value)
+    # Not within a protocol: if each had a cost of its own, the difference were not the protocols'.
+    check_repeated(frame.drop(columns=PROTOCOL), keys, f"give it in `by`, or {_CHOOSE}")
     if base not in set(frame[PROTOCOL]):
         raise ConfigError(f"no run of '{base}'{nearest(base, frame[PROTOCOL].unique())}")
     pairing = [*keys, SEED]
@@ -164,10 +197,13 @@ def fit_usl(
     peak_n (N*; infinite if beta is 0), each also with _low and _high: a bootstrap over runs within
     each x (residuals if there is one run for each), r2. NaN if there are fewer than four different x.
     A law of three numbers: look at the curve before you believe it.
+
+    ConfigError if runs that agree in `by` and `x` differ in more than their seeds.
     """
     import pandas as pd  # noqa: PLC0415  most of a start-up's time
 
     key, over, value = column(frame, by), column(frame, x), column(frame, y)
+    check_repeated(frame, [key, over], _CHOOSE)
     rows = []
     for name, part in frame.dropna(subset=[value]).groupby(key, sort=False):
         n, measured = part[over].to_numpy(dtype=float), part[value].to_numpy(dtype=float)
@@ -215,7 +251,7 @@ def crossovers(
     """Where protocol `second` overtakes `first` (or falls behind) as `x` grows: a row for each change
     of sign of the mean paired difference. Columns: x_low, x_high (the measured values between which
     it lies), x (by linear interpolation), winner (above it), sure (both ends' 95 % intervals
-    exclude 0). No row: one is ahead everywhere; see `differences`.
+    exclude 0). No row: one is ahead everywhere; see `differences`, also for errors.
     """
     import pandas as pd  # noqa: PLC0415  most of a start-up's time
 
