@@ -11,6 +11,7 @@ import pytest
 import smmulab
 from conftest import ROOT
 from smmulab import cli
+from smmulab.study import reference
 from smmulab.study.file import read_study
 from smmulab.study.reference import compare_frames, make, names, read_csv
 
@@ -78,6 +79,27 @@ def test_one_picosecond_is_found(results: Path, capsys: pytest.CaptureFixture[st
     assert read_csv(path).equals(before)
     assert "small (1 cells): a test" in (results / "CHANGES.md").read_text()
     assert cli.main(["check", str(results), "-o", str(out)]) == 0
+
+
+def test_a_check_runs_for_real(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Again and again, whatever an earlier check has left."""
+    seen: list[tuple[int, int]] = []
+    real = reference.sweep
+
+    def counting(*args: object, **kwargs: object) -> smmulab.Sweep:
+        done = real(*args, **kwargs)  # type: ignore[arg-type]
+        seen.append((done.ran, done.skipped))
+        return done
+
+    monkeypatch.setattr(reference, "sweep", counting)
+    out = results.parent / "check"
+    for _ in range(2):
+        assert cli.main(["check", str(results), "-o", str(out)]) == 0
+    assert seen == [(6, 0), (6, 0)]
+    # What is no store of ours is not taken away.
+    (out / "small" / "store" / "store.json").unlink()
+    assert cli.main(["check", str(results), "-o", str(out)]) == 2
+    assert (out / "small" / "store" / "runs.parquet").exists()
 
 
 def test_runs_that_come_and_go_are_told(results: Path) -> None:

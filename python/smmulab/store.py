@@ -77,13 +77,13 @@ def canonical_json(value: Any) -> str:
 def run_id(comparison: _Result) -> str:
     """SHA-256 over resolved configuration, trace, protocols and build: what makes the numbers. Not
     the engine: both give the same ones, which the tests hold them to; the manifest names it."""
-    info = build_info()
+    from smmulab.study.job import build_hash  # noqa: PLC0415  it builds on this module
+
     identity: list[Any] = [
         comparison.config,
         comparison.trace_hash,
         comparison.protocols,
-        info.version,
-        info.compiler,
+        build_hash(),
     ]
     changes = getattr(comparison, "changes", None)
     if changes is not None:

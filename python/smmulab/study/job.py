@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,28 @@ from smmulab.store import canonical_json
 
 @cache
 def build_hash() -> str:
-    """SHA-256 of the simulator that is loaded: another build, another model perhaps."""
-    return hashlib.sha256(Path(str(_core.__file__)).read_bytes()).hexdigest()
+    """SHA-256 of the simulator that is loaded, its compiled half and the Python sources of this
+    package (generator, tables, ...): another build may give other numbers."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256(Path(str(_core.__file__)).read_bytes())
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package).as_posix()
+        digest.update(f"{name} {path.stat().st_size}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
-@cache
 def trace_hash(path: str) -> str:
-    """XXH3-128 of a recorded trace, read once."""
+    """XXH3-128 of a recorded trace's uncompressed bytes; the file is read again only if it changed."""
+    try:
+        known = Path(path).stat()
+    except OSError:
+        return _core.trace_hash(path)  # says what is wrong
+    return _trace_hash(path, known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _trace_hash(path: str, *_state: int) -> str:
     return _core.trace_hash(path)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
@@ -23,6 +24,7 @@ from smmulab.study.findings import findings
 from smmulab.study.parquet import publish
 from smmulab.study.runner import ProgressFunction
 from smmulab.study.statistics import PROTOCOL, column
+from smmulab.study.store import Store
 from smmulab.study.sweeping import Sweep, sweep
 
 if TYPE_CHECKING:
@@ -249,7 +251,7 @@ def check(
     reason: str = "",
     progress: ProgressFunction | None = None,
 ) -> list[Difference]:
-    """Run the studies anew and compare with runs.csv. What moved is drawn into `out`/NAME
+    """Run the studies anew, all of their runs, and compare with runs.csv. What moved is drawn into `out`/NAME
     (before.png, after.png, delta.png, moved.csv). `update` takes the new numbers and puts `reason`,
     which it then needs, into CHANGES.md."""
     if update and not reason.strip():
@@ -258,6 +260,7 @@ def check(
     for name in names(root, wanted):
         before = read_csv(root / name / "runs.csv")
         folder = Path(fspath(out)) / name
+        _discard(folder / "store")
         study, done = run_study(root / name / "study.toml", folder / "store", jobs, progress)
         after = _parsed(_csv(tidy(done)).encode())  # both sides go the same way
         difference = compare_frames(name, before, after)
@@ -270,6 +273,13 @@ def check(
         _note(root, found, reason.strip())
         write_readme(root)
     return found
+
+
+def _discard(store: Path) -> None:
+    """Take away the store of an earlier check: what is told is what runs now."""
+    if store.exists():
+        Store(store)  # ConfigError if it is something else
+        shutil.rmtree(store)
 
 
 def _draw(
