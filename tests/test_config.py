@@ -41,11 +41,31 @@ SETTINGS = st.lists(st.sampled_from(PARAMETERS), max_size=4, unique_by=lambda p:
 )
 
 
-@given(SETTINGS, st.sampled_from(["igroup", "v6.2"]), st.booleans())
+# Numbers of the generator that are 0 follow others; those that are not keep their value.
+WORKLOADS = st.builds(
+    Workload,
+    devices=st.integers(8, 12),
+    groups=st.sampled_from([0, 8]),
+    threads=st.sampled_from([0, 2, 8]),
+    cpus=st.sampled_from([0, 3, 8]),
+    think=st.sampled_from(["0", "exp:1us"]),
+    mix=st.sampled_from(["replace=1,map=1", "attach=1,map=2,unmap=3"]),
+)
+
+
+@given(SETTINGS, st.sampled_from(["igroup", "v6.2"]), st.none() | WORKLOADS)
 @settings(max_examples=60, deadline=None)
-def test_json_and_back(values: dict[str, Any], protocol: str, generated: bool) -> None:
-    workload = Workload(devices=3, think="exp:1us") if generated else None
+def test_json_and_back(values: dict[str, Any], protocol: str, workload: Workload | None) -> None:
     config = Config.of(values, protocol=protocol, workload=workload)
+    # However it is made, it is the same one.
+    assert Config(tuple(values.items()), protocol, workload=workload) == config
+    assert Config(config.changed[::-1], protocol, workload=workload) == config
+    if workload is not None:
+        # What followed goes on following.
+        more = Config.from_json(config.to_json()).replace({"devices": 16})
+        assert more == config.replace({"devices": 16})
+        assert more.workload is not None
+        assert more.workload.derived == workload.derived
     again = Config.from_json(config.to_json())
     assert again == config
     assert hash(again) == hash(config)
@@ -111,12 +131,63 @@ def test_a_preset_sets_everything() -> None:
         ({"hw.sync": "fast"}, "hw.sync"),
         ({"protocol": "igrup"}, "did you mean 'igroup'"),
         ({"engine": "nativ"}, "did you mean 'native'"),
+        ({"engine": 3}, "unknown engine '3'; known: native, simgrid"),
+        ({"mix": 3}, "mix: '3' is not KIND=WEIGHT"),
+        ({"drive": 3}, "unknown value of drive '3'; known: group, device"),
+        ({"hw.sync": float("nan")}, "hw.sync.*'nan' is no duration"),
+        ({"machine.cpus": float("inf")}, "machine.cpus.*'inf'.*from 0 to 4096"),
+        ({"devices": float("nan")}, "devices: expected a whole number from 1 to 65536, not 'nan'"),
+        (3, "settings: expected a mapping"),
         (["cores"], "is not KEY=VALUE"),
     ],
 )
 def test_what_cannot_be_is_refused(settings_: Any, message: str) -> None:
     with pytest.raises(smmulab.ConfigError, match=message):
         Config.of(settings_)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"changed": (("hw.snyc", "1us"),)}, "unknown parameter 'hw.snyc'; did you mean 'hw.sync'"),
+        ({"changed": (("machine.cpus", 10**9),)}, "machine.cpus.*from 0 to 4096"),
+        ({"changed": (("preset", "server"),)}, "unknown parameter 'preset'"),
+        ({"changed": 3}, "changed: expected pairs"),
+        ({"engine": 3}, "unknown engine '3'"),
+        ({"protocol": 3}, "unknown protocol '3'"),
+        ({"trace": 3}, "trace: expected a text, not '3'"),
+        ({"workload": {"devices": 2}}, "workload: expected a Workload"),
+        ({"trace": "t", "workload": Workload()}, "give one of them"),
+    ],
+)
+def test_a_configuration_checks_its_fields(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(smmulab.ConfigError, match=message):
+        Config(**fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "no JSON"),
+        ("[]", "no JSON object"),
+        ('{"egnine": "native"}', "did you mean 'engine'"),
+        ('{"engine": 3}', "unknown engine '3'"),
+        ('{"parameters": 3}', "'parameters' is no JSON object"),
+        ('{"parameters": {"hw.sync": NaN}}', "'nan' is no duration"),
+        ('{"generate": 3}', "'generate' is no JSON object"),
+        ('{"generate": {"derived": ["hwpts"]}}', "unknown derived number .*known: groups, threads"),
+        ('{"generate": {"derived": 3}}', "is no list"),
+        ('{"trace": 3}', "trace: expected a path"),
+    ],
+)
+def test_json_that_is_no_configuration(text: str, message: str) -> None:
+    with pytest.raises(smmulab.ConfigError, match=message):
+        Config.from_json(text)
+
+
+def test_a_trace_goes_and_a_generator_comes() -> None:
+    config = Config(trace="t.iotrace")
+    assert config.replace(trace=None, workload=Workload()).trace is None
 
 
 STUDY = """\
@@ -163,6 +234,13 @@ def test_a_study_file_is_a_machine_file_with_more(tmp_path: Path) -> None:
         ("devices = 4", "devcies = 4", r"study.toml:12: unknown key of the generator.*'devices'"),
         ("devices = 4", "devices = 0", r"study.toml:11: devices: expected a whole number"),
         ("seeds = 3", "seeds = 0", r"study.toml:8: seeds: expected"),
+        ("seeds = 3", "design_seed = -1", r"study.toml:8: design_seed: expected .* not '-1'"),
+        ("seeds = 3", "design_seed = nan", r"study.toml:8: design_seed: expected .* not 'nan'"),
+        ("seeds = 3", "samples = inf", r"study.toml:8: samples: expected .* from 1 to"),
+        ("seeds = 3", "engine = 3", r"study.toml:8: 'engine' is not a text"),
+        ("seeds = 3", "x = 3", r"study.toml:8: 'x' is not a text"),
+        ('"threads <= devices"', "[3]", r"study.toml:9: filter '3' is not A OP B"),
+        ("mix = {", "mix = 3 #", r"study.toml:11: mix: '3' is not KIND=WEIGHT"),
         ('"1,2,4..16"', '"1,2,4..15"', r"study.toml:16: factor 'generate.threads'.*is not met"),
         ("[study]", "[sutdy]", r"study.toml:7:1: .*'sutdy.protocols'; there is a table 'study'"),
         ("[study]", "[study", r"study.toml: no TOML"),

@@ -165,7 +165,10 @@ def test_what_cannot_be_is_refused(values: dict[str, object], message: str) -> N
 
 def test_a_workload_goes_through_its_dictionary() -> None:
     workload = Workload(devices=6, groups=3, mix={"map": 1, "attach": 2}, map_bytes="1MiB")
-    assert Workload.of(workload.to_dict()) == workload
+    assert Workload.of(workload.given) == workload
+    resolved = Workload.of(workload.to_dict())
+    assert resolved.to_dict() == workload.to_dict()
+    assert resolved != workload  # its threads no longer follow
     assert workload.to_dict()["mix"] == {"attach": 2, "map": 1}
     assert workload.map_bytes == 1 << 20
 

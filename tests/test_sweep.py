@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pandas as pd
@@ -22,10 +19,8 @@ from hypothesis import strategies as st
 
 import smmulab
 from conftest import SMALL as SMALL_TRACE
-from smmulab import Config, Range, Store, Workload, cli, sweep
+from smmulab import Config, Store, Workload, cli, sweep
 from smmulab.study import isolated, jobs_of, parquet
-from smmulab.study.design import points
-from smmulab.study.factor_text import parse_factor, parse_filter
 from smmulab.study.store import TABLES, merge
 
 SMALL = Config(workload=Workload(devices=3, ops=60, mix="attach=1,replace=3,map=2,unmap=2"))
@@ -266,107 +261,9 @@ def test_stores_of_something_else_are_refused(swept: smmulab.Sweep, tmp_path: Pa
     assert tables(tmp_path / "bad") == tables(swept.store.folder)
 
 
-@pytest.mark.parametrize(
-    ("factors", "options", "message"),
-    [
-        ({"treads": [1]}, {}, "did you mean 'threads'"),
-        ({"threads": []}, {}, "has no value"),
-        ({"threads": [1], "generate.threads": [2]}, {}, "named twice"),
-        ({"protocol": ["igroup", "v6.3"]}, {}, "unknown protocol 'v6.3'"),
-        ({"threads": [1, 2]}, {"where": lambda _: False}, "the design is empty"),
-        ({"threads": [1, 2], "hwpts": [2]}, {"design": "zip"}, "zip: factors have 1, 2 values"),
-        ({"hw.sync": Range("1us", "2us")}, {}, "needs design lhs or sobol"),
-        ({"hw.sync": Range("2us", "1us")}, {"design": "lhs", "samples": 2}, "no range from"),
-        ({"hw.sync": Range("1us", "2us")}, {"design": "lhs"}, "needs a number of samples"),
-        ({"hw.sync": Range("1us", "2us")}, {"design": "sobol", "samples": 3}, "no power of two"),
-        ({"threads": [1, 2]}, {"max_runs": 1}, "2 runs are more than the 1 of max_runs"),
-        ({}, {"executor": "slurm://x"}, "expected dask://HOST:PORT"),
-        ({}, {"seeds": 0}, "seeds"),
-    ],
-)
-def test_a_wrong_study_is_refused(
-    tmp_path: Path, factors: dict[Any, Any], options: Mapping[str, Any], message: str
-) -> None:
-    with pytest.raises(smmulab.ConfigError, match=message):
-        sweep(SMALL, factors, out=tmp_path, **options)
-
-
 def test_seeds_need_something_random(small_trace: Path, tmp_path: Path) -> None:
     with pytest.raises(smmulab.ConfigError, match="draws no random numbers"):
         sweep(Config(), {}, trace=small_trace, seeds=2, out=tmp_path)
-
-
-def test_designs() -> None:
-    grid = points({"protocol": ["a", "b"], "threads": [1, 2]})
-    assert len(grid) == 4
-    pair = points({("devices", "threads"): [(8, 2), (16, 4)], "protocol": ["a"]})
-    assert pair[1] == {"generate.devices": 16, "generate.threads": 4, "protocol": "a"}
-    zipped = points({"devices": [8, 16], "threads": [2, 4]}, design="zip")
-    assert zipped == [
-        {"generate.devices": 8, "generate.threads": 2},
-        {"generate.devices": 16, "generate.threads": 4},
-    ]
-
-
-@given(st.integers(0, 4), st.sampled_from(["lhs", "sobol"]), st.integers(0, 99))
-@settings(deadline=None, max_examples=20)
-def test_sampled_designs_fill_their_ranges(power: int, design: str, seed: int) -> None:
-    """Property of both: in each dimension one point in each of n equal parts of the range (of its
-    logarithm)."""
-    count = 1 << power
-    factors = {"hw.sync": Range("100ns", "10us", log=True), "hw.tlbi": Range("10ns", "90ns")}
-    found = points(factors, design=design, samples=count, seed=seed)
-    assert found == points(factors, design=design, samples=count, seed=seed)
-
-    def shares(name: str, low: float, high: float, log: bool) -> list[float]:
-        values = [float(point[name].removesuffix("ps")) for point in found]
-        if log:
-            return sorted(math.log(value / low, high / low) for value in values)
-        return sorted((value - low) / (high - low) for value in values)
-
-    for shared in (shares("hw.sync", 1e5, 1e7, log=True), shares("hw.tlbi", 1e4, 9e4, log=False)):
-        for place, share in enumerate(shared):  # values are whole ps, so nearly
-            assert place / count - 1e-5 <= share <= (place + 1) / count + 1e-5
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("threads=1,2,4..64", [1, 2, 4, 8, 16, 32, 64]),
-        ("threads=1..5", [1, 2, 3, 4, 5]),
-        ("threads=1,3..9", [1, 3, 5, 7, 9]),
-        ("protocol=a,b", ["a", "b"]),
-        ("devices,threads=8:2,16:4", [("8", "2"), ("16", "4")]),
-    ],
-)
-def test_factors_as_text(text: str, expected: list[Any]) -> None:
-    _, values = parse_factor(text)
-    assert isinstance(values, list)
-    assert values == [v if isinstance(v, tuple) else str(v) for v in expected]
-
-
-@pytest.mark.parametrize(
-    "text", ["threads", "threads=", "threads=1,,2", "threads=4..1", "x=1:2:lin"]
-)
-def test_factors_that_are_none(text: str) -> None:
-    with pytest.raises(smmulab.ConfigError):
-        parse_factor(text)
-
-
-def test_filters() -> None:
-    keep = parse_filter(["threads <= devices", "hw.sync>500ns"], generated=True)
-    assert keep is not None
-    point = {"generate.threads": "2", "generate.devices": 4, "hw.sync": "1us"}
-    assert keep(point)
-    assert not keep({**point, "generate.threads": 10})
-    assert not keep({**point, "hw.sync": "500ns"})
-    for text in ("threads", "threads ~ 3", "treads < 4"):
-        with pytest.raises(smmulab.ConfigError):
-            parse_filter([text], generated=True)
-    wrong = parse_filter(["threads < igroup"], generated=True)
-    assert wrong is not None
-    with pytest.raises(smmulab.ConfigError, match="cannot be compared"):
-        wrong(point)
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

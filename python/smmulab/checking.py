@@ -11,23 +11,29 @@ from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache
+from typing import cast
 
 from smmulab._core import ConfigError
 
+_FEW = 6
 _PS = {"ps": 1, "ns": 10**3, "us": 10**6, "ms": 10**9, "s": 10**12}
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str]) -> str:
     """ "; did you mean 'X'?" with the nearest known name, or "" if none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = difflib.get_close_matches(str(name), list(known), n=1)
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
-def known_name(name: str, known: Iterable[str], what: str) -> str:
-    """`name`, if it is one of `known`; ConfigError otherwise."""
+def known_name(name: object, known: Iterable[str], what: str) -> str:
+    """`name`, if it is one of `known`; ConfigError otherwise, with the nearest, or with all if there
+    are few and none is near."""
     names = list(known)
-    if name not in names:
-        raise ConfigError(f"unknown {what} '{name}'{nearest(name, names)}")
+    if not isinstance(name, str) or name not in names:
+        near = nearest(name, names)
+        if not near and len(names) <= _FEW:
+            near = f"; known: {', '.join(names)}"
+        raise ConfigError(f"unknown {what} '{name}'{near}")
     return name
 
 
@@ -59,9 +65,10 @@ def duration(ps: int) -> str:
 def whole_number(value: object, low: int, high: int, what: str) -> int:
     """`value` (an integer, or its decimal text) if it is in low..high; ConfigError otherwise."""
     number: int | None = None
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        with suppress(ValueError, OverflowError):
-            number = int(value)
+    is_number = isinstance(value, str | int | float) or hasattr(value, "__index__")  # numpy's, too
+    if is_number and not isinstance(value, bool):
+        with suppress(ValueError, TypeError, OverflowError):
+            number = int(cast(int, value))
         if isinstance(value, float) and number != value:
             number = None
     if number is None or not low <= number <= high:

@@ -68,8 +68,8 @@ class Config:
     """One machine, one protocol, one trace or generator. Immutable, hashable; equal configurations
     have equal JSON.
 
-    `changed`: the parameters that differ from the default preset `server`, as sorted pairs; all of
-    them are in `parameters`. `trace`: path of a recorded trace; `workload`: what to generate instead
+    `changed`: the parameters that differ from the default preset `server`, as sorted pairs of names and
+    canonical values (any pairs are made so, or refused); all of them are in `parameters`. `trace`: path of a recorded trace; `workload`: what to generate instead
     of one. Make one with `of`, `from_toml` or `from_json`, another one with `replace`.
     """
 
@@ -80,8 +80,17 @@ class Config:
     workload: Workload | None = None
 
     def __post_init__(self) -> None:
-        _core.check_protocol(self.protocol)
+        _core.check_protocol(str(self.protocol))
         known_name(self.engine, ENGINES, "engine")
+        for name, kind in (("protocol", str), ("trace", str | None)):
+            if not isinstance(value := getattr(self, name), kind):
+                raise ConfigError(f"{name}: expected a text, not '{value}'")
+        object.__setattr__(self, "changed", _checked(self.changed))
+        if self.workload is not None:
+            from smmulab.workload import Workload  # noqa: PLC0415  imports numpy
+
+            if not isinstance(self.workload, Workload):
+                raise ConfigError(f"workload: expected a Workload, not '{self.workload}'")
         if self.trace is not None and self.workload is not None:
             raise ConfigError("a trace and a generator: give one of them")
 
@@ -112,8 +121,8 @@ class Config:
         fields of the class. ConfigError for unknown names (with the nearest) and values out of range.
         """
         fields: dict[str, Any] = {key: others[key] for key in _FIELDS if key in others}
-        if others.get("trace") is not None:
-            fields["trace"] = fspath(others["trace"])
+        if "trace" in others:
+            fields["trace"] = None if others["trace"] is None else _path(others["trace"])
         for key in others:
             known_name(key, (*_FIELDS, "trace"), "field of Config")
         assignments: list[str] = []
@@ -157,10 +166,14 @@ class Config:
         return cls(changed=_differences(values))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, resolved, as plain values."""
+        """Everything, resolved, as plain values. `generate.derived` names the numbers of the generator
+        that follow others (groups, threads, cpus)."""
+        generate = None
+        if self.workload is not None:
+            generate = {**self.workload.to_dict(), "derived": sorted(self.workload.derived)}
         return {
             "engine": self.engine,
-            "generate": None if self.workload is None else self.workload.to_dict(),
+            "generate": generate,
             "parameters": self.parameters,
             "protocol": self.protocol,
             "trace": self.trace,
@@ -177,20 +190,23 @@ class Config:
         """What `to_json` wrote. ConfigError for anything unknown."""
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ConfigError(f"configuration: no JSON: {error}") from None
         if not isinstance(values, dict):
             raise ConfigError("configuration: no JSON object")
         known = ("engine", "generate", "parameters", "protocol", "trace")
         for key in values:
             known_name(key, known, "key of a configuration")
+        for key in ("parameters", "generate"):
+            if values.get(key) is not None and not isinstance(values[key], dict):
+                raise ConfigError(f"configuration: '{key}' is no JSON object")
         generate = values.get("generate")
         return cls.of(
-            values.get("parameters", {}),
+            values.get("parameters") or {},
             protocol=values.get("protocol", "igroup"),
             engine=values.get("engine", "native"),
             trace=values.get("trace"),
-            workload=None if generate is None else _generator(None, generate),
+            workload=None if generate is None else _generated_of(generate),
         )
 
 
@@ -213,15 +229,46 @@ def _generator(before: Workload | None, changes: Mapping[str, object]) -> Worklo
     return Workload.of({**({} if before is None else before.given), **changes})
 
 
+def _generated_of(values: Mapping[str, Any]) -> Workload:
+    """What `to_dict` wrote: derived numbers follow again."""
+    derived = values.get("derived", [])
+    if not isinstance(derived, list):
+        raise ConfigError("configuration: 'generate.derived' is no list")
+    for name in derived:
+        known_name(name, ("groups", "threads", "cpus"), "derived number of the generator")
+    given = {key: value for key, value in values.items() if key != "derived"}
+    return _generator(None, {**given, **dict.fromkeys(derived, 0)})
+
+
+def _path(value: object) -> str:
+    try:
+        return str(fspath(value))  # type: ignore[call-overload]
+    except TypeError:
+        raise ConfigError(f"trace: expected a path, not '{value}'") from None
+
+
+def _checked(changed: object) -> tuple[tuple[str, Any], ...]:
+    """Pairs of parameters and values, canonical: sorted, without those that are the default's."""
+    try:
+        pairs = dict(changed)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        raise ConfigError(f"changed: expected pairs of names and values, not '{changed}'") from None
+    for key in pairs:
+        known_name(key, parameter_units(), "parameter")
+    return _differences(dict(_canonical(f"{key}={_text(value)}") for key, value in pairs.items()))
+
+
 def _pairs(
     settings: Mapping[str, object] | Sequence[str] | str,
 ) -> list[tuple[str, object]]:
     if isinstance(settings, Mapping):
-        return list(settings.items())
+        return [(str(key), value) for key, value in settings.items()]
+    if not isinstance(settings, Sequence):
+        raise ConfigError(f"settings: expected a mapping or KEY=VALUE texts, not '{settings}'")
     texts = [settings] if isinstance(settings, str) else list(settings)
     pairs: list[tuple[str, object]] = []
     for text in texts:
-        key, equals, value = text.partition("=")
+        key, equals, value = str(text).partition("=")
         if not equals or not key:
             raise ConfigError(f"'{text}' is not KEY=VALUE")
         pairs.append((key.strip(), value.strip()))

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+
+from smmulab.config import GENERATE, Config, canonical_key
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -24,6 +26,24 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="a parameter of `smmulab describe`, or preset=NAME; may be repeated",
     )
+
+
+def with_options(config: Config, settings: Sequence[str], trace: str | None = None) -> Config:
+    """`config` of a file with --trace and --set, which go before it: a trace takes the place of the
+    file's generator, a setting of the generator that of the file's trace. ConfigError."""
+    if trace is not None:
+        config = config.replace(trace=trace, workload=None)
+    generated = config.workload is not None
+    names = {
+        canonical_key(text.partition("=")[0].strip(), generated=generated)
+        for text in settings
+        if "=" in text
+    }
+    if "trace" in names:
+        config = config.replace(workload=None)
+    elif trace is None and any(name.startswith(GENERATE) for name in names):
+        config = config.replace(trace=None)
+    return config.replace(settings)
 
 
 class _Bar:

@@ -7,6 +7,7 @@ import argparse
 import json
 
 from smmulab import report
+from smmulab.commands.options import with_options
 from smmulab.config import Config
 from smmulab.running import run as simulate
 
@@ -34,8 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0, or 1 if it deadlocked or ended in a wrong state."""
     config = Config() if args.config is None else Config.from_toml(args.config)
-    config = config.replace(args.set)
-    result = simulate(config, args.trace, seed=args.seed)
+    result = simulate(with_options(config, args.set, args.trace), seed=args.seed)
     if args.json:
         told = {"run_id": result.run_id, "seed": result.seed, "config": result.config.to_dict()}
         print(json.dumps({**told, "result": result.document}))

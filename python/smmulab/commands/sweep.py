@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from smmulab.commands.options import Runs
+from smmulab._core import ConfigError
+from smmulab.commands.options import Runs, with_options
 from smmulab.config import Config
-from smmulab.study.design import DESIGNS
+from smmulab.study.design import DESIGNS, factor_names
 from smmulab.study.factor_text import parse_factor, parse_filter
 from smmulab.study.file import Study, read_study
 from smmulab.study.job import Job
@@ -74,17 +75,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print JSON instead of text")
 
 
+def _factors(study: Study, args: argparse.Namespace, generated: bool) -> dict[Any, Any]:
+    """The options' factors, and those of the file whose names no option gives, whatever they are
+    called in either. ConfigError for an option that gives one name of several that go together."""
+    given = dict(map(parse_factor, args.factor))
+    texts = [text.partition("=")[0] for text in args.set]
+    texts += ["trace"] if args.trace is not None else []
+    mine = {name for key in [*given, *texts] for name in factor_names(key, generated=generated)}
+    factors: dict[Any, Any] = {}
+    for key, values in study.factors.items():
+        names = factor_names(key, generated=generated)
+        if mine.isdisjoint(names):
+            factors[key] = values
+        elif not mine.issuperset(names):
+            raise ConfigError(
+                f"factor '{','.join(names)}' of the study sets these together: give an option for all"
+            )
+    return factors | given
+
+
 def _study(args: argparse.Namespace) -> tuple[Config, dict[Any, Any], dict[str, Any]]:
     """Configuration, factors and the other arguments of `sweep`: the file's, then the options'."""
     study = Study() if args.study is None else read_study(args.study)
-    config = study.config
-    if args.trace is not None:
-        config = config.replace(trace=args.trace, workload=None)
-    config = config.replace(args.set)
-    factors = dict(study.factors)
-    for text in args.factor:
-        key, values = parse_factor(text)
-        factors[key] = values
+    config = with_options(study.config, args.set, args.trace)
+    factors = _factors(study, args, generated=config.workload is not None)
     where = args.where if args.where is not None else list(study.where)
     options = {
         "seeds": study.seeds if args.seeds is None else args.seeds,
@@ -119,7 +133,8 @@ def run(args: argparse.Namespace) -> int:
     """0, or 1 if a run has no result."""
     config, factors, options = _study(args)
     if args.dry_run:
-        return _dry_run(jobs_of(config, factors, **options), args.json)
+        jobs = jobs_of(config, factors, **options, max_runs=args.max_runs)
+        return _dry_run(jobs, args.json)
     with Runs() as progress:
         done = sweep(
             config,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -22,6 +23,7 @@ from smmulab.config import GENERATE, canonical_key, parameter_units
 
 DESIGNS = ("grid", "zip", "lhs", "sobol")
 Point = dict[str, Any]
+_LARGEST = 2**53
 # Whether to keep a point; given every parameter, "generate.FIELD", "protocol", "trace" by name.
 Filter = Callable[[Mapping[str, Any]], bool]
 
@@ -54,10 +56,12 @@ class Range:
 
 
 def _number(value: str | float, name: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        raise ConfigError(f"factor '{name}': '{value}' is no number") from None
+    number = math.nan
+    with suppress(ValueError, TypeError, OverflowError):
+        number = float(value)
+    if not abs(number) <= _LARGEST:  # nan, too
+        raise ConfigError(f"factor '{name}': '{value}' is no number from {-_LARGEST} to {_LARGEST}")
+    return number
 
 
 FactorValues = Sequence[Any] | Range
@@ -74,11 +78,14 @@ class _Axis:
     values: tuple[Point, ...]
 
 
+def factor_names(key: str | tuple[str, ...], *, generated: bool) -> tuple[str, ...]:
+    """The full names of a factor: "cores", "devices,threads" or a tuple. ConfigError."""
+    parts = key if isinstance(key, tuple) else str(key).split(",")
+    return tuple(canonical_key(str(name).strip(), generated=generated) for name in parts)
+
+
 def _axis(key: str | tuple[str, ...], values: FactorValues, generated: bool) -> _Axis:
-    names = tuple(
-        canonical_key(name.strip(), generated=generated)
-        for name in (key.split(",") if isinstance(key, str) else key)
-    )
+    names = factor_names(key, generated=generated)
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise ConfigError(f"factor '{','.join(names)}': expected a list of values, not '{values}'")
     if not values:
@@ -125,6 +132,9 @@ def points(
     design. ConfigError for unknown names, a factor without values, lists of different lengths in
     `zip`, ranges in a design that is not sampled."""
     known_name(design, DESIGNS, "design")
+    seed = whole_number(seed, 0, 2**63 - 1, "design_seed")
+    if samples is not None:
+        samples = whole_number(samples, 1, 1 << 20, "samples")
     ranges = {
         canonical_key(str(key), generated=generated): values
         for key, values in factors.items()
@@ -163,8 +173,7 @@ def _with_samples(
     for name in ranges:
         if not _is_sampled(name):
             raise ConfigError(f"factor '{name}' is no duration or count: it has no range")
-    count = whole_number(samples, 1, 1 << 20, "samples")
-    drawn = list(_sampled(ranges, design, count, seed))
+    drawn = list(_sampled(ranges, design, samples, seed))
     return [{**sample, **point} for sample in drawn for point in grid]
 
 

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from smmulab._core import ConfigError
-from smmulab.checking import picoseconds
-from smmulab.config import canonical_key
+from smmulab.checking import nearest, picoseconds
+from smmulab.config import GENERATE, canonical_key
 from smmulab.study.design import Filter, Range
 
 _MOST_VALUES = 100_000
@@ -96,10 +97,23 @@ def _comparable(value: Any) -> Any:
     text = str(value)
     for convert in (float, lambda word: float(picoseconds(word, "filter"))):
         try:
-            return convert(text)
+            number = convert(text)
         except (ValueError, ConfigError):
             continue
+        return number if math.isfinite(number) else text
     return text
+
+
+def _side(point: Mapping[str, Any], name: str, word: str, text: str) -> Any:
+    """The value of a name, or the word itself."""
+    if name and name not in point:
+        raise ConfigError(f"filter '{text}': '{name}' has no value, there is no generator")
+    return _comparable(point[name] if name else word)
+
+
+def short_names(point: Mapping[str, Any]) -> list[str]:
+    """The names of a point, those of the generator in short."""
+    return [key.removeprefix(GENERATE) for key in point]
 
 
 def parse_filter(texts: Iterable[str], *, generated: bool) -> Filter | None:
@@ -108,7 +122,7 @@ def parse_filter(texts: Iterable[str], *, generated: bool) -> Filter | None:
     anything else."""
     tests: list[tuple[str, str, str, str, str]] = []
     for text in texts:
-        match = re.fullmatch(r"\s*(\S+?)\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*", text)
+        match = re.fullmatch(r"\s*(\S+?)\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*", str(text))
         if match is None:
             raise ConfigError(f"filter '{text}' is not A OP B, OP one of {' '.join(_OPERATORS)}")
         left, sign, right = match.groups()
@@ -122,10 +136,11 @@ def parse_filter(texts: Iterable[str], *, generated: bool) -> Filter | None:
     def keep(point: Mapping[str, Any]) -> bool:
         for text, sign, left, right, names in tests:
             first, _, second = names.partition("|")
-            a = _comparable(point[first] if first else left)
-            b = _comparable(point[second] if second else right)
+            a, b = _side(point, first, left, text), _side(point, second, right, text)
             if isinstance(a, str) != isinstance(b, str):
-                raise ConfigError(f"filter '{text}': '{a}' and '{b}' cannot be compared")
+                word, name = (left, first) if isinstance(a, str) else (right, second)
+                near = "" if name else nearest(word, short_names(point))
+                raise ConfigError(f"filter '{text}': '{a}' and '{b}' cannot be compared{near}")
             if not _OPERATORS[sign](a, b):
                 return False
         return True

@@ -125,7 +125,8 @@ def _study_table(file: _File) -> dict[str, Any]:
         file.checked("study", key, known_name, key, _KEYS, "key of [study]")
     if isinstance(table.get("where"), str):
         table["where"] = [table["where"]]
-    for key, kind in (("trace", str), ("protocol", str), ("protocols", list), ("where", list)):
+    texts = ("trace", "protocol", "engine", "design", "title", "note", "x", "hue")
+    for key, kind in (*((key, str) for key in texts), ("protocols", list), ("where", list)):
         if key in table and not isinstance(table[key], kind):
             words = "a list" if kind is list else "a text"
             raise ConfigError(f"{file.path}:{file.line('study', key)}: '{key}' is not {words}")
@@ -163,6 +164,14 @@ def read_study(path: str | PathLike[str]) -> Study:
     seeds = table.get("seeds", 1)
     if not isinstance(seeds, list):
         seeds = file.checked("study", "seeds", whole_number, seeds, 1, 10**6, "seeds")
+    samples = table.get("samples")
+    if samples is not None:
+        samples = file.checked("study", "samples", whole_number, samples, 1, 1 << 20, "samples")
+    design_seed = table.get("design_seed", 1)
+    words = "design_seed"
+    design_seed = file.checked("study", words, whole_number, design_seed, 0, 2**63 - 1, words)
+    where = tuple(str(text) for text in table.get("where", ()))
+    file.checked("study", "where", partial(parse_filter, where, generated=True))
     design = str(table.get("design", "grid"))
     file.checked("study", "design", known_name, design, DESIGNS, "design")
     return Study(
@@ -170,9 +179,9 @@ def read_study(path: str | PathLike[str]) -> Study:
         factors=factors,
         seeds=seeds,
         design=design,
-        design_seed=int(table.get("design_seed", 1)),
-        samples=table.get("samples"),
-        where=tuple(str(text) for text in table.get("where", ())),
+        design_seed=design_seed,
+        samples=samples,
+        where=where,
         title=str(table.get("title", "")),
         note=str(table.get("note", "")),
         x=str(table.get("x", "")),

@@ -50,8 +50,12 @@ class Runner:
 
             self._executor, self._width, close = connect(executor)
             self._ends.append(close)
-        else:
+        elif executor is None:
             self._run_here(jobs)
+        else:
+            raise ConfigError(
+                f"executor: expected an Executor or dask://HOST:PORT, not '{executor}'"
+            )
 
     def _workers(self) -> Workers:
         workers = Workers()

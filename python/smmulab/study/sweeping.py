@@ -76,11 +76,12 @@ def _varies(frame: pd.DataFrame, name: str) -> bool:
 
 
 def _seeds(seeds: int | Sequence[int], generated: bool) -> list[int]:
-    numbers = list(range(1, seeds + 1)) if isinstance(seeds, int) else list(seeds)
+    if isinstance(seeds, Sequence) and not isinstance(seeds, str):
+        numbers = [whole_number(seed, 0, 2**63 - 1, "seed") for seed in seeds]
+    else:
+        numbers = list(range(1, whole_number(seeds, 1, 10**6, "seeds") + 1))
     if not numbers:
         raise ConfigError("seeds: none given")
-    for seed in numbers:
-        whole_number(seed, 0, 2**63 - 1, "seed")
     if len(numbers) > 1 and not generated:
         raise ConfigError(
             "seeds: a recorded trace draws no random numbers, each seed would give the same run; "
@@ -98,8 +99,11 @@ def jobs_of(
     design: str = "grid",
     samples: int | None = None,
     design_seed: int = 1,
+    max_runs: int | None = None,
 ) -> list[Job]:
     """The runs of a sweep, each once; nothing is run. Errors as in `sweep`."""
+    if max_runs is not None:
+        max_runs = whole_number(max_runs, 1, 2**63 - 1, "max_runs")
     generated = config.workload is not None
     found = points(factors, generated=generated, design=design, samples=samples, seed=design_seed)
     check_protocols(found)
@@ -132,6 +136,8 @@ def jobs_of(
             jobs[job.run_id] = job
     if not jobs:
         raise ConfigError("the design is empty: the filter keeps no point")
+    if max_runs is not None and len(jobs) > max_runs:
+        raise ConfigError(f"{len(jobs)} runs are more than the {max_runs} of max_runs")
     return list(jobs.values())
 
 
@@ -182,9 +188,9 @@ def sweep(
     if trace is not None:
         config = config.replace(trace=fspath(trace), workload=None)
     options: dict[str, Any] = {"seeds": seeds, "where": where, "design": design}
-    every = jobs_of(config, factors, **options, samples=samples, design_seed=design_seed)
-    if max_runs is not None and len(every) > max_runs:
-        raise ConfigError(f"{len(every)} runs are more than the {max_runs} of max_runs")
+    every = jobs_of(
+        config, factors, **options, samples=samples, design_seed=design_seed, max_runs=max_runs
+    )
     store = Store(out, create=True)
     store.compact()  # takes in what an interrupted sweep left
     done = store.done() if resume else set()

@@ -23,7 +23,9 @@ def _count(default: int, doc: str, low: int = 1, high: int = 65_536) -> Any:
     return field(default=default, metadata={"doc": doc, "low": low, "high": high})
 
 
-def parse_mix(value: str | Mapping[str, object]) -> tuple[tuple[str, int], ...]:
+def parse_mix(
+    value: str | Mapping[str, object] | tuple[tuple[str, object], ...],
+) -> tuple[tuple[str, int], ...]:
     """ "attach=1,replace=8" or a mapping as (kind, weight) pairs in the order of KINDS."""
     if isinstance(value, str):
         pairs = [part.partition("=") for part in value.split(",") if part.strip()]
@@ -33,7 +35,12 @@ def parse_mix(value: str | Mapping[str, object]) -> tuple[tuple[str, int], ...]:
         if len(weights) < len(pairs):
             raise ConfigError(f"mix: '{value}' names a kind twice")
     else:
-        weights = dict(value)
+        try:
+            weights = dict(value)
+        except (TypeError, ValueError):
+            raise ConfigError(
+                f"mix: '{value}' is not KIND=WEIGHT,... such as attach=1,replace=8"
+            ) from None
     for kind in weights:
         known_name(kind, KINDS, "kind of operation in mix")
     mix = tuple(
@@ -92,7 +99,7 @@ class Workload:
     )
 
     # Which of groups, threads and cpus were given as 0: they follow when another field is replaced.
-    derived: frozenset[str] = field(default=frozenset(), init=False, repr=False, compare=False)
+    derived: frozenset[str] = field(default=frozenset(), init=False, repr=False)
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -100,8 +107,7 @@ class Workload:
                 low, high = item.metadata["low"], item.metadata["high"]
                 value = whole_number(getattr(self, item.name), low, high, item.name)
                 object.__setattr__(self, item.name, value)
-        mix = self.mix if isinstance(self.mix, str) else dict(self.mix)
-        object.__setattr__(self, "mix", parse_mix(mix))
+        object.__setattr__(self, "mix", parse_mix(self.mix))
         object.__setattr__(self, "map_bytes", _bytes(self.map_bytes, "map_bytes"))
         derived = frozenset(
             name for name in ("groups", "threads", "cpus") if not getattr(self, name)
@@ -189,5 +195,5 @@ class Workload:
 
     @property
     def given(self) -> dict[str, Any]:
-        """As `to_dict`, but 0 where groups, threads and cpus were derived."""
+        """As `to_dict`, but 0 where groups, threads and cpus were derived: `of` makes it again."""
         return {**self.to_dict(), **dict.fromkeys(self.derived, 0)}
