@@ -68,6 +68,15 @@ def test_slow_modules_are_loaded_only_where_they_are_used(
     assert ended.stderr.splitlines()[-1] == ""
 
 
+def test_a_worker_loads_what_a_run_needs(tmp_path: Path) -> None:
+    """It is forked for each run, which takes longer the more it holds."""
+    script = "import sys, smmulab.study.worker; print(sorted(sys.modules))"
+    ended = python(tmp_path, script)
+    assert ended.returncode == 0, ended.stderr
+    for slow in ("matplotlib", "numpy", "pandas", "pyarrow", "multiprocessing"):
+        assert f"'{slow}'" not in ended.stdout
+
+
 @pytest.mark.parametrize("at", ["smmulab.cli", "argparse", "smmulab._core", "smmulab.store"])
 def test_ctrl_c_while_modules_load(tmp_path: Path, at: str) -> None:
     ended = python(tmp_path, STOPPED, at, "compare", "no.iotrace")
