@@ -127,6 +127,18 @@ def test_a_gantt_has_a_bar_for_each_operation_of_the_window() -> None:
         running.operations(Config())
 
 
+def test_a_gantt_runs_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash there takes no notebook down: nothing is simulated in this process."""
+
+    def never(*_: object) -> str:
+        raise AssertionError("simulated here")
+
+    monkeypatch.setattr(smmulab._core, "replay_json", never)
+    assert len(running.operations(Config(workload=Workload(devices=2, ops=40)))) == 49
+    with pytest.raises(smmulab.ConfigError, match="cannot read"):
+        running.operations(Config(), "none.iotrace")
+
+
 def test_tornado_and_decision_map() -> None:
     table = pd.DataFrame(
         {"cost": ["hw.sync", "a", "b"], "mu_star": [5.0, 2.0, 0.0], "mu_star_conf": [1.0, 0.5, 0.0]}

@@ -198,6 +198,34 @@ def test_killed_at_any_moment_only_runs_in_flight_are_lost(
     assert not list(tmp_path.glob("journal-*"))
 
 
+def test_tables_are_on_the_disk_before_they_have_their_names(
+    swept: smmulab.Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file is synchronized before its rename, and the folder before a journal goes."""
+    told: list[tuple[str, str]] = []
+    fsync, replace, unlink = os.fsync, Path.replace, Path.unlink
+
+    def name_of(descriptor: int) -> str:
+        return Path(f"/proc/self/fd/{descriptor}").readlink().name
+
+    monkeypatch.setattr(os, "fsync", lambda d: (told.append(("sync", name_of(d))), fsync(d)))
+    monkeypatch.setattr(
+        Path, "replace", lambda a, b: (told.append(("name", a.name)), replace(a, b))[1]
+    )
+    monkeypatch.setattr(
+        Path,
+        "unlink",
+        lambda a, missing_ok=False: (told.append(("gone", a.name)), unlink(a, missing_ok))[1],
+    )
+    merge(tmp_path / "all", [swept.store.folder])
+    for name in [*(f"{table}.parquet" for table in TABLES), "manifest.json"]:
+        partial = f".{name}.partial"
+        at = told.index(("sync", partial))
+        assert told[at + 1 : at + 3] == [("name", partial), ("sync", "all")]
+    journal = next(place for place, (_, name) in enumerate(told) if name.startswith("journal-"))
+    assert journal > told.index(("name", ".manifest.json.partial")) + 1
+
+
 def test_a_stop_keeps_what_ended(tmp_path: Path) -> None:
     with pytest.raises(smmulab.Interrupted):
         sweep(SMALL, FACTORS, out=tmp_path, jobs=1, progress=lambda ended, *_: ended < 2)

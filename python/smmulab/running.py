@@ -64,38 +64,44 @@ def run(
     Raises ConfigError if there is neither trace nor generator, TraceError, and ModelError for a run
     that ended without a result. A deadlock or a wrong state is a result.
     """
+    job = _job(config, trace, seed)
+    return Result(job.config, seed, job.run_id, _result(job.to_dict()))
+
+
+def _job(config: Config | None, trace: str | PathLike[str] | None, seed: int) -> Job:
     config = Config() if config is None else config
+    if not isinstance(config, Config):
+        raise ConfigError(f"config: expected a Config, not '{config}'")
     if trace is not None:
         config = config.replace(trace=fspath(trace), workload=None)
     if config.trace is None and config.workload is None:
         raise ConfigError("nothing to run: give a trace, or a configuration with a generator")
-    job = Job(config, seed)
-    answer = run_isolated(job.to_dict())
+    return Job(config, seed)
+
+
+def _result(job: dict[str, Any]) -> dict[str, Any]:
+    """The document of a run in another process. Raises what `run` raises."""
+    answer = run_isolated(job)
     if answer["result"] is None:
         kind, _, message = answer["error"].partition(": ")
         known = {"TraceError": _core.TraceError, "ConfigError": ConfigError}
         if kind in known:
             raise known[kind](message)
         raise _core.ModelError(f"{answer['status']}: {answer['error']}")
-    return Result(config, seed, job.run_id, answer["result"])
+    document: dict[str, Any] = answer["result"]
+    return document
 
 
 def operations(
     config: Config, trace: str | PathLike[str] | None = None, *, seed: int = 1
 ) -> pd.DataFrame:
     """Each operation of a run, for `smmulab.plot.gantt`: number (place in the trace), thread, kind,
-    start_ps, end_ps, result (0 or -errno). Arguments and errors as in `run`, but in this process."""
+    start_ps, end_ps, result (0 or -errno). Arguments, process and errors as in `run`."""
     import pandas as pd  # noqa: PLC0415  most of a start-up's time
 
-    from smmulab.study.worker import trace_of  # noqa: PLC0415  few need it
-
-    if trace is not None:
-        config = config.replace(trace=fspath(trace), workload=None)
-    if config.trace is None and config.workload is None:
-        raise ConfigError("nothing to run: give a trace, or a configuration with a generator")
-    job = Job(config, seed).to_dict()
+    job = _job(config, trace, seed).to_dict()
     names = ["number", "thread", "kind", "start_ps", "end_ps", "result"]
     with TemporaryDirectory() as folder:
-        path, ops = trace_of(job, Path(folder)), str(Path(folder) / "ops")
-        _core.replay_json(path, config.protocol, config.assignments, None, config.engine, ops)
+        ops = str(Path(folder) / "ops")
+        _result({**job, "operations": ops})
         return pd.read_csv(ops, sep=" ", names=names)

@@ -30,13 +30,24 @@ SCHEMA = 1
 
 
 def publish(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, then give it that name."""
+    """Let `write` fill a file beside `path`, put it on the disk (fsync), then give it that name: after
+    a power failure, too, there is the old file or the new one, whole."""
     partial = path.with_name(f".{path.name}.partial")
     try:
         write(partial)
+        _sync(partial)
         partial.replace(path)
+        _sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def prepare_folder(folder: Path) -> None:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from smmulab import plot
 from smmulab._version import __version__
-from smmulab.study.parquet import publish
+from smmulab.store import publish
 from smmulab.study.statistics import (
     PROTOCOL,
     SEED,

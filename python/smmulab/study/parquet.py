@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,21 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from smmulab._core import ConfigError
+from smmulab.store import publish
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _ALWAYS = ("param.protocol", "param.seed")
-
-
-def publish(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, put it on the disk, then give it that name."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        write(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from smmulab import plot
 from smmulab._core import ConfigError, ModelError, build_info
 from smmulab.checking import nearest
+from smmulab.store import publish
 from smmulab.study.file import Study, read_study
 from smmulab.study.findings import findings
-from smmulab.study.parquet import publish
 from smmulab.study.runner import ProgressFunction
 from smmulab.study.statistics import PROTOCOL, column
 from smmulab.study.store import Store

@@ -9,13 +9,14 @@
     journal-*.jsonl     runs that ended since, a line each
 
 A run is appended to a journal, in one write, as soon as it ends; a kill at any moment loses none of
-those. The tables are written from what the folder holds when a study ends. Several studies may write
+those (a power failure may lose the last ones). The tables are written from what the folder holds when a study ends. Several studies may write
 to one store at a time: each has a journal of its own, which it keeps locked, and a lock file orders
 the writing of tables. The same runs give the same bytes, whoever made them and in whatever order.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -28,7 +29,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from smmulab._core import ConfigError
-from smmulab.store import prepare_folder
+from smmulab.store import prepare_folder, publish
 from smmulab.study import parquet
 
 if TYPE_CHECKING:
@@ -50,8 +51,11 @@ class Journal:
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """One run, in one write."""
-        self._file.write(json.dumps(record).encode() + b"\n")
+        """One run, in one write: once this returns, it outlives this process, though perhaps not a
+        power failure. OSError if the disk is full."""
+        line = json.dumps(record).encode() + b"\n"
+        if self._file.write(line) != len(line):
+            raise OSError(errno.ENOSPC, "no space left", str(self.path))
 
     def close(self) -> None:
         """Done; its rows may now move into the tables."""
@@ -100,7 +104,7 @@ class Store:
             if any(self.folder.glob("*.parquet")):
                 raise ConfigError(f"{self.folder}: holds results of something else")
             text = json.dumps({"kind": KIND, "schema": SCHEMA}) + "\n"
-            parquet.publish(mark, lambda path: path.write_text(text, "utf-8"))
+            publish(mark, lambda path: path.write_text(text, "utf-8"))
         else:
             raise ConfigError(f"{self.folder}: no store of a study (it has no store.json)")
 
@@ -191,7 +195,7 @@ class Store:
             digest = parquet.write(self._path(name), table)
             made["tables"][f"{name}.parquet"] = {"rows": len(table), "sha256": digest}
         text = json.dumps(made, indent=1) + "\n"
-        parquet.publish(self.folder / "manifest.json", lambda path: path.write_text(text, "utf-8"))
+        publish(self.folder / "manifest.json", lambda path: path.write_text(text, "utf-8"))
         return made
 
     def table(self, name: str) -> pd.DataFrame:

@@ -38,7 +38,8 @@ def trace_of(job: dict[str, Any], folder: Path) -> str:
 
 
 def simulate(job: dict[str, Any], trace: str) -> str:
-    """One run in this process: "result": its document, or "status" and "error", as members of a JSON
+    """One run in this process, its operations written to the file job["operations"], if there is one.
+    "result": its document, or "status" and "error", as members of a JSON
     object. The document goes on as the text that it is, so that only its reader takes it apart."""
     seen, looks = -1, 0
 
@@ -50,7 +51,13 @@ def simulate(job: dict[str, Any], trace: str) -> str:
 
     try:
         text = _core.replay_json(
-            trace, job["protocol"], job["assignments"], None, job["engine"], None, watch
+            trace,
+            job["protocol"],
+            job["assignments"],
+            None,
+            job["engine"],
+            job.get("operations"),
+            watch,
         )
     except _core.Interrupted:
         return failed("no progress", "no operation ends any more")
