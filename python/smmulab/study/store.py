@@ -82,9 +82,20 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(data.split(b"\n")[:-1], 1):
         try:
             record = json.loads(line)
-        except ValueError:
-            raise ConfigError(f"{path}:{number}: damaged: no line of JSON; remove it") from None
+            _ = record["runs"][0]["run_id"]
+        except (ValueError, LookupError, TypeError):
+            raise ConfigError(f"{path}:{number}: damaged: not a run's line; remove it") from None
         yield record
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        made: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if not {"tables", "runs"} <= made.keys():
+            raise ValueError("it does not say what the tables hold")
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{path}: damaged: {error}; remove it, and it is made again") from None
+    return made
 
 
 class Store:
@@ -170,7 +181,7 @@ class Store:
             if records or (self._path("runs").exists() and not manifest.exists()):
                 made = self._merge(records)
             elif manifest.exists():
-                made = json.loads(manifest.read_text("utf-8"))
+                made = _manifest(manifest)
             else:
                 made = {"kind": KIND, "schema": SCHEMA, "tables": {}, "runs": {}}  # empty yet
             for path in ended:
