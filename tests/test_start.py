@@ -87,5 +87,11 @@ def test_the_package_lists_what_it_offers() -> None:
     assert set(smmulab.__all__) <= set(dir(smmulab))
     for name in smmulab.__all__:
         assert getattr(smmulab, name) is not None
+    # What a study is made of and read with, from one place.
+    offered = {"Config", "Workload", "run", "Result", "compare", "sweep", "operations", "plot"}
+    offered |= {"intervals", "differences", "crossovers", "fit_usl"}
+    assert offered <= set(smmulab.__all__)
+    for name in smmulab.plot.__all__:
+        assert getattr(smmulab.plot, name).__doc__, name
     with pytest.raises(AttributeError, match="comapre"):
         _ = smmulab.comapre  # type: ignore[attr-defined]

@@ -76,11 +76,13 @@ def test_a_damaged_manifest_says_what_to_do(
     assert path.read_bytes() == good
 
 
-def test_a_damaged_journal_says_what_to_do(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (store / "journal-1-a.jsonl").write_text("{}\nno JSON\n")
+@pytest.mark.parametrize("line", ["no JSON", "{}", "[]", '{"runs": []}'])
+def test_a_damaged_journal_says_what_to_do(
+    store: Path, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (store / "journal-1-a.jsonl").write_text(f"{line}\n")
     told = refused([*ARGV, "-o", str(store)], capsys)
-    assert "journal-1-a.jsonl:" in told
-    assert "damaged" in told
+    assert "journal-1-a.jsonl:1: damaged: not a run's line; remove it" in told
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import jupytext
 import nbformat
 import pytest
 
+import smmulab
 from conftest import ROOT
 from smmulab import cli, plot
-from smmulab.study import sensitivity, statistics
+from smmulab.study import sensitivity
 
 PAGE = (ROOT / "docs" / "studies.md").read_text("utf-8")
 
@@ -36,10 +37,8 @@ def test_the_study_file_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_python_shown_is_python_and_names_exist() -> None:
     for block in blocks("python"):
         compile(block, "docs/studies.md", "exec")
-        for names in re.findall(
-            r"^from smmulab.study.statistics import (.*)$", block, re.MULTILINE
-        ):
-            assert all(hasattr(statistics, name) for name in names.split(", "))
+        for names in re.findall(r"^from smmulab import (.*)$", block, re.MULTILINE):
+            assert set(names.split(", ")) <= set(smmulab.__all__)
         for names in re.findall(
             r"^from smmulab.study.sensitivity import (.*)$", block, re.MULTILINE
         ):

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from smmulab._version import __version__
     from smmulab.comparison import Comparison, compare
     from smmulab.config import Config
-    from smmulab.running import Result, run
+    from smmulab.running import Result, operations, run
     from smmulab.study import Range, Store, Sweep
+    from smmulab.study.statistics import crossovers, differences, fit_usl, intervals
     from smmulab.study.sweeping import sweep
     from smmulab.timelines import timeline
     from smmulab.waits import Blame, blame
@@ -53,7 +54,12 @@ __all__ = [
     "blame",
     "build_info",
     "compare",
+    "crossovers",
+    "differences",
+    "fit_usl",
     "generate",
+    "intervals",
+    "operations",
     "plot",
     "run",
     "sweep",
@@ -73,7 +79,12 @@ _ELSEWHERE = {
     "__version__": "smmulab._version",
     "blame": "smmulab.waits",
     "compare": "smmulab.comparison",
+    "crossovers": "smmulab.study.statistics",
+    "differences": "smmulab.study.statistics",
+    "fit_usl": "smmulab.study.statistics",
     "generate": "smmulab.workload",
+    "intervals": "smmulab.study.statistics",
+    "operations": "smmulab.running",
     "run": "smmulab.running",
     "sweep": "smmulab.study",
     "timeline": "smmulab.timelines",

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What one run gave. `document`: as `smmulab-replay --json` prints it, times in ps; `run_id`:
-    hash of configuration, trace and build."""
+    """What one run gave; immutable, picklable.
+
+    `config`: as it ran, its trace included; `seed`: of the generated trace; `run_id`: SHA-256 of
+    configuration, trace and build, 64 hexadecimal digits; `document`: as `smmulab-replay --json` prints
+    it, times are integers in ps of simulated time, without the final state.
+    """
 
     config: Config
     seed: int
@@ -40,29 +44,36 @@ class Result:
         return float(tables.summary_row(self.document)["ops_per_s"])
 
     def frame(self) -> pd.DataFrame:
-        """A row for each kind of operation (columns of Comparison.frame)."""
+        """A row for each kind of operation: protocol, status, kind, count, errors, different_result,
+        ops_per_s (1/s; NaN unless the status is "ok"), mean_ps, p50_ps, p99_ps, p999_ps, max_ps."""
         return tables.operations([self.document])
 
     def locks(self, *, by: str = "lockstat") -> pd.DataFrame:
-        """Lock classes, most wait first; `by` "lockstat" or "perf" (Comparison.locks)."""
+        """A row for each lock class and mode, most wait first: the columns of /proc/lock_stat
+        (`by="lockstat"`) or of `perf lock contention` (`by="perf"`), times in ps. ValueError for
+        another `by`."""
         if by not in {"lockstat", "perf"}:
             raise ValueError(f"by must be 'lockstat' or 'perf', not '{by}'")
         made = tables.lockstat if by == "lockstat" else tables.perf_contention
         return made([self.document])
 
     def devices(self) -> pd.DataFrame:
-        """A row for each device: how long its DMA was dark (ps)."""
+        """A row for each device: protocol, device, for how long its DMA was dark (dark_windows,
+        dark_total_ps, dark_max_ps), and how much of that was for replaces (replaces,
+        replace_dark_total_ps, replace_dark_max_ps)."""
         return tables.devices([self.document])
 
 
 def run(
     config: Config | None = None, trace: str | PathLike[str] | None = None, *, seed: int = 1
 ) -> Result:
-    """Simulate `config` (default: all defaults) on `trace`, or on what it holds itself, in another
-    process: a crash there is an error here. `seed`: of a generated trace.
+    """Simulate `config` (default: all defaults) on `trace` (a path; it takes the place of what `config`
+    has), or on what `config` holds itself, in another process: a crash there is an error here. `seed`:
+    of a generated trace, 0 to 2^63 - 1; a recorded one draws no random numbers.
 
-    Raises ConfigError if there is neither trace nor generator, TraceError, and ModelError for a run
-    that ended without a result. A deadlock or a wrong state is a result.
+    Raises ConfigError (neither trace nor generator, a seed out of range, a trace that cannot be read),
+    TraceError (file:line:column), ModelError for a run that ended without a result (its process died
+    twice, or no operation ended any more). A deadlock or a wrong state is a result. Ctrl-C kills the run.
     """
     job = _job(config, trace, seed)
     return Result(job.config, seed, job.run_id, _result(job.to_dict()))

@@ -246,7 +246,7 @@ def gantt(
     end_us: float = np.inf,
 ) -> Axes:
     """Operations as bars, a row for each thread, a colour and hatch for each kind, from `start_us` to
-    `end_us` of simulated time. `operations`: smmulab.running.operations()."""
+    `end_us` of simulated time. `operations`: smmulab.operations()."""
     ax = _axes(ax)
     begin, end = (operations[f"{name}_ps"] / 1e6 for name in ("start", "end"))
     seen = operations[(end > start_us) & (begin < end_us)]
