@@ -84,8 +84,10 @@ class Machine {
       }
       if (i >= 3) {
         space.s2 = std::make_unique<PageTable>(world.frames, TableFormat{2});
-        if (i == 3) {  // nested: all its IPAs are mapped, by blocks
-          EXPECT_EQ(space.s2->map(0, 0, 2 * k1G, Protection{}), MapError::kNone);
+        if (i == 3) {  // nested: all its IPAs are mapped, where the payload is half by pages
+          EXPECT_EQ(space.s2->map(0, 0, k1G + 3 * k32M, Protection{}), MapError::kNone);
+          EXPECT_EQ(space.s2->map_pages(k1G + 3 * k32M, k1G + 3 * k32M, 12, 3 * k32M / k4K, {}),
+                    MapError::kNone);
         }
       }
       spaces_.push_back(std::move(space));
@@ -236,8 +238,9 @@ class Machine {
   }
   static bool must_go(const Command& c, const Live& e) {
     if (e.tlb) {
+      const std::uint64_t leaf = (1ULL << e.t.span_log2) - 1;
       return hw::must_go(c, e.t.tag.vmid.value(), e.t.tag.asid.value(), e.t.stage1, e.t.global,
-                         true, e.t.level, e.t.input, e.t.input + (1ULL << e.t.reach_log2) - 1);
+                         true, e.t.level, e.t.input & ~leaf, e.t.input | leaf);
     }
     return hw::must_go(c, e.w.tag.vmid.value(), e.w.tag.asid.value(), e.w.stage == 1, e.w.global,
                        e.w.point.is_leaf, e.w.level, e.w.input, e.w.input + (1ULL << e.w.log2) - 1);

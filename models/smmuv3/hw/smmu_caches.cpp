@@ -16,15 +16,8 @@ void take_hit(const Tlb::Hit& hit, std::uint64_t input, std::uint64_t address, O
     return;
   }
   outcome.kind = Outcome::Kind::kTranslated;
-  outcome.pa = hit.output(input);
-  Translation& t = outcome.translation;
-  t.output = outcome.pa;
-  t.reach_log2 = hit.entry->reach_log2;
-  t.page_log2 = hit.entry->reach_log2;
-  t.level = hit.entry->level;
-  t.global = hit.entry->global;
-  t.clean = hit.entry->clean;
-  t.perms = hit.entry->perms;
+  outcome.translation = hit.translation(input);
+  outcome.pa = outcome.translation.output;
 }
 
 }  // namespace

@@ -223,8 +223,9 @@ void TableWalk::abort() {
 void TableWalk::finish() {
   at_ = At::kDone;
   const Leaf& last = config_->s2 ? s2_.walk().leaf() : s1_.leaf();
-  result_ = {last.output, last.reach_log2, last.page_log2, last.level,
-             last.global, last.clean,      last.perms};
+  const std::uint8_t span = config_->s1 ? s1_.leaf().reach_log2 : last.reach_log2;
+  result_ = {last.output, last.reach_log2, last.page_log2, span,
+             last.level,  last.global,     last.clean,     last.perms};
   if (config_->s1 && config_->s2) {
     const Leaf& first = s1_.leaf();
     result_.reach_log2 = std::min(first.reach_log2, last.reach_log2);

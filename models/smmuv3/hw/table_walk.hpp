@@ -43,6 +43,9 @@ struct Translation {
   std::uint64_t output = 0;
   std::uint8_t reach_log2 = 12;  // least of both stages'
   std::uint8_t page_log2 = 12;
+  // What a TLBI by address knows it by: the stage 1 leaf, of which a smaller stage 2 page may have
+  // left a fragment only; the stage 2 leaf, if that is all.
+  std::uint8_t span_log2 = 12;
   std::uint8_t level = 3;  // of the stage 1 leaf, or of stage 2 if that is all
   bool global = false;
   bool clean = false;

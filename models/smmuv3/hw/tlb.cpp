@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/smmuv3/hw/tlb.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace smmulab::smmu::hw {
@@ -34,8 +35,21 @@ bool covers_range(const TlbInvalidation& what, std::uint64_t input, unsigned log
 
 bool covers(const TlbInvalidation& what, const TlbEntry& entry) {
   return covers_tag(what, entry.tag, entry.stage1, entry.global) &&
-         covers_range(what, entry.input, entry.reach_log2) &&
+         covers_range(what, entry.input & ~low_mask(entry.span_log2), entry.span_log2) &&
          (what.level == 0 || what.level == entry.level);
+}
+
+Translation Tlb::Hit::translation(std::uint64_t input) const {
+  Translation t;
+  t.output = output(input);
+  t.reach_log2 = entry->reach_log2;
+  t.page_log2 = entry->reach_log2;
+  t.span_log2 = entry->span_log2;
+  t.level = entry->level;
+  t.global = entry->global;
+  t.clean = entry->clean;
+  t.perms = entry->perms;
+  return t;
 }
 
 std::uint32_t Tlb::set_of(const Tag& tag, std::uint64_t input, unsigned reach) const {
@@ -75,6 +89,7 @@ void Tlb::fill(const Tag& tag, bool stage1, std::uint64_t input, const Translati
   TlbEntry entry;
   entry.tag = tag;
   entry.reach_log2 = t.reach_log2;
+  entry.span_log2 = std::max(t.span_log2, t.reach_log2);
   entry.input = input & ~low_mask(t.reach_log2);
   entry.output = t.output - (input - entry.input);
   entry.level = t.level;
@@ -86,38 +101,52 @@ void Tlb::fill(const Tag& tag, bool stage1, std::uint64_t input, const Translati
   if (cache_.capacity() == 0) {
     return;
   }
-  const auto gone = [this](const TlbEntry& old) {
-    if (--live_[old.reach_log2] == 0) {
-      sizes_ &= ~(std::uint64_t{1} << old.reach_log2);
-    }
-  };
   const auto same = [&](const TlbEntry& old) {
     return old.input == entry.input && old.reach_log2 == entry.reach_log2 &&
            same_tag(old, tag, stage1) && old.global == entry.global;
   };
-  cache_.fill(set_of(tag, input, t.reach_log2), entry, same, gone);
+  cache_.fill(set_of(tag, input, t.reach_log2), entry, same,
+              [this](const TlbEntry& old) { gone(old); });
   ++live_[entry.reach_log2];
   sizes_ |= std::uint64_t{1} << entry.reach_log2;
+  if (entry.span_log2 > entry.reach_log2) {
+    ++fragments_[entry.span_log2];
+    spans_ |= std::uint64_t{1} << entry.span_log2;
+  }
 }
 
-// By address only the sets that can hold such entries are looked at, if these are the fewer.
+void Tlb::gone(const TlbEntry& old) {
+  if (--live_[old.reach_log2] == 0) {
+    sizes_ &= ~(std::uint64_t{1} << old.reach_log2);
+  }
+  if (old.span_log2 > old.reach_log2 && --fragments_[old.span_log2] == 0) {
+    spans_ &= ~(std::uint64_t{1} << old.span_log2);
+  }
+}
+
+// By address only the sets that can hold such entries are looked at, if these are the fewer. With
+// fragments these are the sets of the whole leaf.
 template <class Gone>
 std::uint32_t Tlb::erase(const TlbInvalidation& what, const Gone& gone) {
   const auto is_it = [&what](const TlbEntry& entry) { return covers(what, entry); };
   if (!what.by_address || !what.vmid) {
     return cache_.erase_if(is_it, gone);
   }
+  // The highest bit alone, and what is below it: offsets within the largest of those leaves.
+  const std::uint64_t widest =
+      spans_ == 0 ? 0 : low_mask(63U - static_cast<unsigned>(std::countl_zero(spans_)));
+  const std::uint64_t first = what.first & ~widest, last = what.last | widest;
   std::uint32_t count = 0;
   Tag tag;
   tag.vmid = *what.vmid;
   for (std::uint64_t sizes = sizes_; sizes != 0; sizes &= sizes - 1) {
     const auto size = static_cast<unsigned>(std::countr_zero(sizes));
-    const std::uint64_t pages = (what.last >> size) - (what.first >> size);
+    const std::uint64_t pages = (last >> size) - (first >> size);
     if (pages >= cache_.sets() - 1ULL) {
       return count + cache_.erase_if(is_it, gone);
     }
     for (std::uint64_t page = 0; page <= pages; ++page) {
-      const std::uint64_t input = what.first + (page << size);
+      const std::uint64_t input = first + (page << size);
       count += cache_.erase_in_set(set_of(tag, input, size), is_it, gone);
     }
   }
@@ -125,11 +154,7 @@ std::uint32_t Tlb::erase(const TlbInvalidation& what, const Gone& gone) {
 }
 
 std::uint32_t Tlb::invalidate(const TlbInvalidation& what) {
-  const std::uint32_t count = erase(what, [this](const TlbEntry& old) {
-    if (--live_[old.reach_log2] == 0) {
-      sizes_ &= ~(std::uint64_t{1} << old.reach_log2);
-    }
-  });
+  const std::uint32_t count = erase(what, [this](const TlbEntry& old) { gone(old); });
   stats_.invalidated += count;
   return count;
 }

@@ -5,6 +5,11 @@
 // size that is in use costs one look-up; lookup() counts them. Fully associative ones compare every
 // size at once.
 //
+// A stage 1 block over smaller stage 2 pages comes as fragments, each an entry that hits within its
+// own reach. A TLBI by VA removes every entry made from the leaf that it names an address of (Arm
+// ARM D8.16: a TLBI by VA applies to the whole block), so an entry keeps the leaf's span.
+// TLBI_S2_IPA leaves combined entries alone (IHI 0070 3.17; software adds a stage 1 TLBI).
+//
 // An entry that lacks the write it needs only because the page is clean is a miss: the walk marks
 // it dirty. Not modelled: MPAM partitions, direct indexing, F_TLB_CONFLICT (overlapping entries
 // that broken software can make: the smaller one is found).
@@ -24,6 +29,7 @@ struct TlbEntry {
   std::uint64_t input = 0;   // first byte that it covers
   std::uint64_t output = 0;  // translation of that byte
   std::uint8_t reach_log2 = 12;
+  std::uint8_t span_log2 = 12;  // of the leaf it was made from, at least reach_log2
   std::uint8_t level = 3;
   bool stage1 = true;  // alone or combined with stage 2; false: stage 2 alone
   bool global = false;
@@ -52,6 +58,8 @@ class Tlb {
     [[nodiscard]] std::uint64_t output(std::uint64_t input) const {
       return entry->output + (input - entry->input);
     }
+    // What the walk gave, for a cache nearer to the client. REQUIRES: a hit.
+    [[nodiscard]] Translation translation(std::uint64_t input) const;
   };
   // `input` as canonical_input() makes it.
   Hit lookup(const Tag& tag, bool stage1, std::uint64_t input, const Access& access);
@@ -70,11 +78,14 @@ class Tlb {
   [[nodiscard]] std::uint32_t set_of(const Tag& tag, std::uint64_t input, unsigned reach) const;
   template <class Gone>
   std::uint32_t erase(const TlbInvalidation& what, const Gone& gone);
+  void gone(const TlbEntry& old);
 
   SetAssoc<TlbEntry> cache_;
   bool honour_global_;
   std::uint64_t sizes_ = 0;  // bit s: entries of 2^s bytes are there
+  std::uint64_t spans_ = 0;  // bit s: fragments of leaves of 2^s bytes are there
   std::array<std::uint32_t, 64> live_{};
+  std::array<std::uint32_t, 64> fragments_{};  // by span
   TlbStats stats_;
 };
 

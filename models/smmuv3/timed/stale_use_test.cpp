@@ -49,9 +49,12 @@ class Agent final : public Timed, public StreamObserver {
         s2_(world_.frames, {2, hw::Granule::k4K, 48, 44, false, false, 0}),
         smmu_(params(seed), world_.features, streams(), world_.memory, run_ahead),
         commands_(smmu_, world_) {
-    // By pages where the tables of stage 1 are, so that walks are long; by blocks for the payload.
+    // By pages where the tables of stage 1 are, so that walks are long; by blocks for the payload,
+    // but for its beginning: there blocks of stage 1 come as fragments.
     EXPECT_EQ(s2_.map_pages(k1G, offset_ + k1G, 12, 16 * k2M / k4K, {}), hw::MapError::kNone);
-    EXPECT_EQ(s2_.map_pages(kPayload, offset_ + kPayload, 30, 64, {}), hw::MapError::kNone);
+    EXPECT_EQ(s2_.map_pages(kPayload, offset_ + kPayload, 12, k1G / k4K, {}), hw::MapError::kNone);
+    EXPECT_EQ(s2_.map_pages(kPayload + k1G, offset_ + kPayload + k1G, 30, 63, {}),
+              hw::MapError::kNone);
     for (std::uint32_t d = 0; d < kDomains; ++d) {
       tables_.push_back(std::make_unique<hw::PageTable>(
           guest_, hw::TableFormat{1, hw::Granule::k4K, 48, 40, false, true, offset_}));
@@ -66,7 +69,9 @@ class Agent final : public Timed, public StreamObserver {
       store_ste(s);
       StreamParams p;
       p.stream = StreamId{s};
-      p.pattern = Pattern::kRandom;
+      // Of the blocks few pages are used, which come back while their fragments are cached.
+      p.pattern = s == 3 ? Pattern::kStrided : Pattern::kRandom;
+      p.stride = kBlocks * k2M / 16;
       p.base = s == 3 ? kBlockBase : k2M;
       p.span = s == 3 ? kBlocks * k2M : kPages * k4K;
       p.payload = 256;

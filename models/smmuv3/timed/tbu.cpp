@@ -136,14 +136,7 @@ bool Tbu::look_up_tlbs(const StreamConfig& config, const hw::Request& request, P
   }
   take_hit(hit, input, passage);
   if (hit.allowed) {
-    hw::Translation t;
-    t.output = passage.pa;
-    t.reach_log2 = t.page_log2 = hit.entry->reach_log2;
-    t.level = hit.entry->level;
-    t.global = hit.entry->global;
-    t.clean = hit.entry->clean;
-    t.perms = hit.entry->perms;
-    micro_.fill(tag, config.s1, input, t);
+    micro_.fill(tag, config.s1, input, hit.translation(input));
   }
   return true;
 }

@@ -330,7 +330,7 @@ void Tcu::answer(std::uint32_t i) {
   }
   a.fill_config = known && !x.stale_config && x.request.kind == hw::RequestKind::kUntranslated;
   a.fill = a.verdict == Verdict::kTranslated && !x.stale_config &&
-           !x.ban.covers(hw::canonical_input(x.config, x.request.address), a.translation.reach_log2,
+           !x.ban.covers(hw::canonical_input(x.config, x.request.address), a.translation.span_log2,
                          a.translation.global);
   a.stale = x.stale;
   timers_.after(params_.link.dti, *tbus_[x.tbu], kTbuResponse, x.slot);
