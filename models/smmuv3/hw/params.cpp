@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <span>
 #include <string>
 
@@ -105,23 +106,54 @@ void check_power(std::string_view key, std::uint32_t value, std::uint32_t least,
                                 zero ? "0 or " : "", least, most));
 }
 
+void check_policy(std::string_view key, Policy policy, std::span<const Policy> legal,
+                  std::string_view part) {
+  if (std::ranges::find(legal, policy) != legal.end()) {
+    return;
+  }
+  const auto name = [](Policy p) { return policy_names()[static_cast<std::size_t>(p)]; };
+  std::vector<std::string> names;
+  std::ranges::transform(legal, std::back_inserter(names), name);
+  throw ConfigError(fmt::format("{} = {}: {} has {}{}", key, name(policy), part,
+                                names.size() == 1 ? "" : "one of ", fmt::join(names, ", ")));
+}
+
+// A micro TLB compares all its entries at once.
+void check_micro_ways(const SmmuParams& p, std::string_view part) {
+  if (p.utlb_ways != 0 && p.utlb_ways != p.utlb_entries) {
+    throw ConfigError(
+        fmt::format("smmuv3.utlb_ways = {}: {} has 0 (fully associative)", p.utlb_ways, part));
+  }
+}
+
+void check_least(std::string_view key, std::uint32_t value, std::uint32_t least,
+                 std::string_view part) {
+  if (value < least) {
+    throw ConfigError(fmt::format("{} = {}: {} has {} or more", key, value, part, least));
+  }
+}
+
 void check_mmu600(const SmmuParams& p) {
+  constexpr std::string_view kPart = "an MMU-600";
   const std::uint32_t four[] = {4};
+  const Policy micro[] = {Policy::kPlru, Policy::kRoundRobin};
+  const Policy random[] = {Policy::kRandom}, round_robin[] = {Policy::kRoundRobin};
+  check_micro_ways(p, kPart);
+  check_least("smmuv3.utlb_entries", p.utlb_entries, 1, kPart);
+  check_least("smmuv3.cc_entries", p.cc_entries, 4, kPart);
+  for (std::size_t i = 0; i < p.wc_entries.size() && !p.wc_unified; ++i) {
+    check_least(kWcKeys[i], p.wc_entries[i], 4, kPart);
+  }
   check_one_of("smmuv3.mtlb_ways", p.mtlb_ways, four, "an MMU-600");
   check_one_of("smmuv3.wc_ways", p.wc_ways, four, "an MMU-600");
   check_one_of("smmuv3.cc_ways", p.cc_ways, four, "an MMU-600");
   if (p.wc_unified) {
     throw ConfigError("smmuv3.wc_unified = true: an MMU-600 has eight walk caches");
   }
-  if (p.utlb_policy != Policy::kPlru && p.utlb_policy != Policy::kRoundRobin) {
-    throw ConfigError("smmuv3.utlb_policy: an MMU-600 has one of plru, round-robin");
-  }
-  if (p.mtlb_policy != Policy::kRandom) {
-    throw ConfigError("smmuv3.mtlb_policy: an MMU-600 has random");
-  }
-  if (p.wc_policy != Policy::kRoundRobin) {
-    throw ConfigError("smmuv3.wc_policy: an MMU-600 has round-robin");
-  }
+  check_policy("smmuv3.utlb_policy", p.utlb_policy, micro, kPart);
+  check_policy("smmuv3.mtlb_policy", p.mtlb_policy, random, kPart);
+  check_policy("smmuv3.wc_policy", p.wc_policy, round_robin, kPart);
+  check_policy("smmuv3.cc_policy", p.cc_policy, round_robin, kPart);
   if (p.oas > 48) {
     throw ConfigError(fmt::format("smmuv3.oas = {}: an MMU-600 has 32 .. 48", p.oas));
   }
@@ -131,6 +163,14 @@ void check_mmu700(const SmmuParams& p) {
   constexpr std::string_view kPart = "an MMU-700";
   const std::uint32_t depths[] = {4, 8, 12, 16, 32, 64};
   const std::uint32_t ways[] = {4, 8, 16};
+  // The manual names the policy of the walk cache alone; none of its caches empties itself.
+  const Policy any[] = {Policy::kRandom, Policy::kRoundRobin, Policy::kPlru, Policy::kRrip,
+                        Policy::kLru};
+  const Policy rrip[] = {Policy::kRrip};
+  check_micro_ways(p, kPart);
+  check_policy("smmuv3.utlb_policy", p.utlb_policy, any, kPart);
+  check_policy("smmuv3.mtlb_policy", p.mtlb_policy, any, kPart);
+  check_policy("smmuv3.cc_policy", p.cc_policy, any, kPart);
   check_one_of("smmuv3.utlb_entries", p.utlb_entries, depths, kPart);
   check_power("smmuv3.mtlb_entries", p.mtlb_entries, 32, 65536, true, kPart);
   check_one_of("smmuv3.mtlb_ways", p.mtlb_ways, ways, kPart);
@@ -142,9 +182,7 @@ void check_mmu700(const SmmuParams& p) {
   if (p.wc_entries[0] != 8) {
     check_power("smmuv3.wc_s1l0", p.wc_entries[0], 64, 65536, false, "an MMU-700 (or 8)");
   }
-  if (p.wc_policy != Policy::kRrip) {
-    throw ConfigError("smmuv3.wc_policy: an MMU-700 has rrip");
-  }
+  check_policy("smmuv3.wc_policy", p.wc_policy, rrip, kPart);
 }
 
 }  // namespace
@@ -158,7 +196,17 @@ void validate(const SmmuParams& p) {
   check_cache("utlb", p.utlb_entries, p.utlb_ways, p.utlb_policy);
   check_cache("mtlb", p.mtlb_entries, p.mtlb_ways, p.mtlb_policy);
   check_cache("cc", p.cc_entries, p.cc_ways, p.cc_policy);
-  for (std::size_t i = 0; i < (p.wc_unified ? 1 : p.wc_entries.size()); ++i) {
+  for (std::size_t i = 0; i < p.wc_entries.size(); ++i) {
+    if (p.wc_unified && i > 0) {
+      const std::uint32_t untouched = SmmuParams{}.wc_entries[i];
+      if (p.wc_entries[i] != 0 && p.wc_entries[i] != untouched) {
+        throw ConfigError(fmt::format(
+            "{} = {}: with smmuv3.wc_unified = true the one walk cache is smmuv3.wc_s1l0; expected "
+            "0 (or {}, the default)",
+            kWcKeys[i], p.wc_entries[i], untouched));
+      }
+      continue;
+    }
     if (p.wc_ways != 0 && p.wc_entries[i] % p.wc_ways != 0) {
       throw ConfigError(fmt::format("{} = {}: expected a multiple of smmuv3.wc_ways ({})",
                                     kWcKeys[i], p.wc_entries[i], p.wc_ways));

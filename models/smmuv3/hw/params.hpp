@@ -37,7 +37,9 @@ struct SmmuParams {
 
 // Binds all fields. The table must not outlive `params`.
 void describe(ParamTable& table, SmmuParams& params);
-// Throws ConfigError that names the key, its value and what is legal.
+// Throws ConfigError that names the key, its value and what is legal: for the part, if one is
+// named; sets and ways that can be; with wc_unified the sizes that it leaves unused must be
+// untouched or 0.
 void validate(const SmmuParams& params);
 // REQUIRES: validate() passes.
 [[nodiscard]] CachesShape shape_of(const SmmuParams& params, std::uint64_t seed = 1);

@@ -50,6 +50,39 @@ TEST(SmmuParamsTest, IllegalOnesNameKeyAndRange) {
   EXPECT_NE(refused(p).find("32, 36, 40, 42, 44, 48, 52"), std::string::npos);
 }
 
+TEST(SmmuParamsTest, WhatAPartCannotBeIsRefused) {
+  const SmmuParams m600 = find_smmu_preset("mmu600-agilex5").params;
+  const SmmuParams m700 = find_smmu_preset("mmu700-typical").params;
+  const auto with = [](SmmuParams p, const auto& change) {
+    change(p);
+    return refused(p);
+  };
+  using P = SmmuParams;
+  EXPECT_EQ(with(m600, [](P& p) { p.utlb_ways = 2; }),
+            "smmuv3.utlb_ways = 2: an MMU-600 has 0 (fully associative)");
+  EXPECT_EQ(with(m600, [](P& p) { p.utlb_entries = 0; }),
+            "smmuv3.utlb_entries = 0: an MMU-600 has 1 or more");
+  EXPECT_EQ(with(m600, [](P& p) { p.cc_entries = 0; }),
+            "smmuv3.cc_entries = 0: an MMU-600 has 4 or more");
+  EXPECT_EQ(with(m600, [](P& p) { p.wc_entries[5] = 0; }),
+            "smmuv3.wc_s2l1 = 0: an MMU-600 has 4 or more");
+  EXPECT_EQ(with(m600, [](P& p) { p.cc_policy = Policy::kLru; }),
+            "smmuv3.cc_policy = lru: an MMU-600 has round-robin");
+  EXPECT_EQ(with(m600, [](P& p) { p.utlb_policy = Policy::kLru; }),
+            "smmuv3.utlb_policy = lru: an MMU-600 has one of plru, round-robin");
+  EXPECT_EQ(with(m600, [](P& p) { p.mtlb_entries = 0; }), "");  // a main TLB is optional
+  EXPECT_EQ(
+      with(m700, [](P& p) { p.mtlb_policy = Policy::kFlushAll; }),
+      "smmuv3.mtlb_policy = flush-all: an MMU-700 has one of random, round-robin, plru, rrip, "
+      "lru");
+  EXPECT_NE(with(m700, [](P& p) { p.utlb_policy = Policy::kFlushAll; }), "");
+  EXPECT_NE(with(m700, [](P& p) { p.cc_policy = Policy::kFlushAll; }), "");
+  EXPECT_EQ(with(m700, [](P& p) { p.wc_entries[1] = 64; }),
+            "smmuv3.wc_s1l1 = 64: with smmuv3.wc_unified = true the one walk cache is "
+            "smmuv3.wc_s1l0; expected 0 (or 256, the default)");
+  EXPECT_EQ(with({}, [](P& p) { p.wc_unified = true; }), "");
+}
+
 TEST(SmmuParamsTest, UnknownPresetNamesTheNearest) {
   try {
     (void)find_smmu_preset("mmu700-tipical");
