@@ -13,10 +13,6 @@ namespace {
 // QEMU 7.2 SMMU_IOTLB_MAX_SIZE; its config cache has no bound.
 constexpr std::uint32_t kIotlbEntries = 256, kConfigs = 4096;
 
-const char* hit_or_miss(bool hit) {
-  return hit ? "hit" : "miss";
-}
-
 }  // namespace
 
 LogReplay::LogReplay(std::string file, LogSink* sink)

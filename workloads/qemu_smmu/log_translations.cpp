@@ -21,10 +21,6 @@ hw::Tag tag_of(std::uint64_t asid, std::uint64_t vmid) {
   return tag;
 }
 
-const char* hit_or_miss(bool hit) {
-  return hit ? "hit" : "miss";
-}
-
 }  // namespace
 
 void LogReplay::on_lookup(Context& c, const LogEvent& e) {

@@ -27,6 +27,9 @@ enum class Check : std::uint8_t {
 };
 inline constexpr std::size_t kChecks = 12;
 [[nodiscard]] const char* check_name(Check check);
+[[nodiscard]] constexpr const char* hit_or_miss(bool hit) {
+  return hit ? "hit" : "miss";
+}
 
 struct Tally {
   std::uint64_t agree = 0;
