@@ -77,6 +77,17 @@ def test_logs_packed_with_xz_noise_and_a_cut_end(tmp_path: Path, log: Path) -> N
     assert found.raw["noise"] >= len(lines)
 
 
+def test_a_log_is_recognized_after_any_number_of_noisy_lines(
+    tmp_path: Path, log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.write_text("[    0.000000] Booting Linux\n" * 5000 + log.read_text())
+    assert main(["import", str(log), "-o", str(tmp_path / "noisy.dma")]) == 0
+    assert "DMA accesses of" in capsys.readouterr().out
+    log.write_text("[    0.000000] Booting Linux\n" * 5000)
+    assert main(["import", str(log), "-o", str(tmp_path / "none.dma")]) == 2
+    assert "an unknown kind of log; known kinds of log: iofd-ops" in capsys.readouterr().err
+
+
 def test_a_log_without_its_beginning(log: Path) -> None:
     lines = log.read_text().splitlines(keepends=True)
     log.write_text("".join(lines[4000:]))

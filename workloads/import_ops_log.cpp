@@ -257,7 +257,10 @@ std::string detect_log_kind(const std::string& path) {
     }
     found = line.starts_with("smmulab-trace") ? "already a trace" : "an unknown kind of log";
   }
-  throw TraceError(path, 1, 1, fmt::format("{}; known kinds of log: {}", found, kKind));
+  throw TraceError(path, 1, 1,
+                   fmt::format("{}; known kinds of log: {} (its first line begins '# {} '), "
+                               "qemu-smmu (lines like 'PID@TIME:smmuv3_translate_success ...')",
+                               found, kKind, kOpsLogProgram));
 }
 
 ImportSummary import_ops_log(const std::string& log_path, const std::string& trace_path,

@@ -93,7 +93,7 @@ std::vector<std::string> run_dma_pattern(const std::string& name, std::uint64_t 
 
 void register_smmu(py::module_& m) {
   m.def("looks_like_qemu_log", &workloads::qemu::looks_like_qemu_log, py::arg("path"),
-        "Does this file begin like a log of QEMU's -trace 'smmu*'?");
+        "Is there an event of QEMU's -trace 'smmu*' in this file?");
   m.def("check_qemu_log", &check_qemu_log, py::arg("path"), py::arg("name"),
         py::arg("progress") = py::none(), "Holds the model to a QEMU log; the report as JSON.");
   m.def("import_qemu_log", &import_qemu_log, py::arg("path"), py::arg("trace"), py::arg("name"),

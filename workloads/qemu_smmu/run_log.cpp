@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::uint64_t kLinesBetweenProgress = 1U << 16U;
 constexpr std::uint64_t kFewDamaged = 10, kDamagedPart = 100;
-constexpr std::uint64_t kLinesToRecognize = 1000;
 
 // A damaged compressed file ends as a log that was cut: what came before it counts.
 bool next_line(LogReader& reader, std::string_view& line, const std::string& name) {
@@ -28,7 +27,10 @@ bool next_line(LogReader& reader, std::string_view& line, const std::string& nam
 bool looks_like_qemu_log(const std::string& path) {
   LogReader reader(path);
   std::string_view line;
-  while (reader.line_number() < kLinesToRecognize && next_line(reader, line, path)) {
+  while (next_line(reader, line, path)) {
+    if (reader.line_number() == 1 && (line.starts_with("smmulab-") || line.starts_with("# "))) {
+      return false;  // a trace, or an operation log: need not be read to its end
+    }
     const LogKind kind = parse_log_line(line).kind;
     if (kind != LogKind::kNoise && kind != LogKind::kDamaged) {
       return true;

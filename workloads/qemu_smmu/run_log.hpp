@@ -14,7 +14,8 @@ namespace smmulab::workloads::qemu {
 // Called from time to time with the lines read; false stops (throws Interrupted).
 using LogProgress = std::function<bool(std::uint64_t)>;
 
-// Does a log begin like one of QEMU's SMMU traces? Looks at the first thousand lines.
+// Is there an event of QEMU's SMMU traces in this log? A console may write any number of lines
+// before the first; reads on until there is one.
 [[nodiscard]] bool looks_like_qemu_log(const std::string& path);
 
 // `name` is what messages call it. Throws TraceError if it is no such log, if more than one event

@@ -39,7 +39,7 @@ def unpacked(path: Path | str) -> Iterator[str]:
 
 
 def is_qemu_log(path: Path | str) -> bool:
-    """Does this file begin like such a log? A file that is not there does not."""
+    """Is there an event of such a log in this file? A file that is not there does not."""
     if not Path(path).is_file():
         return False
     with unpacked(path) as plain:
