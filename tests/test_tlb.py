@@ -48,6 +48,52 @@ def test_table_and_figure_are_written(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "hit_ratio" in capsys.readouterr().out
 
 
+def test_without_a_look_up_there_is_no_ratio(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "maps.dma"
+    trace.write_text("smmulab-dma 1\nmap 1 0x1000 0x2000 4k\ninv 1\n")
+    frame = swept(str(trace), "--sweep", "smmuv3.mtlb_entries=32,64")
+    assert frame["hit_ratio"].isna().all()
+    assert frame["reads_per_access"].isna().all()
+    assert main(["tlb", str(trace), "-o", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.splitlines()[2].split()[-2:] == ["-", "-"]
+    assert pd.read_csv(tmp_path / "out" / "tlb.csv")["hit_ratio"].isna().all()
+    assert (tmp_path / "out" / "tlb.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("oas", ["32", "36", "40", "48"])
+@pytest.mark.parametrize("pattern", ["ring", "random", "strided"])
+def test_patterns_run_with_any_output_address_size(oas: str, pattern: str) -> None:
+    frame = swept(
+        "--pattern", pattern, "--accesses", "5000", "-s", f"smmuv3.oas={oas}",
+        "--sweep", "smmuv3.mtlb_entries=64",
+    )  # fmt: skip
+    assert list(frame["faults"]) == [0]
+    assert list(frame["walks"] + frame["mtlb_hits"]) == [4000]
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "words"),
+    [
+        ("inv 1 0x1000 0", 14, "size is a multiple of 4096, at least 4096"),
+        ("inv 1 0x1000 100", 14, "size is a multiple of 4096"),
+        ("inv 1 0x1010 4k", 7, "IOVA is a multiple of 4096"),
+        ("inv 1 0xfffffffff000 8k", 22, "IOVA + size is at most 0x1000000000000"),
+        ("unmap 1 0x1000 0", 16, "size is a multiple of 4096"),
+        ("map 1 0x1000 0x2000 1k", 21, "size is a multiple of 4096"),
+        ("map 1 0x1000 0x2000 4k ro ro", 27, "unexpected 'ro'"),
+    ],
+)
+def test_areas_of_a_trace_are_whole_pages_of_the_space(
+    tmp_path: Path, line: str, column: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.dma"
+    path.write_text(f"smmulab-dma 1\n{line}\n")
+    assert main(["tlb", str(path)]) == 2
+    assert f"{path}:2:{column}: {words}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -321,7 +321,7 @@ def what_if(summary: pd.DataFrame, frame: pd.DataFrame, title: str = "") -> Figu
 
 def tlb(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Hit ratio (left) and table reads per access (right) against the values of the swept size.
-    `frame`: that of `smmulab tlb`."""
+    `frame`: that of `smmulab tlb`; a missing ratio is a gap."""
     ax = _axes(ax)
     at = np.arange(len(frame))
     ratio = frame["hit_ratio"].to_numpy(dtype=float)
@@ -336,7 +336,8 @@ def tlb(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     (walks,) = other.plot(
         at, reads, marker=_MARKERS[1], linestyle="--", color=COLOURS[1], label="reads per access"
     )
-    other.set_ylim(bottom=0, top=max(reads.max(initial=0.0) * 1.05, 0.01))
+    highest = reads.max(initial=0.0, where=np.isfinite(reads))
+    other.set_ylim(bottom=0, top=max(highest * 1.05, 0.01))
     other.set_ylabel("table and configuration reads per access")
     ax.legend(handles=[hits, walks], loc="center right")
     return ax

@@ -24,7 +24,8 @@ const hw::SmmuParams& checked(const hw::SmmuParams& params) {
 
 DmaStudy::DmaStudy(const hw::SmmuParams& params, std::string file)
     : file_(std::move(file)),
-      caches_(hw::shape_of(checked(params)), hw::features_of(params), streams_.base()) {}
+      caches_(hw::shape_of(checked(params)), hw::features_of(params), streams_.base()),
+      output_bytes_(std::uint64_t{1} << params.oas) {}
 
 void DmaStudy::fail(const DmaOp& op, const std::string& message) const {
   if (op.line == 0) {
@@ -117,7 +118,8 @@ void DmaStudy::invalidate(const hw::Command& command) {
   counted_.invalidated += caches_.apply(command);
 }
 
-// As Linux cuts a range: NUM up to 31 pages of 2^SCALE, from the smallest scale on.
+// As Linux cuts a range: NUM up to 31 pages of 2^SCALE, from the smallest scale on. SCALE is at
+// most 31; what needs more goes by up to 32 pages of it.
 void DmaStudy::invalidate_range(const DmaOp& op) {
   std::uint64_t pages = (op.size + 4095) / 4096;
   std::uint64_t address = op.iova & ~std::uint64_t{4095};
@@ -125,8 +127,10 @@ void DmaStudy::invalidate_range(const DmaOp& op) {
   c.opcode = hw::Opcode::kTlbiNhVa;
   c.asid = Asid{op.space};
   while (pages > 0) {
-    const auto scale = static_cast<unsigned>(std::countr_zero(pages));
-    const std::uint64_t num = std::min<std::uint64_t>(pages >> scale & 31U, 31);
+    constexpr unsigned kMostScale = 31;
+    const auto scale = std::min(static_cast<unsigned>(std::countr_zero(pages)), kMostScale);
+    const std::uint64_t left = pages >> scale;
+    const std::uint64_t num = scale == kMostScale ? std::min<std::uint64_t>(left, 32) : left & 31U;
     c.address = address;
     c.tg = num == 1 && scale == 0 ? 0 : 1;  // a single page has no range form without a TTL
     c.scale = static_cast<std::uint8_t>(c.tg == 0 ? 0 : scale);

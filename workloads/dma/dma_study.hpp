@@ -34,6 +34,7 @@ class DmaStudy {
   // So far; the accesses before reset() are the warm-up.
   [[nodiscard]] DmaCounts counts() const;
   void reset() { before_ = now(); }
+  [[nodiscard]] std::uint64_t output_bytes() const { return output_bytes_; }  // 2^OAS
 
  private:
   struct Space {
@@ -51,11 +52,12 @@ class DmaStudy {
 
   std::string file_;
   smmu::hw::Memory memory_;
-  smmu::hw::FrameAllocator frames_{memory_, 0x10'0000'0000};
+  smmu::hw::FrameAllocator frames_{memory_, 0x1000'0000};  // within the least OAS, 32 bits
   smmu::hw::StreamTable streams_{frames_, {32, true, 16}};
   smmu::hw::SmmuCaches caches_;
   std::unordered_map<std::uint16_t, Space> spaces_;
   std::unordered_map<std::uint32_t, std::uint16_t> attached_;
+  std::uint64_t output_bytes_;
   DmaCounts counted_;
   DmaCounts before_;
 };

@@ -53,6 +53,14 @@ TEST_F(DmaTraceTest, ReadsEveryOperationAndWritesItAgain) {
   EXPECT_EQ(second, ops);
 }
 
+TEST_F(DmaTraceTest, FlagsOfAMapComeInEitherOrder) {
+  const std::vector<DmaOp> ops =
+      read_dma_trace(file("smmulab-dma 1\nmap 1 0 0 64k contig ro\nmap 1 64k 0 64k contig\n"));
+  EXPECT_TRUE(ops[0].read_only && ops[0].contiguous);
+  EXPECT_TRUE(!ops[1].read_only && ops[1].contiguous);
+  EXPECT_EQ(error_of("smmulab-dma 1\nmap 1 0 0 4k contig contig\n"), "2:21: unexpected 'contig'");
+}
+
 TEST_F(DmaTraceTest, ErrorsNameLineColumnAndWhatIsExpected) {
   EXPECT_EQ(error_of("hello\n"),
             "1:1: a DMA trace begins with 'smmulab-dma 1' (docs/dma-trace.md)");
@@ -114,6 +122,28 @@ TEST(DmaStudyTest, MapReplacesAndInvalidationsAreNeeded) {
   EXPECT_EQ(counts.faults, 1U);
   EXPECT_EQ(counts.invalidations, 1U);  // 3 pages: NUM 2, SCALE 0
   EXPECT_THROW(study.run(op(DmaOp::Kind::kUnmap, 0x7000, 0, 0x1000)), ConfigError);
+}
+
+TEST(DmaStudyTest, AnInvalidationMayCoverTheWholeSpace) {
+  DmaStudy study({}, "test");
+  DmaOp op;
+  op.space = 1;
+  op.stream = 1;
+  op.kind = DmaOp::Kind::kMap;
+  op.size = 4096;
+  op.iova = (std::uint64_t{1} << 48U) - 4096;
+  study.run(op);
+  op.kind = DmaOp::Kind::kAccess;
+  study.run(op);
+  op.kind = DmaOp::Kind::kInvRange;
+  op.iova = 0;
+  op.size = std::uint64_t{1} << 48U;
+  study.run(op);
+  EXPECT_EQ(study.counts().invalidations, 1U);
+  EXPECT_GT(study.counts().invalidated, 0U);
+  op.size -= 4096;
+  study.run(op);
+  EXPECT_GT(study.counts().invalidations, 2U);
 }
 
 }  // namespace

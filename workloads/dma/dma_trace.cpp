@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::string_view kHeader = "smmulab-dma 1";
 constexpr int kLevel = 9;  // of zstd
+constexpr std::uint64_t kAny = ~std::uint64_t{0};
+constexpr std::uint64_t kPage = 4096, kSpace = std::uint64_t{1} << 48U;  // of every space
 
 struct Word {
   std::string_view text;
@@ -69,6 +71,24 @@ class Parser {
       place_.fail(words_[at_].column, fmt::format("unexpected '{}'", words_[at_].text));
     }
   }
+  // Whole pages within a space: IOVA, then whatever `between` reads, then SIZE.
+  template <class Between>
+  void area(DmaOp& op, const Between& between) {
+    const std::size_t at_iova = at_;
+    op.iova = number("IOVA", kAny);
+    between();
+    const std::size_t at_size = at_;
+    op.size = number("size", kAny);
+    if (op.iova % kPage != 0) {
+      place_.fail(words_[at_iova].column, "IOVA is a multiple of 4096");
+    }
+    if (op.size == 0 || op.size % kPage != 0) {
+      place_.fail(words_[at_size].column, "size is a multiple of 4096, at least 4096");
+    }
+    if (op.size > kSpace || op.iova > kSpace - op.size) {
+      place_.fail(words_[at_size].column, fmt::format("IOVA + size is at most {:#x}", kSpace));
+    }
+  }
   Word next(const char* what) {
     if (!more()) {
       place_.fail(end_, fmt::format("expected {}", what));
@@ -82,8 +102,6 @@ class Parser {
   std::size_t end_;
   std::size_t at_ = 0;
 };
-
-constexpr std::uint64_t kAny = ~std::uint64_t{0};
 
 DmaOp parse_op(Parser& p, const Place& place) {
   using Kind = DmaOp::Kind;
@@ -105,24 +123,21 @@ DmaOp parse_op(Parser& p, const Place& place) {
   } else if (verb.text == "map") {
     op.kind = Kind::kMap;
     space();
-    op.iova = p.number("IOVA", kAny);
-    op.pa = p.number("physical address", kAny);
-    op.size = p.number("size", kAny);
+    p.area(op, [&] { op.pa = p.number("physical address", kAny); });
     op.read_only = p.word("ro");
     op.contiguous = p.word("contig");
+    op.read_only = op.read_only || p.word("ro");  // in either order
   } else if (verb.text == "unmap") {
     op.kind = Kind::kUnmap;
     space();
-    op.iova = p.number("IOVA", kAny);
-    op.size = p.number("size", kAny);
+    p.area(op, [] {});
   } else if (verb.text == "inv") {
     op.kind = Kind::kInvAll;
     if (!p.star()) {
       space();
       op.kind = p.more() ? Kind::kInvRange : Kind::kInvSpace;
       if (p.more()) {
-        op.iova = p.number("IOVA", kAny);
-        op.size = p.number("size", kAny);
+        p.area(op, [] {});
       }
     }
   } else if (verb.text == "cfgi") {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "workloads/qemu_smmu/dma_export.hpp"
 
+#include <algorithm>
+
 namespace smmulab::workloads::qemu {
 
 using dma::DmaOp;
@@ -66,11 +68,16 @@ void DmaExport::on_invalidate_range(std::optional<std::uint64_t> asid, std::uint
     on_invalidate(std::nullopt);
     return;
   }
+  constexpr std::uint64_t kSpace = std::uint64_t{1} << 48U;
+  if (iova >= kSpace) {  // a trace has the lower half of a space only
+    on_invalidate(asid);
+    return;
+  }
   DmaOp op;
   op.kind = DmaOp::Kind::kInvRange;
   op.space = static_cast<std::uint16_t>(*asid);
   op.iova = iova;
-  op.size = bytes;
+  op.size = std::min(bytes, kSpace - iova);
   writer_.write(op);
 }
 

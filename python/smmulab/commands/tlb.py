@@ -55,7 +55,8 @@ def _points(sweep: str) -> tuple[str, list[str]]:
 
 
 def study(args: argparse.Namespace) -> pd.DataFrame:
-    """Tidy: the swept key as a column, counts, hit_ratio (0..1), reads_per_access."""
+    """Tidy: the swept key as a column, counts, hit_ratio (0..1) and reads_per_access; these two are
+    missing (NaN) where no address was looked up, or none accessed."""
     key, values = _points(args.sweep)
     preset = [f"smmuv3.preset={args.preset}"] if args.preset else []
     assignments = [*preset, *args.set]
@@ -76,13 +77,14 @@ def study(args: argparse.Namespace) -> pd.DataFrame:
             args.machine,
         )
     frame = pd.DataFrame([json.loads(result) for result in results])
-    translated = (frame["utlb_hits"] + frame["mtlb_hits"] + frame["walks"]).clip(lower=1)
+    looked_up = frame["utlb_hits"] + frame["mtlb_hits"] + frame["walks"]
     frame.insert(0, "value", values)
     frame.insert(0, "key", key)
-    frame["hit_ratio"] = 1 - frame["walks"] / translated
+    # Missing where nothing was looked up or accessed: neither good nor bad.
+    frame["hit_ratio"] = 1 - frame["walks"] / looked_up.where(looked_up > 0)
     frame["reads_per_access"] = (frame["walk_reads"] + frame["config_reads"]) / frame[
         "accesses"
-    ].clip(lower=1)
+    ].where(frame["accesses"] > 0)
     return frame
 
 
@@ -93,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     print(frame["key"].iloc[0])
     print(
         frame[[*shown, "hit_ratio", "reads_per_access"]].to_string(
-            index=False, float_format=lambda value: f"{value:.4f}"
+            index=False, float_format=lambda value: f"{value:.4f}", na_rep="-"
         )
     )
     if args.out:
