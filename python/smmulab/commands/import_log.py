@@ -39,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     """Imports; the kind is recognized by the log's first lines unless it is named."""
     if args.kind == "qemu-smmu" or (args.kind is None and _may_be_qemu(args.log)):
         return _import_qemu(args)
+    if args.kind is None and _ARCHIVE not in args.log:
+        _core.detect_log_kind(args.log)  # what it is matters before what its trace is called
     if not args.out.endswith(_TRACES):
         raise ConfigError(f"{args.out}: a trace is named FILE.iotrace or FILE.iotrace.zst")
     if args.log.endswith(_ARCHIVE):
