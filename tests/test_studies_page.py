@@ -48,9 +48,7 @@ def test_python_shown_is_python_and_names_exist() -> None:
         assert callable(getattr(plot, name))
 
 
-@pytest.mark.parametrize(
-    "name", ["1-quick-start", "2-per-hwpt-or-group-locks", "5-how-sure-are-we"]
-)
+@pytest.mark.parametrize("name", sorted(p.stem for p in (ROOT / "notebooks").glob("*.py")))
 def test_a_notebook_is_of_the_source_beside_it(name: str) -> None:
     source = jupytext.read(ROOT / "notebooks" / f"{name}.py")
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
