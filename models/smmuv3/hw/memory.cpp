@@ -6,18 +6,13 @@
 
 namespace smmulab::smmu::hw {
 
-Memory::Page* Memory::find(std::uint64_t address) const {
-  const std::uint64_t number = address >> kPageLog2;
-  Recent& recent = recent_[number % kRecent];
-  if (recent.number == number) {
-    return recent.page;
-  }
-  const auto found = pages_.find(number);
-  if (found == pages_.end()) {
+Memory::Directory* Memory::directory_of(std::uint64_t number) const {
+  const auto found = directories_.find(number);
+  if (found == directories_.end()) {
     return nullptr;
   }
-  recent = {number, found->second.get()};
-  return recent.page;
+  recent_[number % kRecent] = {number, found->second.get()};
+  return found->second.get();
 }
 
 Memory::Page& Memory::make(std::uint64_t address) {
@@ -25,36 +20,26 @@ Memory::Page& Memory::make(std::uint64_t address) {
   if (Page* const page = find(address)) {
     return *page;
   }
-  return *(pages_[address >> kPageLog2] = std::make_unique<Page>());
-}
-
-std::optional<std::uint64_t> Memory::read64(std::uint64_t address) {
-  ++reads_;
-  if ((address >> address_bits_) != 0) {
-    return std::nullopt;
+  auto& directory = directories_[address >> kDirectoryLog2];
+  if (!directory) {
+    directory = std::make_unique<Directory>();
   }
-  const Page* const page = find(address);
-  if (page == nullptr) {
-    return 0;
-  }
-  if (page->poisoned) {
-    return std::nullopt;
-  }
-  return page->words[field(address, kPageLog2 - 1, 3)];
+  ++pages_;
+  return *((*directory)[page_of(address)] = std::make_unique<Page>());
 }
 
 std::uint64_t Memory::peek64(std::uint64_t address) const {
   const Page* const page = find(address);
-  return page == nullptr ? 0 : page->words[field(address, kPageLog2 - 1, 3)];
+  return page == nullptr ? 0 : page->words[word_of(address)];
 }
 
 void Memory::write64(std::uint64_t address, std::uint64_t value) {
-  make(address).words[field(address, kPageLog2 - 1, 3)] = value;
+  make(address).words[word_of(address)] = value;
 }
 
 bool Memory::compare_exchange64(std::uint64_t address, std::uint64_t expected,
                                 std::uint64_t desired) {
-  std::uint64_t& word = make(address).words[field(address, kPageLog2 - 1, 3)];
+  std::uint64_t& word = make(address).words[word_of(address)];
   if (word != expected) {
     return false;
   }
@@ -69,7 +54,7 @@ void Memory::poison(std::uint64_t address) {
 void Memory::zero(std::uint64_t address, std::uint64_t bytes) {
   for (std::uint64_t at = address; at < address + bytes; at += 8) {
     if (Page* const page = find(at)) {
-      page->words[field(at, kPageLog2 - 1, 3)] = 0;
+      page->words[word_of(at)] = 0;
     } else {
       at |= low_mask(kPageLog2) & ~low_mask(3);  // the rest of this page is zero as it is
     }

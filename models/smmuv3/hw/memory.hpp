@@ -23,7 +23,17 @@ class Memory {
   explicit Memory(unsigned address_bits = 52) : address_bits_(address_bits) {}
 
   // An SMMU read of one 64-bit word; nothing: external abort. REQUIRES: address is a multiple of 8.
-  [[nodiscard]] std::optional<std::uint64_t> read64(std::uint64_t address);
+  [[nodiscard]] std::optional<std::uint64_t> read64(std::uint64_t address) {
+    ++reads_;
+    if ((address >> address_bits_) != 0) {
+      return std::nullopt;
+    }
+    const Page* const page = find(address);
+    if (page == nullptr) {
+      return 0;
+    }
+    return page->poisoned ? std::nullopt : std::optional{page->words[word_of(address)]};
+  }
   [[nodiscard]] std::uint64_t peek64(std::uint64_t address) const;
   void write64(std::uint64_t address, std::uint64_t value);
   // Writes `desired` if the word is still `expected`; a descriptor update of HTTU.
@@ -32,25 +42,42 @@ class Memory {
   void zero(std::uint64_t address, std::uint64_t bytes);
 
   [[nodiscard]] std::uint64_t reads() const { return reads_; }  // 64-bit words
-  [[nodiscard]] std::size_t pages() const { return pages_.size(); }
+  [[nodiscard]] std::size_t pages() const { return pages_; }
 
  private:
   static constexpr unsigned kPageLog2 = 12;
-  static constexpr std::size_t kRecent = 1024;
+  static constexpr unsigned kDirectoryLog2 = 21;
+  static constexpr std::size_t kRecent = 256;
   struct Page {
     std::array<std::uint64_t, 512> words{};
     bool poisoned = false;
   };
+  // The pages of 2 MiB: tables lie side by side, so that few of these hold them all.
+  using Directory = std::array<std::unique_ptr<Page>, 512>;
   struct Recent {
     std::uint64_t number = ~std::uint64_t{0};
-    Page* page = nullptr;
+    Directory* directory = nullptr;
   };
-  [[nodiscard]] Page* find(std::uint64_t address) const;  // nullptr: never written
+  [[nodiscard]] static constexpr std::size_t word_of(std::uint64_t address) {
+    return address >> 3U & 511U;
+  }
+  [[nodiscard]] static constexpr std::size_t page_of(std::uint64_t address) {
+    return address >> kPageLog2 & 511U;
+  }
+  // nullptr: never written.
+  [[nodiscard]] Page* find(std::uint64_t address) const {
+    const std::uint64_t number = address >> kDirectoryLog2;
+    const Recent& recent = recent_[number % kRecent];
+    Directory* const directory = recent.number == number ? recent.directory : directory_of(number);
+    return directory == nullptr ? nullptr : (*directory)[page_of(address)].get();
+  }
+  [[nodiscard]] Directory* directory_of(std::uint64_t number) const;
   Page& make(std::uint64_t address);
 
   unsigned address_bits_;
-  std::unordered_map<std::uint64_t, std::unique_ptr<Page>> pages_;
-  // Page numbers looked up of late, direct mapped: walks come back to the same tables.
+  std::unordered_map<std::uint64_t, std::unique_ptr<Directory>> directories_;
+  std::size_t pages_ = 0;
+  // Those looked up of late, direct mapped: walks come back to the same tables.
   mutable std::array<Recent, kRecent> recent_{};
   std::uint64_t reads_ = 0;
 };

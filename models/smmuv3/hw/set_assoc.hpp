@@ -28,6 +28,7 @@ class SetAssoc {
   explicit SetAssoc(const CacheShape& shape)
       : ways_(shape.ways == 0 ? shape.entries : shape.ways),
         sets_(shape.entries == 0 ? 0 : shape.entries / ways_),
+        masked_(std::has_single_bit(sets_)),
         entries_(shape.entries),
         valid_(shape.entries),
         replacement_(shape.policy, shape.entries == 0 ? 1 : sets_, shape.entries == 0 ? 1 : ways_,
@@ -42,9 +43,9 @@ class SetAssoc {
   [[nodiscard]] std::uint32_t size() const { return size_; }
   [[nodiscard]] std::uint32_t set_of(std::uint64_t hash) const {
     // gem5 has sets that are no power of 2, and takes the remainder, too.
-    return static_cast<std::uint32_t>(std::has_single_bit(sets_) ? hash & (sets_ - 1U)
-                                      : sets_ == 0               ? 0
-                                                                 : hash % sets_);
+    return static_cast<std::uint32_t>(masked_      ? hash & (sets_ - 1U)
+                                      : sets_ == 0 ? 0
+                                                   : hash % sets_);
   }
 
   // The entry of the set that `is_it` says yes to, or nullptr. Counts as a use.
@@ -139,6 +140,7 @@ class SetAssoc {
 
   std::uint32_t ways_;
   std::uint32_t sets_;
+  bool masked_;  // a power of 2
   std::uint32_t size_ = 0;
   std::uint64_t flushes_ = 0;
   std::vector<Entry> entries_;

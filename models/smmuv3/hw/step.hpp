@@ -49,6 +49,7 @@ struct AccessCounts {
 // A machine has next() -> Step, supply(words), abort() for an external abort, and updated(bool).
 template <class Machine>
 Step run(Machine& machine, Memory& memory, AccessCounts& counts) {
+  std::array<std::uint64_t, 8> words{};
   while (true) {
     const Step step = machine.next();
     if (step.kind == Step::Kind::kDone || step.kind == Step::Kind::kFault) {
@@ -59,7 +60,6 @@ Step run(Machine& machine, Memory& memory, AccessCounts& counts) {
       machine.updated(memory.compare_exchange64(step.address, step.expected, step.desired));
       continue;
     }
-    std::array<std::uint64_t, 8> words{};
     bool aborted = false;
     for (std::uint8_t i = 0; i < step.words && !aborted; ++i) {
       const auto word = memory.read64(step.address + 8ULL * i);

@@ -97,21 +97,22 @@ bool WalkCaches::find(const Stage& stage, const Tag& full_tag, std::uint64_t inp
 
 void WalkCaches::keep(const Stage& stage, const Tag& full_tag, std::uint64_t input,
                       const WalkPoint& point) {
+  // A table point names the level of the descriptor to read next.
+  const auto level = static_cast<std::uint8_t>(point.is_leaf ? point.level : point.level - 1);
+  Cache& cache = cache_of(stage.number, level);
+  if (cache.capacity() == 0) {
+    return;
+  }
   WalkEntry entry;
   entry.tag = stage_tag(stage, full_tag);
   entry.stage = stage.number;
-  // A table point names the level of the descriptor to read next.
-  entry.level = static_cast<std::uint8_t>(point.is_leaf ? point.level : point.level - 1);
+  entry.level = level;
   entry.log2 = static_cast<std::uint8_t>(point.is_leaf ? point.leaf.reach_log2
                                                        : level_log2(stage.granule, entry.level));
   entry.input = input & ~low_mask(entry.log2);
   entry.global = point.is_leaf && point.leaf.global;
   entry.point = point;
   entry.point.leaf.output -= input - entry.input;
-  Cache& cache = cache_of(stage.number, entry.level);
-  if (cache.capacity() == 0) {
-    return;
-  }
   const auto same = [&](const WalkEntry& old) {
     return old.log2 == entry.log2 && old.stage == entry.stage && old.level == entry.level &&
            old.input == entry.input && old.global == entry.global && same_tag(old, entry.tag);
