@@ -102,6 +102,21 @@ TEST_F(Bottleneck, Tokens) {
   EXPECT_GT(smmu_->tbu(0).counters().out_of_tokens, 100_us);
 }
 
+// Read in the middle of it: nothing is answered yet.
+TEST_F(Bottleneck, AnIntervalThatIsNotOverCountsSoFar) {
+  p_.tbu.xlate_slots = 4;
+  p_.tbu.tokens = 2;
+  p_.memory.latency = 500_us;
+  smmu_.emplace(p_, world_.features, world_.streams.base(), world_.memory);
+  smmu_->add_stream(s_);
+  smmu_->timers().run_until(kTimeZero + 50_us);
+  const TbuCounters counters = smmu_->tbu(0).counters();
+  EXPECT_GT(counters.slots_full, 49_us);
+  EXPECT_LE(counters.slots_full, 50_us);
+  EXPECT_GT(counters.out_of_tokens, 49_us);
+  EXPECT_LE(counters.out_of_tokens, 50_us);
+}
+
 TEST_F(Bottleneck, MemoryChannelSharedByWalksAndPayload) {
   p_.memory.burst = 10_ns;
   const Rates rate = run();

@@ -305,6 +305,13 @@ void Tbu::respond(std::uint32_t i) {
   woken_.clear();
 }
 
+TbuCounters Tbu::counters() const {
+  TbuCounters c = counters_;
+  c.slots_full += free_.empty() ? timers_.now() - full_since_ : Ps{0};
+  c.out_of_tokens += without_token_.empty() ? Ps{0} : timers_.now() - no_token_since_;
+  return c;
+}
+
 void Tbu::release(std::uint32_t i) {
   if (free_.empty()) {
     counters_.slots_full += timers_.now() - full_since_;

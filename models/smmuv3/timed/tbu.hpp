@@ -46,7 +46,8 @@ class Tbu final : public Timed {
   [[nodiscard]] Answer& answer_of(std::uint32_t slot) { return slots_[slot].answer; }
 
   void fire(std::uint32_t what, std::uint32_t index) override;
-  [[nodiscard]] const TbuCounters& counters() const { return counters_; }
+  // Until now: an interval with all slots full or without tokens that is not over counts so far.
+  [[nodiscard]] TbuCounters counters() const;
   [[nodiscard]] std::uint32_t tokens_free() const { return tokens_; }
   [[nodiscard]] const hw::Tlb& micro() const { return micro_; }
   [[nodiscard]] const hw::Tlb& main() const { return main_; }
@@ -54,7 +55,6 @@ class Tbu final : public Timed {
  private:
   enum Code : std::uint32_t { kSend = kFirstOwnCode };
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
-  static constexpr unsigned kHazardLog2 = 12;
   struct Slot {
     hw::Request request;
     Client* client = nullptr;

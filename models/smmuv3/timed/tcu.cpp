@@ -6,11 +6,6 @@
 #include "models/smmuv3/hw/translator.hpp"
 
 namespace smmulab::smmu::timed {
-namespace {
-
-constexpr unsigned kHazardLog2 = 12;
-
-}  // namespace
 
 Tcu::Tcu(Timers& timers, const TimedParams& params, const hw::Features& features,
          const hw::StreamTableBase& streams, hw::Memory& memory, MemoryPort& port)

@@ -33,6 +33,9 @@ struct Answer {
   hw::Translation translation;
 };
 
+// Misses and walks of one page of this size are done once.
+inline constexpr unsigned kHazardLog2 = 12;
+
 // A device (or whatever sends transactions to a TBU).
 class Client {
  public:

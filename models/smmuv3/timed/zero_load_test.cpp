@@ -57,7 +57,7 @@ TEST_F(ZeroLoad, EachPathIsTheSumOfItsParts) {
   // Four pages have pushed the first one out of the micro TLB, not out of the main one.
   EXPECT_EQ(latency_of(k2M), look_ups());
   EXPECT_EQ(latency_of(k2M), p_.tbu.micro_lookup);
-  const TbuCounters& tbu = smmu_->tbu(0).counters();
+  const TbuCounters tbu = smmu_->tbu(0).counters();
   EXPECT_EQ(tbu.transaction, 8U);
   EXPECT_EQ(tbu.tlb_miss, 5U);
   EXPECT_EQ(tbu.main_lookup, 5U);
