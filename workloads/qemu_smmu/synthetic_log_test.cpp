@@ -91,7 +91,7 @@ TEST_P(SyntheticLogTest, AnotherIotlbIsFoundOut) {
 INSTANTIATE_TEST_SUITE_P(Spellings, SyntheticLogTest,
                          ::testing::Values(Spelling::kOld, Spelling::kNew),
                          [](const auto& spelling) {
-                           return spelling.param == Spelling::kOld ? "Qemu72" : "Qemu92";
+                           return spelling.param == Spelling::kOld ? "Qemu72" : "Qemu9";
                          });
 
 }  // namespace

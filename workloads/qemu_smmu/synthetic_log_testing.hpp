@@ -20,7 +20,7 @@
 
 namespace smmulab::workloads::qemu::testing {
 
-// kOld: 7.2. kNew: 9.2, where the SMMU of machine virt has both stages.
+// kOld: 7.2. kNew: 9.x, of an SMMU with both stages (stage=nested).
 enum class Spelling : std::uint8_t { kOld, kNew };
 
 class SyntheticLog {
