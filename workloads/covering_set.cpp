@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "models/iommufd/protocol.hpp"
+#include "models/iommufd/limits.hpp"
 #include "workloads/trace_writer.hpp"
 
 namespace smmulab::workloads {
@@ -30,13 +30,13 @@ constexpr ObjectId kY{12};
 constexpr ObjectId kFarHwpt{15};
 constexpr ObjectId kAccess{21};
 constexpr ObjectId kFault{31};
-constexpr std::uint32_t kNestParent = iommufd::HwptRequest::kNestParent;
-constexpr std::uint32_t kDirtyTracking = iommufd::HwptRequest::kDirtyTracking;
-constexpr std::uint32_t kFaultIdValid = iommufd::HwptRequest::kFaultIdValid;
-constexpr std::uint32_t kForPasids = iommufd::HwptRequest::kPasid;
+constexpr std::uint32_t kNestParent = iommufd::HwptFlag::kNestParent;
+constexpr std::uint32_t kDirtyTracking = iommufd::HwptFlag::kDirtyTracking;
+constexpr std::uint32_t kFaultIdValid = iommufd::HwptFlag::kFaultIdValid;
+constexpr std::uint32_t kForPasids = iommufd::HwptFlag::kPasid;
 constexpr Iova kArea{0x100000};
 constexpr Bytes kSize{0x4000};
-constexpr Iova kMsiWindow{0x8000000};
+constexpr Iova kMsiWindow = iommufd::kMsiBase;
 
 TraceHeader header() {
   TraceHeader h;
@@ -105,7 +105,7 @@ class Script {
   }
   Script& fault(OpKind kind) { return on_object(kind, kFault); }
   Script& set_dirty(ObjectId hwpt) {
-    return on_object(OpKind::kSetDirty, hwpt).flags(kDirtyEnable);
+    return on_object(OpKind::kSetDirty, hwpt).flags(iommufd::kDirtyEnable);
   }
   Script& get_dirty(ObjectId hwpt) { return on_range(OpKind::kGetDirty, hwpt, kArea); }
   Script& invalidate(ObjectId hwpt) { return on_object(OpKind::kHwptInvalidate, hwpt).number(100); }

@@ -10,13 +10,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "models/iommufd/limits.hpp"
 #include "sim/params.hpp"
 #include "workloads/fields.hpp"
 
 namespace smmulab::workloads {
 namespace {
 
-constexpr std::uint64_t kPage = 4096;
+using iommufd::kPage;
 
 // The number behind "cpu", "device", ...: they count up from 0.
 void take_index(Lexer& lexer, std::string_view what, std::size_t expected) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Op: one recorded or generated iommufd / VFIO operation of a trace, as docs/trace-format.md
-// defines it. Operations follow the ioctls of Linux 6.6-6.12 (iommufd and the VFIO cdev). Small and
-// trivially copyable, so that queues of them can be spilled to a file.
-// access_* and pin are what kernel drivers do. Not modelled: nested (user-managed) hwpt payloads,
-// page-table dirty tracking, fault queues, the memory behind a mapping (its layout is the replay's
-// choice).
+// defines it. Operations follow the ioctls of Linux 6.6-6.15 (iommufd and the VFIO cdev), and what
+// the kernel does by itself: access_*, pin and unpin of its drivers, MSIs, PCI resets (7.0). Small
+// and trivially copyable, so that queues of them can be spilled to a file.
+// Not modelled: a guest's page table and the addresses of its invalidations (their number is), the
+// bitmap of dirty pages, page faults (their queues are), the memory behind a mapping (its layout is
+// the replay's choice).
 #pragma once
 
 #include <cstdint>
@@ -57,9 +58,6 @@ inline constexpr std::size_t kOpKinds = static_cast<std::size_t>(OpKind::kPhase)
 
 // flags= of access_create: its owner lets go of nothing that is unmapped.
 inline constexpr std::uint32_t kAccessIgnoresUnmap = 1;
-
-// flags= of set_dirty.
-inline constexpr std::uint32_t kDirtyEnable = 1;
 
 struct Op {
   static constexpr std::int16_t kNoRet = 1;  // recorded results are 0 or -errno

@@ -6,20 +6,21 @@
 
 #include <fmt/format.h>
 
+#include "models/iommufd/limits.hpp"
 #include "workloads/lexer.hpp"
 
 namespace smmulab::workloads {
 namespace {
 
-constexpr std::uint64_t kPage = 4096;
+using iommufd::HwptFlag;
+using iommufd::kMaxInvalidations;
+using iommufd::kMaxPasid;
+using iommufd::kPage;
 constexpr KindMask kDevice = bit(ObjectKind::kDevice);
 constexpr KindMask kIoas = bit(ObjectKind::kIoas);
 constexpr KindMask kHwpt = bit(ObjectKind::kHwpt);
 constexpr KindMask kAccess = bit(ObjectKind::kAccess);
 constexpr KindMask kFault = bit(ObjectKind::kFault);
-constexpr std::uint32_t kMaxPasid = (1U << 20U) - 1;  // SSIDSIZE 20
-constexpr std::uint32_t kMaxCount = 1U << 19U;        // IOMMU_HWPT_INVALIDATE_ENTRY_NUM_MAX
-constexpr std::uint32_t kFaultIdValid = 4;            // of IOMMU_HWPT_ALLOC
 
 bool takes(const Op& op, Key key) {
   const OpSpec& spec = op_spec(op.kind);
@@ -82,21 +83,38 @@ MaybeProblem OpChecker::check_values(const Op& op) const {
     return problem_at(op.line, Key::kDev,
                       fmt::format("device {} is not declared", op.device.value()));
   }
-  if (!op.failed() && takes(op, Key::kPasid) && (op.number == 0 || op.number > kMaxPasid)) {
-    return problem_at(op.line, Key::kPasid,
-                      fmt::format("pasid: {} is out of range (1 to {})", op.number, kMaxPasid));
+  if (MaybeProblem bad = op.failed() ? std::nullopt : check_numbers(op)) {
+    return bad;
   }
-  if (!op.failed() && takes(op, Key::kCount) && op.number > kMaxCount) {
-    return problem_at(op.line, Key::kCount,
-                      fmt::format("count: {} is out of range (at most {})", op.number, kMaxCount));
-  }
-  if (op.kind == OpKind::kHwptAlloc && op.got != kNoObject && (op.flags & kFaultIdValid) == 0) {
+  if (op.kind == OpKind::kHwptAlloc && op.got != kNoObject &&
+      (op.flags & HwptFlag::kFaultIdValid) == 0) {
     return problem_at(op.line, Key::kFault,
                       "fault: flags= does not have 0x4 (IOMMU_HWPT_FAULT_ID_VALID)");
   }
-  if (!takes(op, Key::kLen)) {
-    return std::nullopt;
+  return takes(op, Key::kLen) ? check_range(op) : std::nullopt;
+}
+
+// What a kernel would have refused.
+MaybeProblem OpChecker::check_numbers(const Op& op) {
+  if (takes(op, Key::kPasid) && (op.number == 0 || op.number > kMaxPasid)) {
+    return problem_at(op.line, Key::kPasid,
+                      fmt::format("pasid: {} is out of range (1 to {})", op.number, kMaxPasid));
   }
+  if (takes(op, Key::kCount) && op.number > kMaxInvalidations) {
+    return problem_at(
+        op.line, Key::kCount,
+        fmt::format("count: {} is out of range (at most {})", op.number, kMaxInvalidations));
+  }
+  const std::uint32_t flags = op_spec(op.kind).flags;
+  if (takes(op, Key::kFlags) && (op.flags & ~flags) != 0) {
+    return problem_at(op.line, Key::kFlags,
+                      fmt::format("flags: {:#x} is out of range (0 to {:#x})", op.flags, flags));
+  }
+  return std::nullopt;
+}
+
+// Of iova=, len= and from=.
+MaybeProblem OpChecker::check_range(const Op& op) {
   const std::uint64_t length = op.length.value();
   if (length == 0) {
     return problem_at(op.line, Key::kLen, "len: 0 is out of range (at least one byte)");

@@ -34,6 +34,8 @@ class OpChecker {
   };
 
   [[nodiscard]] MaybeProblem check_values(const Op& op) const;
+  [[nodiscard]] static MaybeProblem check_numbers(const Op& op);
+  [[nodiscard]] static MaybeProblem check_range(const Op& op);
   [[nodiscard]] MaybeProblem check_time(const Op& op);
   [[nodiscard]] MaybeProblem check_names(const Op& op) const;
   [[nodiscard]] MaybeProblem check_uses(const Op& op);

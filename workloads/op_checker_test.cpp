@@ -3,8 +3,12 @@
 // taken effect in either order, so they are not held against each other; what no order explains is.
 #include "workloads/op_checker.hpp"
 
+#include <cerrno>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "workloads/random_trace_testing.hpp"
@@ -222,6 +226,32 @@ TEST(OpCheckerPropertyTest, AcceptsEveryPossibleRecording) {
     }
     const MaybeProblem bad = checker.settle();
     ASSERT_FALSE(bad) << "seed " << seed << ", operation " << bad->line << ": " << bad->message;
+  }
+}
+
+// Recorded errors may be of a kernel that knew fewer flags, or of a program that tries.
+TEST_F(OpCheckerTest, Flags) {
+  const std::vector<std::pair<OpKind, std::uint32_t>> highest{{OpKind::kHwptAlloc, 0xf},
+                                                              {OpKind::kSetDirty, 1},
+                                                              {OpKind::kGetDirty, 1},
+                                                              {OpKind::kAccessCreate, 1}};
+  EXPECT_EQ(run(op(OpKind::kBind, 0, 2, 3)), "");
+  std::uint32_t id = 10;
+  for (const auto& [kind, flags] : highest) {
+    ++id;
+    Op o = alloc(kind, id, 0, 10 * id, 10 * id + 1);
+    o.object = kind == OpKind::kSetDirty || kind == OpKind::kGetDirty ? ObjectId{11} : o.object;
+    o.length = Bytes{kPage};
+    o.flags = flags + 1;
+    const std::string expected =
+        fmt::format("{}: flags: {:#x} is out of range (0 to {:#x})", line_ + 1, flags + 1, flags);
+    EXPECT_EQ(run(o), expected);
+    o.flags = flags;
+    EXPECT_EQ(run(o), "");
+    o.issue += Ps{5000};
+    o.flags = flags + 1;
+    o.ret = -EOPNOTSUPP;
+    EXPECT_EQ(run(o), "");
   }
 }
 

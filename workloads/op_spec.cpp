@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "models/iommufd/limits.hpp"
 #include "sim/params.hpp"
 
 namespace smmulab::workloads {
@@ -22,7 +23,7 @@ constexpr std::array<OpSpec, kOpKinds> kSpecs{{
     {"ioas_alloc", bit(Key::kIoas), kResult},
     {"ioas_destroy", bit(Key::kIoas), kResult},
     {"hwpt_alloc", bit(Key::kHwpt) | bit(Key::kDev) | bit(Key::kPt),
-     bit(Key::kFlags) | bit(Key::kFault) | kResult},
+     bit(Key::kFlags) | bit(Key::kFault) | kResult, iommufd::HwptFlag::kAll},
     {"hwpt_destroy", bit(Key::kHwpt), kResult},
     {"attach", bit(Key::kDev) | bit(Key::kPt), bit(Key::kOld) | bit(Key::kGot) | kResult},
     {"replace", bit(Key::kDev) | bit(Key::kPt), bit(Key::kOld) | bit(Key::kGot) | kResult},
@@ -32,15 +33,15 @@ constexpr std::array<OpSpec, kOpKinds> kSpecs{{
     {"unmap_all", bit(Key::kIoas), kResult},
     {"dma", bit(Key::kDev) | kRange, kResult},
     {"copy", bit(Key::kIoas) | bit(Key::kSrc) | bit(Key::kFrom) | kRange, kResult},
-    {"access_create", bit(Key::kAccess), bit(Key::kFlags) | kResult},
+    {"access_create", bit(Key::kAccess), bit(Key::kFlags) | kResult, kAccessIgnoresUnmap},
     {"access_destroy", bit(Key::kAccess), kResult},
     {"access_attach", bit(Key::kAccess) | bit(Key::kIoas), kResult},
     {"access_detach", bit(Key::kAccess), kResult},
     {"pin", bit(Key::kAccess) | kRange, kResult},
     {"unpin", bit(Key::kAccess) | kRange, kResult},
     {"hwpt_invalidate", bit(Key::kHwpt) | bit(Key::kCount), kResult},
-    {"set_dirty", bit(Key::kHwpt), bit(Key::kFlags) | kResult},
-    {"get_dirty", bit(Key::kHwpt) | kRange, bit(Key::kFlags) | kResult},
+    {"set_dirty", bit(Key::kHwpt), bit(Key::kFlags) | kResult, iommufd::kDirtyEnable},
+    {"get_dirty", bit(Key::kHwpt) | kRange, bit(Key::kFlags) | kResult, iommufd::kDirtyNoClear},
     {"fault_alloc", bit(Key::kFault), kResult},
     {"fault_destroy", bit(Key::kFault), kResult},
     {"attach_pasid", bit(Key::kDev) | bit(Key::kPasid) | bit(Key::kPt), kResult},

@@ -44,6 +44,7 @@ struct OpSpec {
   std::string_view name;
   KeyMask required;
   KeyMask optional;
+  std::uint32_t flags = 0;  // all that flags= may have
 };
 
 [[nodiscard]] const OpSpec& op_spec(OpKind kind);

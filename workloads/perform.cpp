@@ -46,9 +46,9 @@ Task<int> perform(iommufd::Iommufd& io, lnx::Thread& t, const Op& op) {
     case OpKind::kHwptInvalidate:
       return io.hwpt_invalidate(t, op.object, op.number);
     case OpKind::kSetDirty:
-      return io.set_dirty_tracking(t, op.object, (op.flags & kDirtyEnable) != 0);
+      return io.set_dirty_tracking(t, op.object, op.flags);
     case OpKind::kGetDirty:
-      return io.get_dirty_bitmap(t, op.object, op.iova, op.length);
+      return io.get_dirty_bitmap(t, op.object, op.iova, op.length, op.flags);
     case OpKind::kFaultAlloc:
       return io.fault_alloc(t, op.object);
     case OpKind::kFaultDestroy:

@@ -301,6 +301,8 @@ TEST_F(TraceReaderTest, Objects) {
             "5:35: object 9 is used before it was made");
   EXPECT_EQ(ops(fault + "4 0 hwpt_invalidate hwpt=6 count=524289\n", 5),
             "5:34: count: 524289 is out of range (at most 524288)");
+  EXPECT_EQ(ops(fault + "4 0 get_dirty hwpt=6 iova=0 len=4096 flags=0x2\n", 5),
+            "5:44: flags: 0x2 is out of range (0 to 0x1)");
   EXPECT_EQ(ops("0 0 msi_prepare dev=0\n", 1), "1:21: device 0 is used before it was bound");
   EXPECT_EQ(ops(access + "4 0 ioas_alloc ioas=7\n", 5),
             "5:21: duplicate id: ioas 7 is alive, made at line 15");

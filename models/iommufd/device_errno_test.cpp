@@ -12,7 +12,7 @@ namespace {
 
 using namespace testing;
 
-constexpr std::uint32_t kForPasids = HwptRequest::kPasid;
+constexpr std::uint32_t kForPasids = HwptFlag::kPasid;
 constexpr ObjectId kHwpt3{13};
 
 class DeviceTest : public ProtocolTest {

@@ -12,9 +12,9 @@ namespace {
 
 using namespace testing;
 
-constexpr std::uint32_t kNestParent = HwptRequest::kNestParent;
-constexpr std::uint32_t kDirty = HwptRequest::kDirtyTracking;
-constexpr std::uint32_t kFaultFlag = HwptRequest::kFaultIdValid;
+constexpr std::uint32_t kNestParent = HwptFlag::kNestParent;
+constexpr std::uint32_t kDirty = HwptFlag::kDirtyTracking;
+constexpr std::uint32_t kFaultFlag = HwptFlag::kFaultIdValid;
 constexpr ObjectId kParent{13};
 constexpr ObjectId kNested{14};
 constexpr ObjectId kNested2{15};
@@ -80,23 +80,40 @@ TEST_P(HwptTest, DirtyTracking) {
   boot_with_ioas(GetParam());
   if (!since(6, 7)) {
     EXPECT_EQ(hwpt_alloc(kHwpt, kDev, kIoas, kDirty), -EOPNOTSUPP);
-    EXPECT_EQ(set_dirty(kHwpt, true), -EOPNOTSUPP);
+    EXPECT_EQ(set_dirty(kHwpt, kDirtyEnable), -EOPNOTSUPP);
     return;
   }
   ASSERT_EQ(map(kIoas, 16 * kPage, 8 * kPage), 0);
   ASSERT_EQ(hwpt_alloc(kHwpt, kDev, kIoas, kDirty), 0);
   ASSERT_EQ(hwpt_alloc(kHwpt2, kDev, kIoas), 0);
-  EXPECT_EQ(set_dirty(kHwpt, true), 0);
+  EXPECT_EQ(set_dirty(kHwpt, kDirtyEnable), 0);
   EXPECT_EQ(get_dirty(kHwpt, 16 * kPage, 8 * kPage), 0);
   EXPECT_EQ(get_dirty(kHwpt, 0, 64 * kPage), 0);  // not all mapped: 6.12 does not say so
   EXPECT_EQ(get_dirty(kHwpt, 16 * kPage, 0), -EINVAL);
   EXPECT_EQ(get_dirty(kHwpt, 16 * kPage + 1, kPage), -EINVAL);
   EXPECT_EQ(get_dirty(kHwpt, ~0ULL - kPage + 1, 2 * kPage), -EOVERFLOW);
-  EXPECT_EQ(set_dirty(kHwpt, false), 0);
-  EXPECT_EQ(set_dirty(kHwpt2, true), -EOPNOTSUPP);
+  EXPECT_EQ(get_dirty(kHwpt, 16 * kPage, 8 * kPage, kDirtyNoClear), 0);
+  EXPECT_EQ(get_dirty(kHwpt, 16 * kPage, 8 * kPage, 2), -EOPNOTSUPP);
+  EXPECT_EQ(set_dirty(kHwpt, kDirtyEnable | 2), -EOPNOTSUPP);
+  EXPECT_EQ(set_dirty(kHwpt, 0), 0);
+  EXPECT_EQ(set_dirty(kHwpt2, kDirtyEnable), -EOPNOTSUPP);
   EXPECT_EQ(get_dirty(kHwpt2, 16 * kPage, 8 * kPage), -EOPNOTSUPP);
-  EXPECT_EQ(set_dirty(kIoas, true), -ENOENT);
+  EXPECT_EQ(set_dirty(kIoas, kDirtyEnable), -ENOENT);
   EXPECT_EQ(get_dirty(kUnknown, 16 * kPage, 8 * kPage), -ENOENT);
+}
+
+// 1024 leaf entries: 2 ns each are what clearing costs beyond looking.
+TEST_F(IoctlTest, ReadingDirtyBitsWithoutClearingThem) {
+  iommufd_params.run_pages = 1;
+  boot_with_ioas("igroup", smmu::DriverVersion::k6_12);
+  ASSERT_EQ(map(kIoas, 0, 1024 * kPage), 0);
+  ASSERT_EQ(hwpt_alloc(kHwpt, kDev, kIoas, kDirty), 0);
+  const auto time = [this](std::uint32_t flags) {
+    const SimTime start = engine.now();
+    EXPECT_EQ(get_dirty(kHwpt, 0, 1024 * kPage, flags), 0);
+    return engine.now() - start;
+  };
+  EXPECT_EQ(time(0) - time(kDirtyNoClear), Ps{1024 * 2'000});
 }
 
 TEST_P(HwptTest, FaultQueues) {

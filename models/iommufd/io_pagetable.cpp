@@ -5,15 +5,14 @@
 #include <cerrno>
 #include <limits>
 
+#include "models/iommufd/limits.hpp"
 #include "models/iommufd/shared.hpp"
 
 namespace smmulab::iommufd {
 namespace {
 
-constexpr std::uint64_t kPage = 4096;
-constexpr std::uint64_t kApertureEnd = (1ULL << 48U) - 1;
-constexpr std::uint64_t kMsiBase = 0x8000000;  // MSI_IOVA_BASE, MSI_IOVA_LENGTH
-constexpr std::uint64_t kMsiLast = kMsiBase + 0x100000 - 1;
+constexpr std::uint64_t kMsiFirst = kMsiBase.value();
+constexpr std::uint64_t kMsiLast = kMsiFirst + kMsiLength.value() - 1;
 
 }  // namespace
 
@@ -158,9 +157,8 @@ Task<int> IoPagetable::unmap_all(lnx::Thread& t) {
 
 Task<int> IoPagetable::unmap_range(lnx::Thread& t, std::uint64_t start, std::uint64_t last,
                                    bool* unmapped) {
-  constexpr int kMaxTries = 100;
   int rc = 0;
-  int tries = 0;
+  std::uint32_t tries = 0;
   co_await domains_rwsem_.read_lock(t);
   co_await iova_rwsem_.write_lock(t);
   for (;;) {
@@ -186,7 +184,7 @@ Task<int> IoPagetable::unmap_range(lnx::Thread& t, std::uint64_t start, std::uin
       co_await iova_rwsem_.write_unlock(t);
       co_await domains_rwsem_.read_unlock(t);
       co_await notify_unmap(t, first, area_last);
-      if (tries > kMaxTries) {
+      if (tries > kMaxUnmapTries) {
         co_return -EDEADLOCK;  // an access does not let go
       }
       co_await domains_rwsem_.read_lock(t);
@@ -215,10 +213,10 @@ Task<int> IoPagetable::unmap_range(lnx::Thread& t, std::uint64_t start, std::uin
 
 int IoPagetable::insert_reserved(lnx::Thread& t, const smmu::Master& device) {
   t.charge(params_.resv_insert * static_cast<std::int64_t>(params_.resv_regions));
-  if (first_area_in(kMsiBase, kMsiLast) != areas_.end()) {
+  if (first_area_in(kMsiFirst, kMsiLast) != areas_.end()) {
     return -EADDRINUSE;
   }
-  reserved_.push_back({kMsiBase, kMsiLast, &device});
+  reserved_.push_back({kMsiFirst, kMsiLast, &device});
   return 0;
 }
 

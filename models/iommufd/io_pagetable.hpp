@@ -65,8 +65,9 @@ class IoPagetable {
 
   // iova_rwsem is held for the whole scan. Whether the domain tracks at all the caller has asked.
   Task<int> set_dirty_tracking(lnx::Thread& t, smmu::Domain& domain, bool enable);
-  // -EINVAL, -EOVERFLOW; a range that is not mapped reads as clean.
-  Task<int> read_and_clear_dirty(lnx::Thread& t, smmu::Domain& domain, Iova iova, Bytes length);
+  // -EINVAL, -EOVERFLOW; a range that is not mapped reads as clean. !clear: only reads.
+  Task<int> read_and_clear_dirty(lnx::Thread& t, smmu::Domain& domain, Iova iova, Bytes length,
+                                 bool clear);
 
   Task<int> add_domain(lnx::Thread& t, smmu::Domain& domain);
   Task<void> remove_domain(lnx::Thread& t, smmu::Domain& domain);

@@ -6,11 +6,11 @@
 
 #include "models/iommufd/access.hpp"
 #include "models/iommufd/io_pagetable.hpp"
+#include "models/iommufd/limits.hpp"
 
 namespace smmulab::iommufd {
 namespace {
 
-constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
 
 int check_length(Iova iova, Bytes length) {
@@ -196,7 +196,7 @@ Task<int> IoPagetable::set_dirty_tracking(lnx::Thread& t, smmu::Domain& domain, 
     if (it->second.published) {
       driver_.read_and_clear_dirty(t, domain, Iova{it->first},
                                    Bytes{it->second.last - it->first + 1},
-                                   Bytes{params_.run_pages * kPage});
+                                   Bytes{params_.run_pages * kPage}, true);
     }
   }
   co_await iova_rwsem_.read_unlock(t);
@@ -206,7 +206,7 @@ Task<int> IoPagetable::set_dirty_tracking(lnx::Thread& t, smmu::Domain& domain, 
 // A bitmap page at a time, each pinned; the walk ends where the range is not mapped, which 6.12
 // does not report.
 Task<int> IoPagetable::read_and_clear_dirty(lnx::Thread& t, smmu::Domain& domain, Iova iova,
-                                            Bytes length) {
+                                            Bytes length, bool clear) {
   constexpr std::uint64_t kPagesPerBitmapPage = kPage * 8;
   const int rc = check_length(iova, length);
   if (rc != 0) {
@@ -228,7 +228,7 @@ Task<int> IoPagetable::read_and_clear_dirty(lnx::Thread& t, smmu::Domain& domain
       }
       const std::uint64_t end = std::min(last, it->second.last);
       driver_.read_and_clear_dirty(t, domain, Iova{at}, Bytes{end - at + 1},
-                                   Bytes{params_.run_pages * kPage});
+                                   Bytes{params_.run_pages * kPage}, clear);
       if (end == last) {
         break;
       }

@@ -4,13 +4,12 @@
 #include <cerrno>
 
 #include "models/iommufd/io_pagetable.hpp"
+#include "models/iommufd/limits.hpp"
 #include "models/iommufd/shared.hpp"
 
 namespace smmulab::iommufd {
 namespace {
 
-constexpr std::uint64_t kPage = 4096;
-constexpr std::uint64_t kApertureEnd = (1ULL << 48U) - 1;
 // Limits of pages.c: one pin call covers a 64 KiB array of page pointers, one batch 64 KiB of
 // 12-byte runs.
 constexpr std::uint64_t kPinPages = 8192;

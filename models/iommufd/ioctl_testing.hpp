@@ -16,9 +16,7 @@
 
 namespace smmulab::iommufd::testing {
 
-inline constexpr std::uint64_t kPage = 4096;
-inline constexpr std::uint64_t kMsi =
-    0x8000000;  // a device's reserved region, 1 MiB [MSI_IOVA_BASE]
+inline constexpr std::uint64_t kMsi = kMsiBase.value();  // a device's reserved region, 1 MiB
 inline constexpr ObjectId kIoas{1};
 inline constexpr ObjectId kOther{2};
 inline constexpr ObjectId kHwpt{11};
@@ -84,11 +82,11 @@ class IoctlTest : public lnx::LinuxTest {
   int hwpt_invalidate(ObjectId id, std::uint64_t count) {
     return result_of(&Iommufd::hwpt_invalidate, id, count);
   }
-  int set_dirty(ObjectId id, bool enable) {
-    return result_of(&Iommufd::set_dirty_tracking, id, enable);
+  int set_dirty(ObjectId id, std::uint32_t flags) {
+    return result_of(&Iommufd::set_dirty_tracking, id, flags);
   }
-  int get_dirty(ObjectId id, std::uint64_t iova, std::uint64_t size) {
-    return result_of(&Iommufd::get_dirty_bitmap, id, Iova{iova}, Bytes{size});
+  int get_dirty(ObjectId id, std::uint64_t iova, std::uint64_t size, std::uint32_t flags = 0) {
+    return result_of(&Iommufd::get_dirty_bitmap, id, Iova{iova}, Bytes{size}, flags);
   }
   int fault_alloc(ObjectId id) { return result_of(&Iommufd::fault_alloc, id); }
   int fault_destroy(ObjectId id) { return result_of(&Iommufd::fault_destroy, id); }

@@ -39,8 +39,10 @@ class Iommufd {
 
   // IOMMU_HWPT_INVALIDATE of a nested one, or of the vIOMMU it stands for.
   Task<int> hwpt_invalidate(lnx::Thread& t, ObjectId hwpt, std::uint64_t count);
-  Task<int> set_dirty_tracking(lnx::Thread& t, ObjectId hwpt, bool enable);
-  Task<int> get_dirty_bitmap(lnx::Thread& t, ObjectId hwpt, Iova iova, Bytes length);
+  // Unknown flags give -EOPNOTSUPP.
+  Task<int> set_dirty_tracking(lnx::Thread& t, ObjectId hwpt, std::uint32_t flags);
+  Task<int> get_dirty_bitmap(lnx::Thread& t, ObjectId hwpt, Iova iova, Bytes length,
+                             std::uint32_t flags);
   Task<int> fault_alloc(lnx::Thread& t, ObjectId id);
   Task<int> fault_destroy(lnx::Thread& t, ObjectId id);
 

@@ -6,11 +6,6 @@
 #include "models/iommufd/iommufd.hpp"
 
 namespace smmulab::iommufd {
-namespace {
-
-constexpr std::uint32_t kMaxPasids = 1U << 20U;  // SSIDSIZE 20
-
-}  // namespace
 
 // An ioas is refused: its automatic hwpt would not be made for PASIDs.
 Task<int> Iommufd::change_pasid(lnx::Thread& t, Device& device, std::uint32_t pasid, ObjectId pt) {
@@ -35,7 +30,7 @@ Task<int> Iommufd::attach_pasid(lnx::Thread& t, DeviceIndex index, std::uint32_t
   if (has(6, 15)) {
     co_await lock_dev_set(t, device);
     rc = -EINVAL;
-    if (device.object != nullptr && pasid != 0 && pasid < kMaxPasids) {
+    if (device.object != nullptr && pasid != 0 && pasid <= kMaxPasid) {
       begin_move(t, *device.igroup);
       rc = co_await change_pasid(t, device, pasid, pt);
       if (rc == 0 && std::ranges::find(device.pasids, pasid) == device.pasids.end()) {

@@ -5,22 +5,16 @@
 #include "models/iommufd/iommufd.hpp"
 
 namespace smmulab::iommufd {
-namespace {
-
-// IOMMU_HWPT_INVALIDATE_ENTRY_NUM_MAX
-constexpr std::uint64_t kMaxInvalidations = 1U << 19U;
-
-}  // namespace
 
 // iommufd_hwpt_paging_alloc(), iommufd_hwpt_nested_alloc(): what they refuse, in their order.
 // Nesting and dirty tracking came with 6.7, faults with 6.11 (of nested hwpts; of others 6.13),
 // PASIDs with 6.15.
 int Iommufd::check_request(const Object& parent, std::uint32_t flags) const {
-  using R = HwptRequest;
+  using F = HwptFlag;
   if (parent.type == ObjectType::kHwpt) {
     const auto& hwpt = static_cast<const Hwpt&>(parent);
     const std::uint32_t valid =
-        (has(6, 11) ? R::kFaultIdValid : 0U) | (has(6, 15) ? R::kPasid : 0U);
+        (has(6, 11) ? F::kFaultIdValid : 0U) | (has(6, 15) ? F::kPasid : 0U);
     if (!has(6, 7) || (flags & ~valid) != 0) {
       return -EOPNOTSUPP;
     }
@@ -29,14 +23,14 @@ int Iommufd::check_request(const Object& parent, std::uint32_t flags) const {
     }
     return context_.driver().nests() ? 0 : -EOPNOTSUPP;
   }
-  const std::uint32_t valid = (has(6, 7) ? R::kNestParent | R::kDirtyTracking : 0U) |
-                              (has(6, 13) ? R::kFaultIdValid : 0U) | (has(6, 15) ? R::kPasid : 0U);
-  const R request{flags, nullptr};
-  if ((flags & ~valid) != 0 || (request.has(R::kFaultIdValid) && request.has(R::kNestParent))) {
+  const std::uint32_t valid = (has(6, 7) ? F::kNestParent | F::kDirtyTracking : 0U) |
+                              (has(6, 13) ? F::kFaultIdValid : 0U) | (has(6, 15) ? F::kPasid : 0U);
+  const HwptRequest request{flags, nullptr};
+  if ((flags & ~valid) != 0 || (request.has(F::kFaultIdValid) && request.has(F::kNestParent))) {
     return -EOPNOTSUPP;
   }
   return context_.driver().check_request(
-      {request.has(R::kNestParent), request.has(R::kDirtyTracking)});
+      {request.has(F::kNestParent), request.has(F::kDirtyTracking)});
 }
 
 Task<int> Iommufd::alloc_on(lnx::Thread& t, Device& device, Object& parent, ObjectId id,
@@ -64,7 +58,7 @@ Task<int> Iommufd::hwpt_alloc(lnx::Thread& t, ObjectId id, DeviceIndex index, Ob
         rc = check_request(*parent, flags);
       }
       HwptRequest request{flags, nullptr};
-      if (rc == 0 && request.has(HwptRequest::kFaultIdValid)) {
+      if (rc == 0 && request.has(HwptFlag::kFaultIdValid)) {
         request.fault = static_cast<Fault*>(co_await get_object(t, fault_id, ObjectType::kFault));
         rc = request.fault == nullptr ? -ENOENT : 0;
       }
@@ -108,14 +102,15 @@ Task<int> Iommufd::hwpt_invalidate(lnx::Thread& t, ObjectId id, std::uint64_t co
   co_return rc;
 }
 
-Task<int> Iommufd::set_dirty_tracking(lnx::Thread& t, ObjectId id, bool enable) {
+Task<int> Iommufd::set_dirty_tracking(lnx::Thread& t, ObjectId id, std::uint32_t flags) {
   co_await enter(t);
-  int rc = has(6, 7) ? -ENOENT : -EOPNOTSUPP;
-  if (has(6, 7)) {
+  const bool known = has(6, 7) && (flags & ~kDirtyEnable) == 0;
+  int rc = known ? -ENOENT : -EOPNOTSUPP;
+  if (known) {
     if (Hwpt* hwpt = co_await get_hwpt(t, id, false)) {
       rc = -EOPNOTSUPP;
       if (hwpt->domain->dirty_tracking) {
-        rc = co_await hwpt->ioas->iopt.set_dirty_tracking(t, *hwpt->domain, enable);
+        rc = co_await hwpt->ioas->iopt.set_dirty_tracking(t, *hwpt->domain, flags != 0);
       }
       co_await context_.put(t, *hwpt);
     }
@@ -124,12 +119,15 @@ Task<int> Iommufd::set_dirty_tracking(lnx::Thread& t, ObjectId id, bool enable) 
   co_return rc;
 }
 
-Task<int> Iommufd::get_dirty_bitmap(lnx::Thread& t, ObjectId id, Iova iova, Bytes length) {
+Task<int> Iommufd::get_dirty_bitmap(lnx::Thread& t, ObjectId id, Iova iova, Bytes length,
+                                    std::uint32_t flags) {
   co_await enter(t);
-  int rc = has(6, 7) ? -ENOENT : -EOPNOTSUPP;
-  if (has(6, 7)) {
+  const bool known = has(6, 7) && (flags & ~kDirtyNoClear) == 0;
+  int rc = known ? -ENOENT : -EOPNOTSUPP;
+  if (known) {
     if (Hwpt* hwpt = co_await get_hwpt(t, id, false)) {
-      rc = co_await hwpt->ioas->iopt.read_and_clear_dirty(t, *hwpt->domain, iova, length);
+      rc = co_await hwpt->ioas->iopt.read_and_clear_dirty(t, *hwpt->domain, iova, length,
+                                                          (flags & kDirtyNoClear) == 0);
       co_await context_.put(t, *hwpt);
     }
   }

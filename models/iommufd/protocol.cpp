@@ -19,7 +19,7 @@ Task<int> Protocol::nested_alloc(lnx::Thread& t, Hwpt& parent, ObjectId id,
     co_return -EEXIST;
   }
   hwpt->domain = co_await context_.driver().nested_alloc(t, *parent.domain);
-  hwpt->pasid_compat = request.has(HwptRequest::kPasid);
+  hwpt->pasid_compat = request.has(HwptFlag::kPasid);
   Context::set_fault(t, *hwpt, request.fault);
   Context::finalize(t, *hwpt);
   co_return 0;
@@ -49,15 +49,14 @@ Task<int> Protocol::msi_prepare(lnx::Thread& t, Device& device) {
 }
 
 Task<int> Protocol::map_msi_page(lnx::Thread& t, Hwpt& hwpt) {
-  constexpr Bytes kPage{4096};
-  constexpr Iova kMsiBase{0x8000000};  // MSI_IOVA_BASE
+  constexpr Bytes kDoorbell{kPage};
   t.charge(costs().list_step);
   if (hwpt.sw_msi_bytes != 0) {
     co_return 0;
   }
-  hwpt.sw_msi_bytes = kPage.value();
+  hwpt.sw_msi_bytes = kPage;
   t.charge(costs().msi_page);
-  const int rc = co_await context_.driver().map(t, *hwpt.domain, kMsiBase, kPage, kPage);
+  const int rc = co_await context_.driver().map(t, *hwpt.domain, kMsiBase, kDoorbell, kDoorbell);
   if (rc != 0) {
     hwpt.sw_msi_bytes = 0;
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "models/iommufd/context.hpp"
+#include "models/iommufd/limits.hpp"
 #include "sim/params.hpp"
 
 namespace smmulab::iommufd {
@@ -40,12 +41,7 @@ using KernelVersion = std::uint32_t;
 
 // IOMMU_HWPT_ALLOC beyond the usual.
 struct HwptRequest {
-  static constexpr std::uint32_t kNestParent = 1;
-  static constexpr std::uint32_t kDirtyTracking = 2;
-  static constexpr std::uint32_t kFaultIdValid = 4;
-  static constexpr std::uint32_t kPasid = 8;
-
-  std::uint32_t flags = 0;
+  std::uint32_t flags = 0;  // HwptFlag
   Fault* fault = nullptr;
 
   [[nodiscard]] bool has(std::uint32_t flag) const { return (flags & flag) != 0; }

@@ -15,11 +15,11 @@ Task<Hwpt*> IgroupProtocol::alloc(lnx::Thread& t, Device& device, Ioas& ioas, Ob
     *rc = -EEXIST;
     co_return nullptr;
   }
-  hwpt->nest_parent = request.has(HwptRequest::kNestParent);
-  hwpt->pasid_compat = request.has(HwptRequest::kPasid);
+  hwpt->nest_parent = request.has(HwptFlag::kNestParent);
+  hwpt->pasid_compat = request.has(HwptFlag::kPasid);
   Context::set_fault(t, *hwpt, request.fault);
   hwpt->domain = co_await context().driver().domain_alloc(
-      t, *device.master, {hwpt->nest_parent, request.has(HwptRequest::kDirtyTracking)});
+      t, *device.master, {hwpt->nest_parent, request.has(HwptFlag::kDirtyTracking)});
   // Drivers that finalise at attach want a device before the fill: the domain is still empty then.
   *rc = immediate_attach ? co_await do_attach(t, device, *hwpt) : 0;
   if (*rc == 0) {

@@ -18,9 +18,6 @@
 namespace smmulab::iommufd {
 namespace {
 
-constexpr std::uint64_t kPage = 4096;
-constexpr Iova kMsiBase{0x8000000};  // MSI_IOVA_BASE: reserved in every ioas
-
 class IgroupPasid final : public IgroupProtocol {
  public:
   IgroupPasid(Context& context, const ProtocolParams& params)

@@ -76,9 +76,10 @@ Task<void> CountedDriver::invalidate_user(lnx::Thread& t, Domain& nested, std::u
 }
 
 void CountedDriver::read_and_clear_dirty(lnx::Thread& t, const Domain& /*domain*/, Iova iova,
-                                         Bytes size, Bytes run) {
+                                         Bytes size, Bytes run, bool clear) {
+  const Ps each = clear ? params_.dirty_pte : params_.dirty_pte_read;
   t.charge(params_.iova_to_phys +
-           params_.dirty_pte * static_cast<std::int64_t>(PageTable::leaves(iova, size, run)));
+           each * static_cast<std::int64_t>(PageTable::leaves(iova, size, run)));
 }
 
 Task<int> CountedDriver::attach_pasid(lnx::Thread& /*t*/, Master& /*master*/,

@@ -25,8 +25,8 @@ class CountedDriver : public Driver {
   Task<Domain*> nested_alloc(lnx::Thread& t, Domain& parent) override;
   [[nodiscard]] bool nests() const override { return false; }
   Task<void> invalidate_user(lnx::Thread& t, Domain& nested, std::uint64_t count) override;
-  void read_and_clear_dirty(lnx::Thread& t, const Domain& domain, Iova iova, Bytes size,
-                            Bytes run) override;
+  void read_and_clear_dirty(lnx::Thread& t, const Domain& domain, Iova iova, Bytes size, Bytes run,
+                            bool clear) override;
   Task<int> attach_pasid(lnx::Thread& t, Master& master, std::uint32_t pasid,
                          Domain& domain) override;
   Task<void> detach_pasid(lnx::Thread& t, Master& master, std::uint32_t pasid) override;

@@ -58,10 +58,10 @@ class Driver {
   // Reading PFNs back by iova_to_phys, one call per 4 KiB page: charged, not waited for.
   virtual void read_back(lnx::Thread& t, Pages pages) = 0;
 
-  // Looks at every leaf entry of the range, mapped in runs of `run` bytes, and clears its dirty
-  // bit.
+  // Looks at every leaf entry of the range, mapped in runs of `run` bytes; clears its dirty bit
+  // unless !clear (IOMMU_DIRTY_NO_CLEAR).
   virtual void read_and_clear_dirty(lnx::Thread& t, const Domain& domain, Iova iova, Bytes size,
-                                    Bytes run) = 0;
+                                    Bytes run, bool clear) = 0;
 
   // set_dev_pasid and remove_dev_pasid: -EOPNOTSUPP, -EINVAL (another SMMU, not stage 1).
   virtual Task<int> attach_pasid(lnx::Thread& t, Master& master, std::uint32_t pasid,

@@ -68,6 +68,7 @@ void describe_cpu(ParamTable& t, DriverParams& p) {
   add("unmap_pte", &p.unmap_pte, "clearing one leaf PTE");
   add("iova_to_phys", &p.iova_to_phys, "one software walk (reading a PFN back)");
   add("dirty_pte", &p.dirty_pte, "reading and clearing the dirty bit of one leaf PTE");
+  add("dirty_pte_read", &p.dirty_pte_read, "reading, not clearing, the dirty bit of one leaf PTE");
   add("user_command", &p.user_command, "copying and checking one invalidation of a guest");
   add("invs_entry", &p.invs_entry, "newest: one entry of a domain's invalidation array");
   add("iotlb_sync", &p.iotlb_sync, "arm_smmu_iotlb_sync without its commands");

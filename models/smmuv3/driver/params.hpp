@@ -59,6 +59,7 @@ struct DriverParams {
   Ps iova_to_phys{60'000};       // one software table walk
   Ps iotlb_sync{80'000};         // arm_smmu_iotlb_sync(), commands not included
   Ps dirty_pte{3'000};           // reading and clearing the dirty bit of one leaf PTE
+  Ps dirty_pte_read{1'000};      // only reading it
   Ps user_command{40'000};       // copying and checking one command of a guest's
   Ps invs_entry{10'000};         // one entry of an invalidation array, copied or looked at
 
