@@ -91,6 +91,14 @@ class IoPagetable {
     const smmu::Master* owner;
   };
   using AreaTree = std::map<std::uint64_t, Area>;
+  // An area on its way out of its storage domain, in pages of its memory.
+  struct Unfill {
+    smmu::Domain& domain;
+    std::uint64_t iova;
+    std::uint64_t first;
+    std::uint64_t last;
+    std::uint64_t unmapped;  // so far, exclusive
+  };
   struct ListedAccess {
     std::uint32_t id;
     Access* access;
@@ -113,6 +121,9 @@ class IoPagetable {
   Task<void> unfill_domains(lnx::Thread& t, std::uint64_t start);
   // REQUIRES: `domain` is the area's storage domain, or the last one.
   Task<void> unfill_storage(lnx::Thread& t, std::uint64_t start, Area& area, smmu::Domain& domain);
+  Task<void> unpin_hole(lnx::Thread& t, Unfill& unfill, std::uint64_t page,
+                        std::uint64_t hole_last);
+  Task<void> unmap_up_to(lnx::Thread& t, Unfill& unfill, std::uint64_t last);
   // Brings the PFNs of [first, last] of the memory together; gives how many had to be pinned.
   std::uint64_t charge_gather(lnx::Thread& t, const IoptPages& pages, std::uint64_t first,
                               std::uint64_t last);

@@ -46,10 +46,11 @@ std::uint64_t IoPagetable::charge_gather(lnx::Thread& t, const IoptPages& pages,
 }
 
 void IoPagetable::store_in(Area& area, std::uint64_t start, smmu::Domain* domain) {
+  const std::uint64_t last_page = area.first_page + pages_in(start, area.last) - 1;
   if (area.storage_domain == nullptr && domain != nullptr) {
-    area.pages->add_area(area, area.first_page, area.first_page + pages_in(start, area.last) - 1);
+    area.pages->add_area(area.first_page, last_page);
   } else if (area.storage_domain != nullptr && domain == nullptr) {
-    area.pages->remove_area(area);
+    area.pages->remove_area(area.first_page, last_page);
   }
   area.storage_domain = domain;
 }
@@ -106,34 +107,57 @@ Task<void> IoPagetable::unfill_domains(lnx::Thread& t, std::uint64_t start) {
   co_await area.pages->mutex.unlock(t);
 }
 
-// B4: batch by batch, read PFNs back, clear the batch's span with one invalidation, unpin. What
-// another area or an access holds is only cleared.
+// iopt_area_unpin_domain(): batch by batch, PFNs are read back, unmapped and unpinned. An unmap
+// cuts where PFNs are not contiguous, as the maps did: so the last batch of a hole reads on to the
+// end of its run, into what others hold, and begins with all that is still mapped before it.
+Task<void> IoPagetable::unpin_hole(lnx::Thread& t, Unfill& unfill, std::uint64_t page,
+                                   std::uint64_t hole_last) {
+  const std::uint64_t run = params_.run_pages;
+  const auto run_of = [&](std::uint64_t p) { return (p - unfill.first) / run; };
+  const auto last_of_run = [&](std::uint64_t r) { return unfill.first + (r + 1) * run - 1; };
+  while (page <= hole_last) {
+    std::uint64_t batch_last = hole_last;
+    if (unfill.unmapped <= hole_last) {
+      const std::uint64_t from = std::max(page, unfill.unmapped);
+      const std::uint64_t runs = kBatchRuns - (from != page ? 1 : 0);  // what was read too far
+      batch_last = std::min(hole_last, last_of_run(run_of(from) + runs - 1));
+      const std::uint64_t read_last = std::min(unfill.last, last_of_run(run_of(batch_last)));
+      charge_read_back(t, read_last - from + 1);
+      co_await unmap_up_to(t, unfill, read_last);
+    }
+    t.charge(params_.unpin_page * static_cast<std::int64_t>(batch_last - page + 1));
+    page = batch_last + 1;
+  }
+}
+
+// One iommu_unmap() of all up to that page that is mapped.
+Task<void> IoPagetable::unmap_up_to(lnx::Thread& t, Unfill& unfill, std::uint64_t last) {
+  const std::uint64_t at = unfill.unmapped;
+  unfill.unmapped = last + 1;
+  return driver_.unmap(t, unfill.domain, Iova{unfill.iova + (at - unfill.first) * kPage},
+                       Bytes{(last - at + 1) * kPage});
+}
+
+// B4, __iopt_area_unfill_domain(). What another area or an access holds stays pinned, so it is
+// unmapped along with what comes after it, at the end by itself.
 Task<void> IoPagetable::unfill_storage(lnx::Thread& t, std::uint64_t start, Area& area,
                                        smmu::Domain& domain) {
-  const std::uint64_t batch_pages = kBatchRuns * params_.run_pages;
   const IoptPages& memory = *area.pages;
   std::uint64_t page = area.first_page;
-  const std::uint64_t last_page = page + pages_in(start, area.last) - 1;
+  const std::uint64_t last = page + pages_in(start, area.last) - 1;
+  Unfill unfill{domain, start, page, last, page};
   store_in(area, start, nullptr);
   bool unpinned = false;
-  while (page <= last_page) {
-    const IoptPages::Span span = memory.span(page, last_page);
-    std::uint64_t left = span.last - page + 1;
-    const bool held = span.holder != IoptPages::Holder::kNobody;
-    while (left != 0) {
-      const std::uint64_t pages = held ? left : std::min(left, batch_pages);
-      if (!held) {
-        charge_read_back(t, pages);
-      }
-      co_await driver_.unmap(t, domain, Iova{start}, Bytes{pages * kPage});
-      if (!held) {
-        t.charge(params_.unpin_page * static_cast<std::int64_t>(pages));
-        unpinned = true;
-      }
-      start += pages * kPage;
-      page += pages;
-      left -= pages;
+  while (page <= last) {
+    const IoptPages::Span span = memory.span(page, last);
+    if (span.holder == IoptPages::Holder::kNobody) {
+      unpinned = true;
+      co_await unpin_hole(t, unfill, page, span.last);
     }
+    page = span.last + 1;
+  }
+  if (unfill.unmapped <= last) {
+    co_await unmap_up_to(t, unfill, last);
   }
   t.charge(unpinned ? params_.account : Ps{0});
 }

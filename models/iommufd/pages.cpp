@@ -1,41 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/iommufd/pages.hpp"
 
-#include <algorithm>
+#include <iterator>
 
 #include "sim/check.hpp"
 
 namespace smmulab::iommufd {
 
-IoptPages::Holder IoptPages::holder_of(const Use& use) {
-  return use.area == nullptr ? Holder::kAccess : Holder::kDomain;
+IoptPages::Holder IoptPages::holder_of(const Cover& cover) {
+  if (cover.accesses != 0) {
+    return Holder::kAccess;
+  }
+  return cover.areas != 0 ? Holder::kDomain : Holder::kNobody;
 }
 
 IoptPages::Span IoptPages::span(std::uint64_t first, std::uint64_t last) const {
-  Span span{Holder::kNobody, last};
-  std::uint64_t covered = first;  // the holder's longest stretch
-  for (const Use& use : uses_) {
-    const Holder holder = holder_of(use);
-    if (use.first <= first && first <= use.last && span.holder != Holder::kAccess) {
-      covered = holder == span.holder ? std::max(covered, use.last) : use.last;
-      span.holder = holder;
-    } else if (use.first <= first && first <= use.last && holder == Holder::kAccess) {
-      covered = std::max(covered, use.last);
-    }
+  auto next = covers_.upper_bound(first);
+  const Cover cover = next == covers_.begin() ? Cover{} : std::prev(next)->second;
+  const Holder holder = holder_of(cover);
+  while (next != covers_.end() && next->first <= last && holder_of(next->second) == holder) {
+    ++next;
   }
-  if (span.holder != Holder::kNobody) {
-    span.last = std::min(last, covered);
-  }
-  if (span.holder == Holder::kAccess) {
-    return span;
-  }
-  for (const Use& use : uses_) {  // what begins further on and goes before it
-    if (use.first > first && use.first <= span.last &&
-        (span.holder == Holder::kNobody || holder_of(use) == Holder::kAccess)) {
-      span.last = use.first - 1;
-    }
-  }
-  return span;
+  const bool ends = next != covers_.end() && next->first <= last;
+  return {holder, ends ? next->first - 1 : last};
 }
 
 IoptPages::Counts IoptPages::counts(std::uint64_t first, std::uint64_t last) const {
@@ -51,43 +38,55 @@ IoptPages::Counts IoptPages::counts(std::uint64_t first, std::uint64_t last) con
   return counts;
 }
 
-void IoptPages::add_area(const Area& area, std::uint64_t first, std::uint64_t last) {
-  uses_.push_back({first, last, &area, 1});
+IoptPages::Covers::iterator IoptPages::split(std::uint64_t page) {
+  const auto next = covers_.upper_bound(page);
+  if (next == covers_.begin()) {
+    return covers_.emplace_hint(next, page, Cover{});
+  }
+  const auto holds = std::prev(next);
+  return holds->first == page ? holds : covers_.emplace_hint(next, page, holds->second);
 }
 
-void IoptPages::remove_area(const Area& area) {
-  std::erase_if(uses_, [&area](const Use& use) { return use.area == &area; });
+void IoptPages::change(std::uint64_t first, std::uint64_t last, std::uint32_t Cover::* member,
+                       std::int32_t by) {
+  const auto end = split(last + 1);
+  for (auto it = split(first); it != end; ++it) {
+    it->second.*member += static_cast<std::uint32_t>(by);
+  }
+  for (const auto& edge :
+       {covers_.find(first), end}) {  // an entry like the one before says nothing
+    const Cover before = edge == covers_.begin() ? Cover{} : std::prev(edge)->second;
+    if (edge->second == before) {
+      covers_.erase(edge);
+    }
+  }
+}
+
+void IoptPages::add_area(std::uint64_t first, std::uint64_t last) {
+  change(first, last, &Cover::areas, 1);
+}
+
+void IoptPages::remove_area(std::uint64_t first, std::uint64_t last) {
+  change(first, last, &Cover::areas, -1);
 }
 
 bool IoptPages::add_access(std::uint64_t first, std::uint64_t last) {
-  for (Use& use : uses_) {
-    if (use.area == nullptr && use.first == first && use.last == last) {
-      ++use.users;
-      return false;
-    }
+  if (++pins_[{first, last}] != 1) {
+    return false;
   }
-  uses_.push_back({first, last, nullptr, 1});
+  change(first, last, &Cover::accesses, 1);
   return true;
 }
 
 bool IoptPages::remove_access(std::uint64_t first, std::uint64_t last) {
-  const auto use = std::find_if(uses_.begin(), uses_.end(), [=](const Use& u) {
-    return u.area == nullptr && u.first == first && u.last == last;
-  });
-  SMMULAB_CHECK(use != uses_.end(), "an access gives back what it did not pin");
-  if (--use->users != 0) {
+  const auto pin = pins_.find({first, last});
+  SMMULAB_CHECK(pin != pins_.end(), "an access gives back what it did not pin");
+  if (--pin->second != 0) {
     return false;
   }
-  uses_.erase(use);
+  pins_.erase(pin);
+  change(first, last, &Cover::accesses, -1);
   return true;
-}
-
-std::uint64_t IoptPages::access_users() const {
-  std::uint64_t users = 0;
-  for (const Use& use : uses_) {
-    users += use.area == nullptr ? use.users : 0;
-  }
-  return users;
 }
 
 }  // namespace smmulab::iommufd

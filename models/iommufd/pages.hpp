@@ -7,14 +7,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
-#include <vector>
+#include <utility>
 
 #include "models/linux/mutex.hpp"
 
 namespace smmulab::iommufd {
-
-struct Area;
 
 // Pages are numbered from the start of the memory.
 class IoptPages {
@@ -37,29 +36,36 @@ class IoptPages {
   [[nodiscard]] Span span(std::uint64_t first, std::uint64_t last) const;
   [[nodiscard]] Counts counts(std::uint64_t first, std::uint64_t last) const;
 
-  // The area has a storage domain from now on, or none any more.
-  void add_area(const Area& area, std::uint64_t first, std::uint64_t last);
-  void remove_area(const Area& area);
+  // An area of exactly that range has a storage domain from now on, or none any more.
+  void add_area(std::uint64_t first, std::uint64_t last);
+  // REQUIRES: there is one.
+  void remove_area(std::uint64_t first, std::uint64_t last);
   // A pin of exactly that range. Gives false if there is one already: then it has one user more.
   bool add_access(std::uint64_t first, std::uint64_t last);
   // True: that was its last user. REQUIRES: there is one.
   bool remove_access(std::uint64_t first, std::uint64_t last);
-  // Users of pins, for checks.
-  [[nodiscard]] std::uint64_t access_users() const;
 
   lnx::Mutex mutex;
 
  private:
-  struct Use {
-    std::uint64_t first;
-    std::uint64_t last;
-    const Area* area;  // null: an access
-    std::uint32_t users;
+  // How many ranges of each kind cover a page.
+  struct Cover {
+    std::uint32_t accesses = 0;
+    std::uint32_t areas = 0;
+    friend bool operator==(const Cover&, const Cover&) = default;
   };
+  // Each holds up to the next; before the first nobody holds anything.
+  using Covers = std::map<std::uint64_t, Cover>;
 
-  [[nodiscard]] static Holder holder_of(const Use& use);
+  [[nodiscard]] static Holder holder_of(const Cover& cover);
+  // The entry that begins at the page: made if need be.
+  Covers::iterator split(std::uint64_t page);
+  // Adds `by` to the member for each page of the range.
+  void change(std::uint64_t first, std::uint64_t last, std::uint32_t Cover::* member,
+              std::int32_t by);
 
-  std::vector<Use> uses_;
+  Covers covers_;
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> pins_;  // users by range
 };
 
 // A stretch of some memory: what IOMMU_IOAS_COPY takes from its source.

@@ -3,8 +3,8 @@
 #include "models/iommufd/pages.hpp"
 
 #include <string>
+#include <vector>
 
-#include "models/iommufd/objects.hpp"
 #include "models/linux/testing.hpp"
 
 namespace smmulab::iommufd {
@@ -31,8 +31,6 @@ class PagesTest : public lnx::LinuxTest {
     EXPECT_EQ(c.nobody + c.access + c.domain, text.size());
     return text;
   }
-  Area area_{0, nullptr, 0};
-  Area other_{0, nullptr, 0};
 
  private:
   std::unique_ptr<IoptPages> pages_;
@@ -40,52 +38,77 @@ class PagesTest : public lnx::LinuxTest {
 
 TEST_F(PagesTest, AccessesGoBeforeAreas) {
   EXPECT_EQ(holders(0, 9), "..........");
-  pages().add_area(area_, 2, 7);
+  pages().add_area(2, 7);
   EXPECT_EQ(holders(0, 9), "..DDDDDD..");
   EXPECT_TRUE(pages().add_access(4, 8));
   EXPECT_EQ(holders(0, 9), "..DDAAAAA.");
   EXPECT_FALSE(pages().add_access(4, 8));
   EXPECT_TRUE(pages().add_access(0, 0));
-  pages().add_area(other_, 0, 9);
+  pages().add_area(0, 9);
   EXPECT_EQ(holders(0, 9), "ADDDAAAAAD");
   EXPECT_FALSE(pages().remove_access(4, 8));
   EXPECT_EQ(holders(0, 9), "ADDDAAAAAD");
   EXPECT_TRUE(pages().remove_access(4, 8));
   EXPECT_EQ(holders(0, 9), "ADDDDDDDDD");
-  pages().remove_area(other_);
+  pages().remove_area(0, 9);
   EXPECT_EQ(holders(0, 9), "A.DDDDDD..");
 }
 
-// Against a table of who holds what, page by page.
+// Against a table of how many hold what, page by page, as they come and go.
 TEST_F(PagesTest, AnyUses) {
+  constexpr std::uint64_t kPages = 24;
+  struct Use {
+    bool access;
+    std::uint64_t first;
+    std::uint64_t last;
+  };
   std::uint64_t seed = 1;
   const auto below = [&seed](std::uint64_t n) {
     seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
     return (seed >> 33U) % n;
   };
-  for (int round = 0; round < 2000; ++round) {
-    IoptPages memory(machine(), lock_class("pages->mutex"));
-    std::string expected(24, '.');
-    for (std::uint64_t n = below(6); n != 0; --n) {
-      const std::uint64_t first = below(24);
-      const std::uint64_t last = first + below(24 - first);
-      const bool access = below(2) == 0;
-      if (access) {
-        memory.add_access(first, last);
-      } else {
-        memory.add_area(area_, first, last);
-      }
-      for (std::uint64_t i = first; i <= last; ++i) {
-        expected[i] = access || expected[i] == 'A' ? 'A' : 'D';
+  IoptPages& memory = pages();
+  std::vector<Use> uses;
+  for (int round = 0; round < 5000; ++round) {
+    if (uses.size() < below(8)) {
+      const std::uint64_t first = below(kPages);
+      const Use use{below(2) == 0, first, first + below(kPages - first)};
+      use.access ? (void)memory.add_access(use.first, use.last)
+                 : memory.add_area(use.first, use.last);
+      uses.push_back(use);
+    } else if (!uses.empty()) {
+      const auto gone = uses.begin() + static_cast<std::ptrdiff_t>(below(uses.size()));
+      gone->access ? (void)memory.remove_access(gone->first, gone->last)
+                   : memory.remove_area(gone->first, gone->last);
+      uses.erase(gone);
+    }
+    std::string expected(kPages, '.');
+    for (const Use& use : uses) {
+      for (std::uint64_t i = use.first; i <= use.last; ++i) {
+        expected[i] = use.access || expected[i] == 'A' ? 'A' : 'D';
       }
     }
-    std::string got;
-    while (got.size() < 24) {
-      const IoptPages::Span s = memory.span(got.size(), 23);
-      got.append(s.last + 1 - got.size(), ".AD"[static_cast<std::size_t>(s.holder)]);
-    }
-    ASSERT_EQ(got, expected) << "round " << round;
+    ASSERT_EQ(holders(0, kPages - 1), expected) << "round " << round;
   }
+}
+
+// Within the time a test has: work is in proportion to the pins, not to their square.
+TEST_F(PagesTest, ManyPins) {
+  constexpr std::uint64_t kPins = 200'000;
+  pages().add_area(0, 2 * kPins - 1);
+  for (std::uint64_t i = 0; i < kPins; ++i) {
+    pages().add_access(2 * i, 2 * i);
+  }
+  IoptPages::Counts counts = pages().counts(0, 2 * kPins);
+  EXPECT_EQ(counts.access, kPins);
+  EXPECT_EQ(counts.domain, kPins);
+  EXPECT_EQ(counts.nobody, 1U);
+  pages().remove_area(0, 2 * kPins - 1);
+  for (std::uint64_t i = 0; i < kPins; ++i) {
+    EXPECT_TRUE(pages().remove_access(2 * i, 2 * i));
+  }
+  counts = pages().counts(0, 2 * kPins);
+  EXPECT_EQ(counts.nobody, 2 * kPins + 1);
 }
 
 }  // namespace
