@@ -94,6 +94,22 @@ TEST_P(CopyTest, SharedMemoryIsPinnedOnce) {
   EXPECT_LT(pinned([this] { return copy(kOther, 0, kIoas, 0, 1000 * kPage); }), 900);
 }
 
+// A domain of driver 6.2 takes no mappings before its first attach. Without domains_rwsem, the two
+// areas are taken out one by one.
+TEST_F(IoctlTest, AFailedMapGivesDomainsRwsemBackFirst) {
+  iommufd_params.area_remove = 1_ms;
+  boot_with_ioas("igroup", smmu::DriverVersion::k6_2);
+  ASSERT_EQ(map(kIoas, 16 * kPage, kPage), 0);
+  ASSERT_EQ(map(kIoas, 17 * kPage, kPage), 0);
+  ASSERT_EQ(hwpt_alloc(kHwpt, kDev, kOther), 0);
+  const LockModeStat& iova = lock_class("iova_rwsem", lnx::LockKind::kRwsem).stat.write();
+  const std::uint64_t before = iova.acquisitions;
+  EXPECT_EQ(copy(kIoas, 16 * kPage, kOther, 0, 2 * kPage), -ENODEV);
+  EXPECT_EQ(iova.acquisitions - before, 3U);  // with the insertion of both
+  EXPECT_LT(lock_class("domains_rwsem", lnx::LockKind::kRwsem).stat.read().holdtime.max, 1_ms);
+  EXPECT_EQ(broken(), "");
+}
+
 INSTANTIATE_TEST_SUITE_P(Protocols, CopyTest, ::testing::ValuesIn(protocols_with_locks()),
                          test_name);
 

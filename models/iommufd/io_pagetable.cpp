@@ -115,26 +115,42 @@ Task<int> IoPagetable::map_pages(lnx::Thread& t, Iova iova, std::span<const Page
     rc = co_await fill_domains(t, start);
     start += list[i].bytes;
   }
-  if (rc != 0) {
+  if (rc == 0) {
+    co_await publish_areas(t, iova.value(), list);
+  } else {
     for (std::uint64_t at = iova.value(); at != start; at = areas_.at(at).last + 1) {
       co_await unfill_domains(t, at);  // nothing to do for the one that failed
     }
   }
+  co_await domains_rwsem_.read_unlock(t);
+  if (rc != 0) {
+    co_await abort_areas(t, iova.value(), list);
+  }
+  co_return rc;
+}
+
+Task<void> IoPagetable::publish_areas(lnx::Thread& t, std::uint64_t start,
+                                      std::span<const PagesRange> list) {
   co_await iova_rwsem_.write_lock(t);
-  start = iova.value();
   for (const PagesRange& range : list) {
-    if (rc == 0) {
-      t.charge(params_.area_publish);
-      areas_.at(start).published = true;
-    } else {
-      t.charge(params_.area_remove);  // iopt_abort_area()
-      forget_area(start);
-    }
+    t.charge(params_.area_publish);
+    areas_.at(start).published = true;
     start += range.bytes;
   }
   co_await iova_rwsem_.write_unlock(t);
-  co_await domains_rwsem_.read_unlock(t);
-  co_return rc;
+}
+
+// iopt_free_pages_list(): domains_rwsem is no longer held, each area goes by itself.
+Task<void> IoPagetable::abort_areas(lnx::Thread& t, std::uint64_t start,
+                                    std::span<const PagesRange> list) {
+  for (const PagesRange& range : list) {
+    co_await iova_rwsem_.write_lock(t);
+    t.charge(params_.area_remove);
+    forget_area(start);
+    co_await iova_rwsem_.write_unlock(t);
+    t.charge(params_.pages_free);
+    start += range.bytes;
+  }
 }
 
 Task<int> IoPagetable::unmap(lnx::Thread& t, Iova iova, Bytes length) {

@@ -110,6 +110,8 @@ class IoPagetable {
   [[nodiscard]] AreaTree::iterator area_at(std::uint64_t at);
   void forget_area(std::uint64_t start);
   Task<int> insert_areas(lnx::Thread& t, std::uint64_t start, std::span<const PagesRange> list);
+  Task<void> publish_areas(lnx::Thread& t, std::uint64_t start, std::span<const PagesRange> list);
+  Task<void> abort_areas(lnx::Thread& t, std::uint64_t start, std::span<const PagesRange> list);
   Task<void> notify_unmap(lnx::Thread& t, std::uint64_t start, std::uint64_t last);
   Task<int> pin_area(lnx::Thread& t, std::uint64_t start, std::uint64_t first, std::uint64_t last);
   Task<void> unpin_area(lnx::Thread& t, std::uint64_t start, std::uint64_t first,
