@@ -98,6 +98,8 @@ TraceTraits traits_of(const std::string& path) {
     const bool moves = op.kind == OpKind::kAttach || op.kind == OpKind::kReplace;
     traits.automatic = traits.automatic || (moves && ioases.contains(op.pt));
     traits.failed_replace = traits.failed_replace || (op.kind == OpKind::kReplace && op.failed());
+    traits.deaf_access = traits.deaf_access || (op.kind == OpKind::kAccessCreate && op.flags != 0);
+    traits.resets = traits.resets || op.kind == OpKind::kResetBegin;
   }
   return traits;
 }
@@ -114,6 +116,10 @@ bool met_by(const iommufd::Hazard& hazard, const TraceTraits& traits) {
       return traits.automatic;
     case iommufd::HazardNeeds::kFailedReplace:
       return traits.failed_replace;
+    case iommufd::HazardNeeds::kDeafAccess:
+      return traits.deaf_access;
+    case iommufd::HazardNeeds::kReset:
+      return traits.resets;
   }
   return true;
 }

@@ -29,6 +29,8 @@ struct TraceTraits {
   bool groups = false;          // a group of several devices
   bool automatic = false;       // attaches by ioas
   bool failed_replace = false;  // recorded
+  bool deaf_access = false;     // made with flags=1
+  bool resets = false;
 };
 [[nodiscard]] TraceTraits traits_of(const std::string& path);
 // Has the protocol no hazard that such a trace could meet? `mended`: with mended_settings().

@@ -16,17 +16,19 @@ Task<int> IommuCore::attach_one(lnx::Thread& t, smmu::Master& master, smmu::Doma
 Task<int> IommuCore::set_domain(lnx::Thread& t, IommuGroup& group, smmu::Domain* domain,
                                 bool must_succeed) {
   t.charge(params_.group_base);
-  if (group.resetting) {
-    group.domain = must_succeed ? domain : group.domain;
-    co_return must_succeed ? 0 : -EBUSY;
-  }
   if (group.domain == domain) {
     co_return 0;
+  }
+  if (group.resetting != nullptr && (!must_succeed || group.fenced_detach)) {
+    co_return -EBUSY;
   }
   int result = 0;
   std::size_t tried = 0;
   for (smmu::Master* master : group.devices) {
     ++tried;
+    if (master == group.resetting) {
+      continue;  // follows at the end of its reset
+    }
     const int rc = co_await attach_one(t, *master, domain);
     if (rc == 0) {
       continue;
@@ -52,6 +54,13 @@ Task<void> IommuCore::check_isolated_msi(lnx::Thread& t, IommuGroup& group) {
   co_await group.mutex.unlock(t);
 }
 
+// __iommu_group_alloc_blocking_domain()
+Task<void> IommuCore::alloc_blocking(lnx::Thread& t, IommuGroup& group) {
+  if (!driver_.has_blocked_domain() && group.blocking_domain == nullptr) {
+    group.blocking_domain = co_await driver_.domain_alloc(t, *group.devices.front());
+  }
+}
+
 Task<int> IommuCore::claim_dma_owner(lnx::Thread& t, IommuGroup& group, const void* owner) {
   co_await group.mutex.lock(t);
   int rc = 0;
@@ -62,9 +71,7 @@ Task<int> IommuCore::claim_dma_owner(lnx::Thread& t, IommuGroup& group, const vo
       ++group.owner_count;
     }
   } else {
-    if (!driver_.has_blocked_domain() && group.blocking_domain == nullptr) {
-      group.blocking_domain = co_await driver_.domain_alloc(t, *group.devices.front());
-    }
+    co_await alloc_blocking(t, group);
     rc = co_await set_domain(t, group, blocking(group), false);
     if (rc == 0) {
       group.owner = owner;
@@ -127,7 +134,7 @@ Task<int> IommuCore::attach_pasid(lnx::Thread& t, IommuGroup& group, std::uint32
                                   smmu::Domain& domain, smmu::Domain* old) {
   co_await group.mutex.lock(t);
   t.charge(params_.handle + params_.list_step * static_cast<std::int64_t>(group.devices.size()));
-  int rc = group.resetting ? -EBUSY : 0;
+  int rc = group.resetting != nullptr ? -EBUSY : 0;
   std::size_t done = 0;
   while (rc == 0 && done < group.devices.size()) {
     rc = co_await driver_.attach_pasid(t, *group.devices[done], pasid, domain);
@@ -148,36 +155,57 @@ Task<void> IommuCore::detach_pasid(lnx::Thread& t, IommuGroup& group, std::uint3
   co_await group.mutex.lock(t);
   t.charge(params_.handle);
   for (smmu::Master* master : group.devices) {
-    co_await driver_.detach_pasid(t, *master, pasid);
+    if (master != group.resetting) {  // has lost it already
+      co_await driver_.detach_pasid(t, *master, pasid);
+    }
   }
+  std::erase_if(group.reset_pasids, [pasid](const auto& use) { return use.pasid == pasid; });
   co_await group.mutex.unlock(t);
 }
 
-Task<int> IommuCore::reset_prepare(lnx::Thread& t, IommuGroup& group) {
+// The group keeps its domain and its PASIDs: only the device leaves them.
+Task<int> IommuCore::reset_prepare(lnx::Thread& t, IommuGroup& group, smmu::Master& device,
+                                   bool fence_detach) {
+  if (!device.ats_supported) {
+    co_return 0;
+  }
   co_await group.mutex.lock(t);
-  int rc = group.resetting ? -EBUSY : 0;
+  int rc = group.resetting != nullptr ? -EBUSY : 0;
   if (rc == 0) {
-    for (smmu::Master* master : group.devices) {
-      rc = co_await attach_one(t, *master, blocking(group));
+    co_await alloc_blocking(t, group);
+    if (group.domain != blocking(group)) {
+      rc = co_await attach_one(t, device, blocking(group));
     }
-    group.resetting = true;
+  }
+  if (rc == 0) {
+    group.reset_pasids = device.pasids;
+    for (const smmu::Master::PasidUse& use : group.reset_pasids) {
+      co_await driver_.detach_pasid(t, device, use.pasid);
+    }
+    group.resetting = &device;
+    group.fenced_detach = fence_detach;
   }
   co_await group.mutex.unlock(t);
   co_return rc;
 }
 
-Task<int> IommuCore::reset_done(lnx::Thread& t, IommuGroup& group) {
+// What can not be attached again is left blocked, with a warning.
+Task<void> IommuCore::reset_done(lnx::Thread& t, IommuGroup& group, smmu::Master& device) {
+  if (!device.ats_supported) {
+    co_return;
+  }
   co_await group.mutex.lock(t);
-  int rc = -EINVAL;
-  if (group.resetting) {
-    rc = 0;
-    for (smmu::Master* master : group.devices) {
-      rc = co_await attach_one(t, *master, group.domain);
+  if (group.resetting == &device) {
+    if (group.domain != blocking(group)) {
+      (void)co_await attach_one(t, device, group.domain);
     }
-    group.resetting = false;
+    for (const smmu::Master::PasidUse& use : group.reset_pasids) {
+      (void)co_await driver_.attach_pasid(t, device, use.pasid, *use.domain);
+    }
+    group.reset_pasids.clear();
+    group.resetting = nullptr;
   }
   co_await group.mutex.unlock(t);
-  co_return rc;
 }
 
 Task<int> IommuCore::attach_device(lnx::Thread& t, IommuGroup& group, const smmu::Master& device,

@@ -4,9 +4,10 @@
 // iommu_device_claim_dma_owner(), iommu_attach_group_handle(), iommu_replace_group_handle(),
 // iommu_detach_group_handle(); with driver 6.2 the blocking domain is an empty paging domain.
 // Counts of attached devices: the drafts of Feb 2023 (reference locking.md section 7.D).
-// PCI reset: locking.md section 7.F (R57); a detach in the middle of one is noted, the hardware
-// follows at its end [inf]. Not modelled: hot plug of devices into groups, widths of PASIDs that
-// differ within a group, deferred attach.
+// PCI reset: "[PATCH v7 4/5] iommu: Introduce pci_dev_reset_iommu_prepare/done()" (R57), of 7.0,
+// and what 7.0.10 and 7.1 mended of it. Not modelled: hot plug of devices into groups, widths of
+// PASIDs that differ within a group, deferred attach, resets of two devices of a group at a time
+// (refused before 7.0.10).
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,9 @@ struct IommuGroup {
   smmu::Domain* domain = nullptr;           // null: blocked
   smmu::Domain* default_domain = nullptr;   // what the host's drivers use
   smmu::Domain* blocking_domain = nullptr;  // driver 6.2: made at the first claim
-  bool resetting = false;                   // a PCI reset is under way (7.0): the hardware blocks
+  const smmu::Master* resetting = nullptr;  // a PCI reset is under way (7.0): it is blocked
+  bool fenced_detach = false;               // a reset of before 7.0.10: keeps a detach out, too
+  std::vector<smmu::Master::PasidUse> reset_pasids;  // what it has again after it
   const void* owner = nullptr;
   std::uint32_t owner_count = 0;
   std::vector<const smmu::Master*> attached;  // drafts that count devices in the core
@@ -67,10 +70,15 @@ class IommuCore {
                          smmu::Domain& domain, smmu::Domain* old);
   Task<void> detach_pasid(lnx::Thread& t, IommuGroup& group, std::uint32_t pasid);
 
-  // pci_dev_reset_iommu_prepare() and _done() (7.0): between them the group is blocked in hardware,
-  // attach and replace give -EBUSY. -EBUSY: a reset is under way already; done: -EINVAL: none is.
-  Task<int> reset_prepare(lnx::Thread& t, IommuGroup& group);
-  Task<int> reset_done(lnx::Thread& t, IommuGroup& group);
+  // pci_dev_reset_iommu_prepare() and _done() (7.0), of a device that supports ATS; nothing happens
+  // to others. Between them the device is blocked in hardware, RID and PASIDs, and no device of
+  // its group changes its domain: -EBUSY. `fence_detach`: nor does a detach, which can not fail, so
+  // that its caller frees a domain the group is still on (mended in 7.0.10). Prepare gives -EBUSY
+  // if a device of the group is being reset; done without a reset does nothing. The PASIDs come
+  // back to that device alone, as of 7.0.10 (7.0 set them anew for each device of the group).
+  Task<int> reset_prepare(lnx::Thread& t, IommuGroup& group, smmu::Master& device,
+                          bool fence_detach);
+  Task<void> reset_done(lnx::Thread& t, IommuGroup& group, smmu::Master& device);
 
   // One for the system, up to 6.14.
   [[nodiscard]] lnx::Mutex& msi_prepare_lock();
@@ -86,6 +94,8 @@ class IommuCore {
   [[nodiscard]] smmu::Domain* blocking(const IommuGroup& group) const {
     return driver_.has_blocked_domain() ? nullptr : group.blocking_domain;
   }
+  // Driver 6.2: makes the group's blocking domain if it has none yet.
+  Task<void> alloc_blocking(lnx::Thread& t, IommuGroup& group);
   Task<int> attach_idle(lnx::Thread& t, IommuGroup& group, smmu::Domain& domain);
   Task<int> attach_one(lnx::Thread& t, smmu::Master& master, smmu::Domain* domain);
   // Attaches `domain` (null: the blocked one) to every device; on failure the devices tried so far,

@@ -99,44 +99,99 @@ TEST_P(DeviceTest, WithoutHooksAResetDoesNotConcernTheIommu) {
 INSTANTIATE_TEST_SUITE_P(Protocols, DeviceTest, ::testing::ValuesIn(protocols_with_locks()),
                          test_name);
 
+// Devices 0 and 1, of one group, support ATS; device 2 does not.
 class ResetTest : public IoctlTest {
  protected:
   // Hazard H9 shows here: a replace that a reset refuses would drop the live reservations.
   ResetTest() { protocol_params.reset_hooks = protocol_params.mend_h9 = true; }
+  void boot_with_ats() {
+    boot("igroup-pasid", smmu::DriverVersion::k6_12);
+    master(kDev)->ats_supported = master(kPeer)->ats_supported = true;
+    make_ioas();
+    ASSERT_EQ(hwpt_alloc(kHwpt, kDev, kIoas, kForPasids), 0);
+    ASSERT_EQ(hwpt_alloc(kHwpt2, kDev, kIoas, kForPasids), 0);
+  }
 };
 
 // Hazard H13: user space has to try again.
 TEST_F(ResetTest, AttachAndReplaceAreRefusedMeanwhile) {
-  boot_with_ioas("igroup-pasid", smmu::DriverVersion::k6_12);
-  ASSERT_EQ(hwpt_alloc(kHwpt, kDev, kIoas, kForPasids), 0);
-  ASSERT_EQ(hwpt_alloc(kHwpt2, kDev, kIoas, kForPasids), 0);
+  boot_with_ats();
   ASSERT_EQ(attach(kDev, kHwpt), 0);
-  EXPECT_EQ(reset_done(kDev), -EINVAL);
+  EXPECT_EQ(reset_done(kDev), 0);  // none has begun
+  const smmu::Domain* domain = domain_of(kDev);
   ASSERT_EQ(reset_begin(kDev), 0);
   EXPECT_EQ(domain_of(kDev), nullptr);
-  EXPECT_EQ(domain_of(kPeer), nullptr);  // the group
+  EXPECT_EQ(domain_of(kPeer), domain);
+  EXPECT_EQ(reset_begin(kDev), -EBUSY);
   EXPECT_EQ(reset_begin(kPeer), -EBUSY);
+  EXPECT_EQ(reset_done(kPeer), 0);  // of another device
   EXPECT_EQ(replace(kDev, kHwpt2), -EBUSY);
   EXPECT_EQ(attach_pasid(kDev, 1, kHwpt2), -EBUSY);
   EXPECT_EQ(replace(kDev, kHwpt), 0);  // nothing to do
   EXPECT_EQ(attach(kAlone, kHwpt), 0);
   EXPECT_EQ(broken(), "");
   ASSERT_EQ(reset_done(kDev), 0);
-  EXPECT_NE(domain_of(kDev), nullptr);
+  EXPECT_EQ(domain_of(kDev), domain);
   EXPECT_EQ(broken(), "");
   EXPECT_EQ(replace(kDev, kHwpt2), 0);
 }
 
-TEST_F(ResetTest, ADetachMeanwhileStands) {
-  boot_with_ioas("igroup-pasid", smmu::DriverVersion::k6_12);
-  ASSERT_EQ(attach(kDev, kIoas), 0);
+TEST_F(ResetTest, ADeviceWithoutAtsIsLeftAlone) {
+  boot_with_ats();
+  ASSERT_EQ(attach(kAlone, kHwpt), 0);
+  ASSERT_EQ(reset_begin(kAlone), 0);
+  EXPECT_NE(domain_of(kAlone), nullptr);
+  EXPECT_EQ(replace(kAlone, kHwpt2), 0);
+  EXPECT_EQ(reset_done(kAlone), 0);
+  EXPECT_EQ(broken(), "");
+}
+
+TEST_F(ResetTest, PasidsComeBack) {
+  boot_with_ats();
+  ASSERT_EQ(attach(kDev, kHwpt), 0);
+  ASSERT_EQ(attach_pasid(kDev, 1, kHwpt2), 0);
+  ASSERT_EQ(attach_pasid(kDev, 2, kHwpt), 0);
+  const smmu::Domain* domain = domain_of(kDev);
+  ASSERT_EQ(reset_begin(kDev), 0);
+  EXPECT_TRUE(master(kDev)->pasids.empty());
+  EXPECT_FALSE(master(kDev)->ats_enabled);
+  EXPECT_EQ(master(kPeer)->pasids.size(), 2U);
+  EXPECT_EQ(detach_pasid(kDev, 1), 0);
+  EXPECT_EQ(hwpt_destroy(kHwpt2), 0);
+  EXPECT_EQ(broken(), "");
+  ASSERT_EQ(reset_done(kDev), 0);
+  ASSERT_EQ(master(kDev)->pasids.size(), 1U);
+  EXPECT_EQ(master(kDev)->pasids[0].pasid, 2U);
+  EXPECT_EQ(master(kDev)->pasids[0].domain, domain);
+  EXPECT_TRUE(master(kDev)->ats_enabled);
+  EXPECT_EQ(broken(), "");
+}
+
+// The core refuses the detach (-EBUSY), and nobody who detaches can fail.
+TEST_F(ResetTest, ADetachMeanwhileIsLost) {
+  boot_with_ats();
+  ASSERT_EQ(attach(kDev, kHwpt), 0);
   ASSERT_EQ(reset_begin(kDev), 0);
   EXPECT_EQ(detach(kDev), 0);
-  EXPECT_EQ(attach(kDev, kIoas), -EBUSY);
+  EXPECT_EQ(hwpt_destroy(kHwpt), 0);
+  EXPECT_EQ(broken(),
+            "no device of group 0 is attached, but the group is on domain 3; hwpt 11 is destroyed, "
+            "but group 0 is on its domain; ");
+}
+
+TEST_F(ResetTest, ADetachMeanwhileStandsOnceMended) {
+  protocol_params.mend_reset_detach = true;
+  boot_with_ats();
+  ASSERT_EQ(attach(kDev, kHwpt), 0);
+  ASSERT_EQ(reset_begin(kDev), 0);
+  EXPECT_EQ(detach(kDev), 0);
+  EXPECT_EQ(domain_of(kPeer), nullptr);
+  EXPECT_EQ(attach(kDev, kHwpt), -EBUSY);
+  EXPECT_EQ(hwpt_destroy(kHwpt), 0);
   ASSERT_EQ(reset_done(kDev), 0);
   EXPECT_EQ(domain_of(kDev), nullptr);
   EXPECT_EQ(broken(), "");
-  EXPECT_EQ(ioas_destroy(kIoas), 0);
+  EXPECT_EQ(attach(kDev, kHwpt2), 0);
 }
 
 }  // namespace

@@ -116,8 +116,11 @@ void Invariants::check_group(const IommufdGroup& igroup) {
     check_idle(group);
   }
   for (const smmu::Master* master : group.devices) {
+    if (master == group.resetting) {
+      continue;  // blocked
+    }
     check_pasids(igroup, *master);
-    if (master->domain != group.domain && !group.resetting) {
+    if (master->domain != group.domain) {
       note(Invariant::kGroupDomain,
            fmt::format("device {} is on {}, but its group is on {}", master->name,
                        domain_name(master->domain), domain_name(group.domain)));

@@ -78,8 +78,13 @@ Task<int> Iommufd::reset(lnx::Thread& t, DeviceIndex index, bool done) {
   int rc = -EOPNOTSUPP;
   if (has(7, 0)) {
     t.touch(shared(Shared::kGroup, device.group->id.value()), lnx::Access::kWrite);
-    rc = done ? co_await context_.core().reset_done(t, *device.group)
-              : co_await context_.core().reset_prepare(t, *device.group);
+    IommuCore& core = context_.core();
+    rc = 0;
+    if (done) {
+      co_await core.reset_done(t, *device.group, *device.master);
+    } else {
+      rc = co_await core.reset_prepare(t, *device.group, *device.master, !has(7, 1));
+    }
   }
   co_await leave(t);
   co_return rc;

@@ -114,6 +114,10 @@ void describe_mends(ParamTable& table, ProtocolParams& p) {
   add("mend_h9", &p.mend_h9,
       "igroup, igroup-pasid: a replace that fails within one ioas keeps the reservations (H9)",
       "Linux 6.12 drivers/iommu/iommufd/device.c iommufd_device_do_replace()");
+  add("mend_reset_detach", &p.mend_reset_detach,
+      "igroup-pasid with protocol.reset_hooks: a detach during a reset changes the group's domain, "
+      "as of 7.0.10 and 7.1",
+      "Linux 7.0.10 drivers/iommu/iommu.c __iommu_group_set_domain_internal()");
   add("mend_stale_domain", &p.mend_stale_domain,
       "posted-v1: an hwpt that a replace leaves without devices goes out of its ioas",
       "locking.md 7.B: R26 has no iopt_table_remove_domain, and deletes hwpt_item always");
@@ -140,10 +144,11 @@ void describe(ParamTable& table, ProtocolParams& params) {
             "core-group: ioas->mutex around the whole attach, as in the draft; false: only the "
             "core's group->mutex",
             {"locking.md 7.D: R31 holds it; the section says how to see the core's lock alone"});
-  table.add("protocol.reset_hooks", &params.reset_hooks,
-            "igroup-pasid: as of about 7.0: a PCI reset blocks the group's DMA, and attach and "
-            "replace meanwhile give -EBUSY",
-            {"locking.md 7.F: R57"});
+  table.add(
+      "protocol.reset_hooks", &params.reset_hooks,
+      "igroup-pasid: as of 7.0: a PCI reset of a device with ATS blocks its DMA, and attach and "
+      "replace in its group meanwhile give -EBUSY (hazard H13)",
+      {"locking.md 7.F: R57"});
   table.add("protocol.sw_msi_pages", &params.sw_msi_pages, 0, 64,
             "igroup-pasid: MSI doorbell pages that each group requires", {"assumed: one ITS"});
 }

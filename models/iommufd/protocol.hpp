@@ -29,7 +29,8 @@ struct ProtocolParams {
   bool mend_leaked_reference = false;  // posted-v2: -EBUSY of attach by ioas drops its reference
   bool core_group_ioas_mutex = false;  // core-group: ioas->mutex around attach, as in the draft
   std::uint32_t sw_msi_pages = 1;      // igroup-pasid: MSI pages each group requires
-  bool reset_hooks = false;            // igroup-pasid: as of 7.0, whose PCI resets block the group
+  bool reset_hooks = false;            // igroup-pasid: as of 7.0, whose PCI resets block the device
+  bool mend_reset_detach = false;      // igroup-pasid, reset_hooks: a reset lets a detach pass
 };
 void describe(ParamTable& table, ProtocolParams& params);
 
@@ -122,6 +123,8 @@ enum class HazardNeeds : std::uint8_t {
   kGroups,         // a group of several devices
   kAutomatic,      // attaching by ioas
   kFailedReplace,  // a replace that the driver refuses
+  kDeafAccess,     // an access that ignores unmaps
+  kReset,          // PCI resets, and protocol.reset_hooks
 };
 struct Hazard {
   std::string_view name;

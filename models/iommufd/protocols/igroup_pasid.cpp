@@ -6,9 +6,9 @@
 // iommufd_hw_pagetable_attach(), iommufd_group_setup_msi(), driver.c iommufd_sw_msi_install();
 // reference locking.md section 7.F (R48, R55). A PASID is attached to hwpts made for it
 // (IOMMU_HWPT_ALLOC_PASID) only, so never to an automatic one. protocol.reset_hooks: PCI resets of
-// about 7.0. Not modelled: the pages each group requires beyond protocol.sw_msi_pages, the cost of
-// the array entries beyond that of 6.12's lists, vDEVICEs; page faults go the way of 6.12, where
-// about 6.16 moved them into the driver.
+// 7.0, with protocol.mend_reset_detach of 7.1. Not modelled: the pages each group requires beyond
+// protocol.sw_msi_pages, the cost of the array entries beyond that of 6.12's lists, vDEVICEs; page
+// faults go the way of 6.12, where about 6.16 moved them into the driver.
 #include <algorithm>
 #include <cerrno>
 
@@ -24,11 +24,11 @@ class IgroupPasid final : public IgroupProtocol {
       : IgroupProtocol(context, without_race(params)),
         sw_msi_lock_(machine(), machine().locks().get("ictx->sw_msi_lock", lnx::LockKind::kMutex)),
         sw_msi_pages_(params.sw_msi_pages),
-        reset_hooks_(params.reset_hooks) {}
+        kernel_(!params.reset_hooks        ? linux_version(6, 15)
+                : params.mend_reset_detach ? linux_version(7, 1)
+                                           : linux_version(7, 0)) {}
 
-  [[nodiscard]] KernelVersion kernel() const override {
-    return reset_hooks_ ? linux_version(7, 0) : linux_version(6, 15);
-  }
+  [[nodiscard]] KernelVersion kernel() const override { return kernel_; }
   Task<int> attach_pasid(lnx::Thread& t, Device& device, std::uint32_t pasid, Hwpt& hwpt) override;
   Task<void> detach_pasid(lnx::Thread& t, Device& device, std::uint32_t pasid) override;
   Task<int> msi_prepare(lnx::Thread& t, Device& device) override;
@@ -50,7 +50,7 @@ class IgroupPasid final : public IgroupProtocol {
 
   lnx::Mutex sw_msi_lock_;
   std::uint32_t sw_msi_pages_;
-  bool reset_hooks_;
+  KernelVersion kernel_;
 };
 
 Task<int> IgroupPasid::attach_first(lnx::Thread& t, Device& device, std::uint32_t pasid,
