@@ -95,7 +95,7 @@ def test_protocols_and_describe(capsys: pytest.CaptureFixture[str]) -> None:
     assert "-s protocol.mend_h1=true" in text
     code, text, _ = run(capsys, "protocols", "--json")
     hazards = {row["name"]: [h["name"] for h in row["hazards"]] for row in json.loads(text)}
-    assert hazards["v6.2"] == []
+    assert hazards["v6.2"] == ["H10"]
     assert "H2" in hazards["posted-v2"]
     code, text, _ = run(capsys, "describe", "lock.osq", "--json")
     (row,) = json.loads(text)

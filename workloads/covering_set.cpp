@@ -91,6 +91,10 @@ class Script {
     workload_.ops.back().source = kArea;
     return *this;
   }
+  Script& length(Bytes length) {
+    workload_.ops.back().length = length;
+    return *this;
+  }
   Script& flags(std::uint32_t flags) {
     workload_.ops.back().flags = flags;
     return *this;
@@ -285,8 +289,19 @@ CoveringWorkload accesses() {
   s.access(OpKind::kAccessCreate, kSecond).access_attach(kIoas, kSecond).pin(kSecond);
   s.unmap(kIoas).map(kIoas).pin().detach(kAlone).hwpt_destroy(kX).unpin().pin(kSecond);
   s.access_attach(kIoas2).pin().access(OpKind::kAccessDetach).pin().fails(ENOENT);
+  s.access_attach(kIoas2).map(kIoas2, Iova{kArea.value() + kSize.value()});
+  s.pin().length(Bytes{3 * kSize.value()}).fails(ENOENT);  // gives two areas back
   s.access(OpKind::kAccessDestroy).access(OpKind::kAccessDestroy, kSecond);
   return s.hwpt_destroy(kY).ioas_destroy(kIoas).ioas_destroy(kIoas2).done();
+}
+
+// Hazard H10: its owner keeps what user space unmaps, until it lets go by itself.
+CoveringWorkload deaf_access() {
+  Script s("deaf-access");
+  s.bind(kAlone).two_hwpts(kAlone, kIoas).attach(kAlone, kX);
+  s.access(OpKind::kAccessCreate).flags(kAccessIgnoresUnmap).access_attach(kIoas).pin();
+  s.unmap(kIoas).fails(EDEADLOCK).unpin().unmap(kIoas).access(OpKind::kAccessDestroy);
+  return s.detach(kAlone).hwpt_destroy(kX).hwpt_destroy(kY).ioas_destroy(kIoas).done();
 }
 
 // Younger than some protocols and drivers, which refuse them.
@@ -334,9 +349,23 @@ CoveringWorkload device_events() {
   Script s("device-events");
   s.bind(kAlone).of_device(OpKind::kMsiPrepare, kAlone).two_hwpts(kAlone, kIoas);
   s.attach(kAlone, kX).of_device(OpKind::kMsiPrepare, kAlone).replace(kAlone, kY);
-  s.of_device(OpKind::kMsiPrepare, kAlone).of_device(OpKind::kResetBegin, kAlone);
-  s.of_device(OpKind::kResetDone, kAlone).detach(kAlone).hwpt_destroy(kX).hwpt_destroy(kY);
+  s.of_device(OpKind::kMsiPrepare, kAlone).detach(kAlone).hwpt_destroy(kX).hwpt_destroy(kY);
   return s.ioas_destroy(kIoas).unbind(kAlone).done();
+}
+
+// Of a device with ATS; attach and replace have to wait for its end (hazard H13).
+CoveringWorkload resets() {
+  Script s("resets");
+  s.bind(kAts).ioas(kIoas).ioas(kIoas2).map(kIoas);
+  s.hwpt(kX, kAts, kIoas).flags(kForPasids).hwpt(kY, kAts, kIoas2).flags(kForPasids);
+  s.of_device(OpKind::kResetBegin, kAts)
+      .attach(kAts, kX)
+      .fails(EBUSY)
+      .of_device(OpKind::kResetDone, kAts)
+      .attach(kAts, kX);
+  s.pasid(kAts, 1, kY).of_device(OpKind::kResetBegin, kAts).replace(kAts, kY).fails(EBUSY);
+  s.of_device(OpKind::kResetDone, kAts).replace(kAts, kY).no_pasid(kAts, 1).detach(kAts);
+  return s.hwpt_destroy(kX).hwpt_destroy(kY).ioas_destroy(kIoas2).ioas_destroy(kIoas).done();
 }
 
 }  // namespace
@@ -355,11 +384,13 @@ std::vector<CoveringWorkload> covering_set() {
   set.push_back(failures());
   set.push_back(copies());
   set.push_back(accesses());
+  set.push_back(deaf_access());
   set.push_back(nesting());
   set.push_back(dirty_tracking());
   set.push_back(faults());
   set.push_back(pasids());
   set.push_back(device_events());
+  set.push_back(resets());
   return set;
 }
 

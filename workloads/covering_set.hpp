@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The covering set: small workloads that together run every path of attach, replace, detach, map,
-// unmap, copy, pin, alloc and destroy that the model has: by hwpt and by IOAS, within one IOAS and
-// across two, in both directions, devices alone, in a group of two, with ATS and behind another
-// SMMU, failures and their unwinding. For lockdep: each operation begins only when the one before
-// has ended (a phase of its own), in another thread, so that every order of locks is seen and no
-// protocol deadlocks with another operation. Not covered: paths that only two operations at once
-// can take.
+// The covering set: small workloads that together run the paths of attach, replace, detach, map,
+// unmap, copy, pin, alloc, destroy and reset: by hwpt and by IOAS, within one IOAS and across two,
+// in both directions, devices alone, in a group of two, with ATS and behind another SMMU, accesses
+// that let go of what is unmapped and one that does not, failures and their unwinding. For lockdep:
+// each operation begins only when the one before has ended (a phase of its own), in another thread,
+// so that every order of locks is seen and no protocol deadlocks with another operation. Not
+// covered: paths that only two operations at once can take.
 #pragma once
 
 #include <functional>

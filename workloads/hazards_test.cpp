@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "workloads/covering_set.hpp"
 #include "workloads/replay_testing.hpp"
 
 namespace smmulab::workloads {
@@ -15,7 +16,8 @@ namespace {
 
 using testing::Outcomes;
 
-// Devices 1 and 4 in groups of their own; device 2 in device 0's group; device 3 on another SMMU.
+// Devices 1 and 4 in groups of their own; device 2 in device 0's group; device 3 on another SMMU,
+// with ATS.
 constexpr std::string_view kHeader = R"(smmulab-trace 1
 cpu 0 socket=0 node=0
 cpu 1 socket=0 node=0
@@ -34,7 +36,7 @@ devset 4
 device 0 name=d0 smmu=0 sid=0x10 group=0 devset=0
 device 1 name=d1 smmu=0 sid=0x11 group=1 devset=1
 device 2 name=d2 smmu=0 sid=0x12 group=0 devset=2
-device 3 name=d3 smmu=1 sid=0x13 group=3 devset=3
+device 3 name=d3 smmu=1 sid=0x13 group=3 devset=3 ats=1
 device 4 name=d4 smmu=0 sid=0x14 group=4 devset=4
 thread 0 name=a cpu=0
 thread 1 name=b cpu=1
@@ -227,6 +229,61 @@ TEST_F(HazardTest, H9Igroup) {
   }
 }
 
+// What mends it is an owner that lets go.
+TEST_F(HazardTest, H10IsInEveryProtocol) {
+  const std::string page = "iova=0x100000 len=4096";
+  const auto operations = [&page](int flags, const std::vector<std::string>& rest) {
+    std::vector<std::string> all{fmt::format("0 access_create access=51 flags={}", flags),
+                                 "0 access_attach access=51 ioas=1", "0 map ioas=1 " + page,
+                                 "0 pin access=51 " + page};
+    all.insert(all.end(), rest.begin(), rest.end());
+    return all;
+  };
+  for (const iommufd::ProtocolInfo& info : iommufd::protocols()) {
+    const std::string protocol(info.name);
+    SCOPED_TRACE(protocol);
+    EXPECT_NE(std::ranges::find(info.hazards, "H10"), info.hazards.end());
+    const Outcomes kept =
+        run(protocol, operations(1, {fmt::format("0 unmap ioas=1 {} ret=-{}", page, EDEADLOCK),
+                                     "0 unpin access=51 " + page, "0 unmap ioas=1 " + page}));
+    EXPECT_EQ(kept.result.status, "ok") << kept.result.message;
+    EXPECT_EQ(kept.ops.at(kept.ops.size() - 3).rc, -EDEADLOCK);
+    EXPECT_EQ(kept.ops.back().rc, 0);
+    expect_clean(run(protocol, operations(0, {"0 unmap ioas=1 " + page})));
+  }
+}
+
+// Device 3, behind the other SMMU, is reset.
+std::vector<std::string> reset(const std::vector<std::string>& meanwhile) {
+  std::vector<std::string> all{"0 hwpt_alloc hwpt=32 dev=3 pt=1", "0 attach dev=3 pt=31",
+                               "0 reset_begin dev=3"};
+  all.insert(all.end(), meanwhile.begin(), meanwhile.end());
+  all.emplace_back("0 reset_done dev=3");
+  return all;
+}
+
+// The design has no remedy: user space tries again.
+TEST_F(HazardTest, H13IgroupPasid) {
+  const std::vector<std::string> settings{"protocol.reset_hooks=true", "protocol.mend_h9=true"};
+  std::vector<std::string> operations = reset({"0 replace dev=3 pt=32 ret=-16"});
+  const Outcomes refused = run("igroup-pasid", operations, settings);
+  EXPECT_EQ(refused.result.status, "ok") << refused.result.message;
+  EXPECT_EQ(refused.ops.at(refused.ops.size() - 2).rc, -EBUSY);
+  operations = reset({});
+  operations.emplace_back("0 replace dev=3 pt=32 old=31");
+  expect_clean(run("igroup-pasid", operations, settings));
+}
+
+TEST_F(HazardTest, ResetDetachIgroupPasid) {
+  const std::vector<std::string> operations =
+      reset({"0 detach dev=3 old=31", "0 hwpt_destroy hwpt=31"});
+  const std::string hooks = "protocol.reset_hooks=true";
+  expect_wrong_state(run("igroup-pasid", operations, {hooks}),
+                     "every device of a group has the same domain, that of its hwpt",
+                     "no device of group 3 is attached, but the group is on domain 8");
+  expect_clean(run("igroup-pasid", operations, {hooks, "protocol.mend_reset_detach=true"}));
+}
+
 TEST_F(HazardTest, StaleDomainPostedV1) {
   const std::vector<std::string> leave{"0 attach dev=0 pt=11", "0 replace dev=0 pt=12 old=11",
                                        "0 hwpt_destroy hwpt=11"};
@@ -268,6 +325,30 @@ TEST_F(HazardTest, GroupMove) {
   }
   expect_clean(run("igroup", operations));
   expect_clean(run("igroup-pasid", operations));
+}
+
+// That the covering set's hazards and unwinding happen: each operation ends as it is written there.
+TEST_F(HazardTest, TheCoveringSetMeetsThem) {
+  std::size_t seen = 0;
+  for (const CoveringWorkload& workload : covering_set()) {
+    if (workload.name != "accesses" && workload.name != "deaf-access" &&
+        workload.name != "resets") {
+      continue;
+    }
+    ++seen;
+    SCOPED_TRACE(workload.name);
+    const std::string path = dir_.file("t.iotrace");
+    write_workload(workload, path);
+    const Outcomes outcomes = testing::replay_all(
+        path, testing::settings_with({"protocol.reset_hooks=true"}), "igroup-pasid");
+    EXPECT_EQ(outcomes.result.status, "ok") << outcomes.result.message;
+    ASSERT_EQ(outcomes.ops.size(), workload.ops.size());
+    for (std::size_t i = 0; i < outcomes.ops.size(); ++i) {
+      EXPECT_EQ(outcomes.ops[i].rc, workload.ops[i].failed() ? workload.ops[i].ret : 0)
+          << op_name(workload.ops[i].kind) << ", operation " << i;
+    }
+  }
+  EXPECT_EQ(seen, 3U);
 }
 
 TEST_F(HazardTest, EachHazardNamesAParameterThatExists) {

@@ -39,7 +39,7 @@ const std::vector<ProtocolInfo>& protocols() {
        "The first released iommufd (December 2022). Each hwpt has a list of its devices "
        "under devices_lock; whether a group is attached already is found by a walk of that "
        "list. There is no replace: user space detaches, and attaches again.",
-       {},
+       {"H10"},
        make_v6_2},
       {"v6.4",
        "v6.4-6.5",
@@ -47,7 +47,7 @@ const std::vector<ProtocolInfo>& protocols() {
        "The lifetime of hwpts was reworked before the group lock came: a domain joins its "
        "ioas when the hwpt is made and leaves when it is destroyed, so that attach and "
        "detach no longer fill or empty it.",
-       {},
+       {"H10"},
        make_v6_4},
       {"seed-unordered",
        kDraft,
@@ -55,14 +55,14 @@ const std::vector<ProtocolInfo>& protocols() {
        "N. Chen's own sketch of a replace in the thread of \"[PATCH v2 1/3] iommufd: Add "
        "devices_users to track the hw_pagetable usage by device\": the old hwpt's "
        "devices_lock, then the new one's, in no order.",
-       {"H1", "group-move"},
+       {"H1", "H10", "group-move"},
        make_seed_unordered},
       {"seed-lock-both",
        kDraft,
        "a lock per hwpt; replace takes both in order, and both ioas->mutex where needed",
        "J. Gunthorpe's answer in that thread: hold both devices_locks, the lower address "
        "first. He adds that the group lock in the iommu core is the right way to fix it.",
-       {"group-move"},
+       {"H10", "group-move"},
        make_seed_lock_both},
       {"ioas-pair",
        kDraft,
@@ -70,7 +70,7 @@ const std::vector<ProtocolInfo>& protocols() {
        "The closing question of that thread: if detach needs ioas->mutex and the two hwpts "
        "need not share an ioas, does a replace need two ioas->mutex besides the two "
        "devices_locks? Never posted.",
-       {"group-move"},
+       {"H10", "group-move"},
        make_ioas_pair},
       {"posted-v1",
        "PATCH v1 7/8, 2 Feb 2023",
@@ -78,7 +78,7 @@ const std::vector<ProtocolInfo>& protocols() {
        "\"iommufd/device: Use iommu_group_replace_domain()\", patch 7/8 of the first replace "
        "series. Attaching is replacing by nothing; the old hwpt's devices_lock is nested in "
        "the new one's, and the old domain is never taken out of its ioas.",
-       {"H1", "stale-domain", "group-move"},
+       {"H1", "H10", "stale-domain", "group-move"},
        make_posted_v1},
       {"posted-v2",
        "PATCH v2 08/10, 7 Feb 2023",
@@ -86,7 +86,7 @@ const std::vector<ProtocolInfo>& protocols() {
        "The second replace series, patch 08/10. ioas->mutex now covers a replace, and plain "
        "detach shares its helper, which takes the locks the other way round. Its text calls "
        "the locking overcomplicated.",
-       {"H2", "H3", "leaked-reference", "refused-automatic", "group-move"},
+       {"H2", "H3", "H10", "leaked-reference", "refused-automatic", "group-move"},
        make_posted_v2},
       {"devices-users-1",
        "PATCH v2 1/3, 28 Jan 2023",
@@ -94,7 +94,7 @@ const std::vector<ProtocolInfo>& protocols() {
        "\"iommufd: Add devices_users to track the hw_pagetable usage by device\": a "
        "reference count per hwpt in place of the test for an empty list. Replace is not part "
        "of the series; here it takes the locks as ioas-pair does.",
-       {"group-move"},
+       {"H10", "group-move"},
        make_devices_users_1},
       {"devices-users-2",
        "PATCH v2 2/3, 28 Jan 2023",
@@ -102,7 +102,7 @@ const std::vector<ProtocolInfo>& protocols() {
        "\"iommufd/device: Make hwpt_list list_add/del symmetric\": a domain enters and "
        "leaves the list of its ioas where it is filled and emptied, so ioas->mutex goes "
        "around attach and detach.",
-       {"group-move"},
+       {"H10", "group-move"},
        make_devices_users_2},
       {"devices-users-3",
        "PATCH v2 3/3, 28 Jan 2023",
@@ -110,7 +110,7 @@ const std::vector<ProtocolInfo>& protocols() {
        "\"iommufd/device: Change iommufd_hw_pagetable_has_group to device centric\": "
        "devices_lock and the list are gone; asking the core for the domain of a device "
        "replaces the walk. K. Tian found that detaching one device then detaches its group.",
-       {"H4", "group-move"},
+       {"H4", "H10", "group-move"},
        make_devices_users_3},
       {"core-group",
        kDraft,
@@ -118,7 +118,7 @@ const std::vector<ProtocolInfo>& protocols() {
        "Drafts of N. Chen and Baolu Lu (\"iommu: Extend iommu_at[de]tach_device() for "
        "multi-device groups\") that count the attached devices of a group in the iommu core. "
        "Not merged in that form.",
-       {"H5", "group-move"},
+       {"H5", "H10", "group-move"},
        make_core_group},
       {"igroup",
        "v6.8-6.12",
@@ -127,7 +127,7 @@ const std::vector<ProtocolInfo>& protocols() {
        "hwpt\" (v6.6). A struct iommufd_group holds the hwpt and the devices of a group "
        "under igroup->lock, and a replace moves the whole group. The reference rules are "
        "those of 6.8 and later.",
-       {"H9"},
+       {"H9", "H10"},
        make_igroup},
       {"igroup-pasid",
        "v6.15 and later",
@@ -135,19 +135,19 @@ const std::vector<ProtocolInfo>& protocols() {
        "igroup as reworked for PASIDs in v6.15: the group has an array of attachments by "
        "PASID under the same igroup->lock, and MSI pages are listed under ictx->sw_msi_lock "
        "in place of the core's msi_prepare_lock.",
-       {"H9"},
+       {"H9", "H10", "H13", "reset-detach"},
        make_igroup_pasid},
       {"no-locks",
        "bound",
        "igroup without any mutex: the floor of the cost; order may break",
        "No kernel: igroup with its mutexes taken away, the least that the work itself costs.",
-       {"unlocked"},
+       {"H10", "unlocked"},
        make_no_locks},
       {"one-lock",
        "bound",
        "igroup with a single mutex for everything",
        "No kernel: igroup with one mutex for everything, the least concurrency.",
-       {"H9"},
+       {"H9", "H10"},
        make_one_lock},
   };
   return kProtocols;
@@ -167,6 +167,12 @@ const std::vector<Hazard>& hazards() {
        kGroups},
       {"H9", "a failed replace within an ioas drops the reservations in use", "protocol.mend_h9",
        kFailedReplace},
+      {"H10", "an unmap gives up (-EDEADLOCK) on an access whose owner keeps its pins", "",
+       kDeafAccess},
+      {"H13", "attach and replace give -EBUSY while a device of the group is reset: try again", "",
+       kReset},
+      {"reset-detach", "a detach during a reset is lost: the group stays on a domain that is freed",
+       "protocol.mend_reset_detach", kReset},
       {"stale-domain", "the domain of an hwpt without devices stays in its ioas",
        "protocol.mend_stale_domain", kThreads},
       {"leaked-reference", "destroying the ioas waits for ever after a refused attach",
