@@ -10,9 +10,9 @@
 //  3. unmap waits for the maps it undoes; map waits for the unmaps that freed its range; unmap_all
 //     waits for all earlier operations on the ioas; dma waits for the map behind its iova; copy and
 //     pin wait for the maps they need and are waited for by unmaps; unpin waits for its pin;
-//  4. operations on an access wait for its last attach or detach, and bind, attach, replace,
-//  detach, dma of a device wait for the last attach, replace, detach or
-//     unbind of that device by another thread, if in the recording that one had ended before.
+//  4. operations on an access wait for its last attach or detach; bind, attach, replace, detach and
+//     dma of a device wait for the last attach, replace, detach or unbind of that device by another
+//     thread, if in the recording that one had ended before.
 // A map, unmap, copy or pin that would wait for more than four other threads waits for all earlier
 // operations on the ioas (ioases, access) instead. Operations recorded with an error make, map and
 // destroy nothing, but count as naming. Waits for the operation's own thread are left out: it runs

@@ -6,8 +6,7 @@
 //    thread runs its operations one after another in file order, so "operation k of thread t has
 //    ended" reads "clock t >= k + 1";
 //  - every other counter belongs to one object (from one making to its end: a generation) and
-//  counts
-//    the ended operations that named it. Only the operation that destroys the object waits for it.
+//    counts the ended operations that named it. Only what destroys the object waits for it.
 // A wait is met once its counter has reached `needed`. Each wait is for operations that stand
 // earlier in the file, so a replay in which each thread keeps file order cannot deadlock by waits.
 #pragma once
