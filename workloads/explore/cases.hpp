@@ -9,6 +9,7 @@
 
 #include "models/iommufd/protocol.hpp"
 #include "workloads/op.hpp"
+#include "workloads/settings.hpp"
 #include "workloads/trace_header.hpp"
 
 namespace smmulab::explore {
@@ -26,13 +27,19 @@ struct Case {
   std::vector<workloads::Op> set_up;
   std::vector<std::string> threads;
   std::vector<std::vector<CaseOp>> ops;  // by thread
+  std::vector<std::string> needs = {};   // settings, "KEY=VALUE", on top of the user's
+  iommufd::KernelVersion since = 0;      // an older protocol refuses its operations
 };
 
 // The built-in ones: two threads each.
 [[nodiscard]] std::vector<Case> cases();
-// The hazard, in the registry, that makes the case fail however its operations are ordered among
-// protocols that have it; empty: none.
-[[nodiscard]] std::string_view known_to_fail(const Case& c, const iommufd::ProtocolInfo& protocol);
+// With what the case needs.
+[[nodiscard]] workloads::Settings settings_for(const Case& c, const workloads::Settings& settings);
+// Why the case says nothing about the protocol: it fails by design ("hazard group-move", of the
+// registry), or the protocol's kernel lacks an operation ("needs Linux 6.15"). Empty: it does.
+// `settings`: those for the case.
+[[nodiscard]] std::string left_out(const Case& c, const iommufd::ProtocolInfo& protocol,
+                                   const workloads::Settings& settings);
 
 // A trace: leading phases in which one thread acts alone are the set-up. Of the recorded order only
 // what the objects ask for is kept (dependency_tracker.hpp), and phases. Dma is left out.

@@ -45,6 +45,7 @@ std::vector<Case> chosen(const ExploreRequest& request) {
   return some;
 }
 
+// `settings`: those for the case.
 CaseReport explore_case(const Case& c, const iommufd::ProtocolInfo& protocol,
                         const workloads::Settings& settings, const ExploreRequest& request) {
   const Program program = protocol_program(c, protocol, settings);
@@ -68,11 +69,12 @@ Report explore_protocol(const ExploreRequest& request, const workloads::Settings
   const workloads::Settings settings = free_of_cost(given);
   Report report{std::string(protocol.name), {}};
   for (const Case& c : chosen(request)) {
-    const std::string_view hazard = known_to_fail(c, protocol);
-    if (!hazard.empty() && request.cases.empty()) {
-      report.cases.push_back({c.name, c.summary, c.threads, {}, 0, {}, std::string(hazard)});
+    const workloads::Settings own = settings_for(c, settings);
+    std::string why = left_out(c, protocol, own);
+    if (!why.empty() && request.cases.empty()) {
+      report.cases.push_back({c.name, c.summary, c.threads, {}, 0, {}, std::move(why)});
     } else {
-      report.cases.push_back(explore_case(c, protocol, settings, request));
+      report.cases.push_back(explore_case(c, protocol, own, request));
     }
   }
   return report;
@@ -88,7 +90,8 @@ Shown show_schedule(const ExploreRequest& request, const std::string& schedule,
   const std::string steps = colon == std::string::npos ? schedule : schedule.substr(colon + 1);
   const Case c =
       request.trace ? case_of_trace(*request.trace) : case_named(schedule.substr(0, colon));
-  const Program program = protocol_program(c, iommufd::find_protocol(request.protocol), settings);
+  const workloads::Settings own = settings_for(c, settings);
+  const Program program = protocol_program(c, iommufd::find_protocol(request.protocol), own);
   ReplayedSchedule replayed = replay_schedule(program, parse_schedule(steps, c.threads.size()));
   return {time_line(c.threads, replayed), std::move(replayed.failures)};
 }

@@ -16,7 +16,7 @@ namespace smmulab::explore {
 struct ExploreRequest {
   std::string protocol;
   std::optional<std::string> trace;         // instead of the built-in cases
-  std::vector<std::string> cases;           // built-in ones; empty: all that are not known to fail
+  std::vector<std::string> cases;           // built-in ones; empty: all but those left out
   std::uint64_t max_schedules = 1'000'000;  // of each case
   std::function<bool(std::uint64_t)> progress;
 };

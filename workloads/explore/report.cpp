@@ -30,7 +30,7 @@ std::string counts_text(const ExploreResult& r) {
 
 std::string verdict(const CaseReport& c) {
   if (!c.left_out.empty()) {
-    return fmt::format("left out (hazard {}); run it by its name", c.left_out);
+    return fmt::format("left out ({}); run it by its name", c.left_out);
   }
   if (c.result.failures.empty()) {
     return c.result.exhaustive ? "clean: no deadlock, no lost wake-up, no wrong state"

@@ -17,7 +17,7 @@ struct CaseReport {
   ExploreResult result;
   double seconds = 0;
   ReplayedSchedule shortest;  // of the first failure; empty if there is none
-  std::string left_out;       // the hazard for which the case was not run
+  std::string left_out;       // why the case was not run
 };
 
 struct Report {
