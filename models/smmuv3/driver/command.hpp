@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SMMUv3 commands, as far as the driver sends them (Arm IHI 0070 section 4). 'counted' hardware
-// needs the kind only; operands come with the full hardware model.
+// SMMUv3 commands, as far as the driver sends them (Arm IHI 0070 section 4). Counted hardware needs
+// the kind only; timed hardware reads the 16 bytes, operands and all.
 #pragma once
 
 #include <array>
@@ -42,6 +42,9 @@ inline constexpr std::size_t kCommandKinds = 10;
 // CMDQ_BATCH_ENTRIES = BITS_PER_LONG [Linux 6.12 arm-smmu-v3.h].
 inline constexpr std::uint32_t kBatchEntries = 64;
 
+// The 16 bytes of a command.
+using CommandWords = std::array<std::uint64_t, 2>;
+
 // Up to a batch of commands, issued together.
 class CommandBatch {
  public:
@@ -49,12 +52,16 @@ class CommandBatch {
   [[nodiscard]] std::uint32_t size() const { return size_; }
   [[nodiscard]] Command operator[](std::uint32_t i) const { return commands_[i]; }
   void clear() { size_ = 0; }
-  void add(Command c) {
+  void add(Command c, const CommandWords& words = {}) {
     SMMULAB_ASSERT(!full(), "command batch is full");
+    words_[size_] = words;
     commands_[size_++] = c;
   }
+  // Zero where the hardware does not read them.
+  [[nodiscard]] const CommandWords& words(std::uint32_t i) const { return words_[i]; }
 
  private:
+  std::array<CommandWords, kBatchEntries> words_;  // those below size_ are set
   std::array<Command, kBatchEntries> commands_{};
   std::uint32_t size_ = 0;
 };

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "models/smmuv3/driver/timed_hardware.hpp"
+
 namespace smmulab::smmu {
 namespace {
 constexpr std::size_t kFirstWindow = 16;  // a power of two
@@ -46,10 +48,11 @@ CommandQueueStat& CommandQueueStat::operator-=(const CommandQueueStat& other) {
 }
 
 CommandQueue::CommandQueue(lnx::Machine& machine, const DriverParams& params, std::uint32_t smmu,
-                           InvalidationUnit& unit, std::uint32_t index)
+                           InvalidationUnit& unit, std::uint32_t index, TimedHardware* timed)
     : machine_(machine),
       params_(params),
       hardware_(params, unit),
+      timed_(timed),
       smmu_(smmu),
       index_(index),
       size_(1ULL << params.queue_log2),
@@ -59,6 +62,9 @@ CommandQueue::CommandQueue(lnx::Machine& machine, const DriverParams& params, st
       valid_line_(machine, "valid_map"),
       lock_line_(machine, "cmdq->lock"),
       window_(kFirstWindow) {
+  if (timed_ != nullptr) {
+    timed_->set_listener(*this);
+  }
   if (params.cmdq_insertion == Insertion::kSpinlock) {
     insertion_lock_ = std::make_unique<lnx::Spinlock>(
         machine, machine.locks().get("cmdq_insertion", lnx::LockKind::kSpinlock));
@@ -115,9 +121,15 @@ Task<void> CommandQueue::issue(lnx::Thread& t, const CommandBatch& batch, bool s
   }
   for (std::uint32_t i = 0; i < batch.size(); ++i) {
     entry(mine.begin + i).command = batch[i];
+    if (timed_ != nullptr) {
+      timed_->store_command(mine.begin + i, batch.words(i));
+    }
   }
   if (sync) {
     entry(mine.end - 1).command = Command::kSync;
+    if (timed_ != nullptr) {
+      timed_->store_sync(mine.end - 1, params_.sync_mode);
+    }
     syncs_.push_back({mine.end - 1, &t, kTimeMax});
     co_await lock_line_.write(t);
     ++sharers_;
@@ -232,7 +244,24 @@ CommandQueue::Reservation CommandQueue::take(std::uint32_t n) {
   return mine;
 }
 
+// Timed hardware is through with an entry; it is that time, unless nobody waits for a SYNC.
+void CommandQueue::consumed(Slot slot) {
+  Entry& e = entry(slot);
+  e.done = timed_->time();
+  if (e.command != Command::kSync) {
+    return;
+  }
+  PendingSync& sync = *pending(slot);
+  sync.done = e.done;
+  if (sync.watched) {
+    sync.thread->notify_spin(Ps{0});
+  }
+}
+
 void CommandQueue::update_cons(SimTime now) {
+  if (timed_ != nullptr) {
+    timed_->advance();
+  }
   while (cons_ < published_ && entry(cons_).done <= now) {
     ++cons_;
   }
@@ -255,7 +284,7 @@ Task<void> CommandQueue::wait_not_full(lnx::Thread& t, std::int64_t needed) {
       }
       // Nothing changes before the next command completes.
       next = machine_.now() + round;
-      if (cons_ < published_) {
+      if (timed_ == nullptr && cons_ < published_) {
         next = std::max(next, entry(cons_).done);
       }
     }

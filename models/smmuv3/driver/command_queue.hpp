@@ -31,8 +31,11 @@
 #include "models/smmuv3/driver/command.hpp"
 #include "models/smmuv3/driver/counted_hardware.hpp"
 #include "models/smmuv3/driver/params.hpp"
+#include "models/smmuv3/driver/queue_listener.hpp"
 
 namespace smmulab::smmu {
+
+class TimedHardware;
 
 struct CommandQueueStat {
   std::uint64_t submissions = 0;  // calls of issue()
@@ -52,11 +55,12 @@ struct CommandQueueStat {
   CommandQueueStat& operator-=(const CommandQueueStat& other);
 };
 
-class CommandQueue : public Waitable {
+class CommandQueue : public Waitable, private QueueListener {
  public:
-  // `index`: of several queues, 0 is the SMMU's main one.
+  // `index`: of several queues, 0 is the SMMU's main one. `timed`: the hardware at the other end;
+  // nullptr: counted hardware.
   CommandQueue(lnx::Machine& machine, const DriverParams& params, std::uint32_t smmu,
-               InvalidationUnit& unit, std::uint32_t index = 0);
+               InvalidationUnit& unit, std::uint32_t index = 0, TimedHardware* timed = nullptr);
 
   // Issues the batch, with a CMD_SYNC at its end if `sync`; then waits for that SYNC.
   Task<void> issue(lnx::Thread& t, const CommandBatch& batch, bool sync);
@@ -84,13 +88,15 @@ class CommandQueue : public Waitable {
   struct PendingSync {
     Slot slot;
     lnx::Thread* thread;
-    SimTime done;  // kTimeMax until published
+    SimTime done;          // kTimeMax until published; timed hardware: until complete
+    bool watched = false;  // the thread spins until it is notified
   };
 
   // Less than 0: CPUs that added before they looked wait for that many slots.
   [[nodiscard]] std::int64_t space() const {
     return static_cast<std::int64_t>(size_) - static_cast<std::int64_t>(prod_ - cons_);
   }
+  void consumed(std::uint64_t slot) override;
   void update_cons(SimTime now);
   Task<void> wait_not_full(lnx::Thread& t, std::int64_t needed);
   Task<Reservation> reserve(lnx::Thread& t, std::uint32_t n);
@@ -108,7 +114,7 @@ class CommandQueue : public Waitable {
   void record_issue(const lnx::Thread& t, Slot begin, Slot end);
   void record_completion(Slot sync);
   Task<void> publish(lnx::Thread& t, Slot begin);
-  Task<void> poll_cons(lnx::Thread& t, SimTime done);
+  Task<void> poll_cons(lnx::Thread& t, Slot slot);
   Task<void> wait_for_sync(lnx::Thread& t, Slot slot);
   Task<void> release(lnx::Thread& t);
   void make_room(std::uint64_t n);
@@ -123,6 +129,7 @@ class CommandQueue : public Waitable {
   lnx::Machine& machine_;
   const DriverParams& params_;
   CountedHardware hardware_;
+  TimedHardware* timed_;
   std::uint32_t smmu_;
   std::uint32_t index_;
   RecordedObject recorded_;

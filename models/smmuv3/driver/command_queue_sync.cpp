@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/smmuv3/driver/command_queue.hpp"
+#include "models/smmuv3/driver/timed_hardware.hpp"
 
 namespace smmulab::smmu {
 namespace {
@@ -75,9 +76,20 @@ Task<void> CommandQueue::gather(lnx::Thread& t, Slot begin, Slot end) {
   }
 }
 
-// The PROD write has reached the SMMU: what it will have done when can be told from here on.
+// The PROD write has reached the SMMU: what counted hardware will have done when can be told from
+// here on; timed hardware tells at the time.
 void CommandQueue::ring(const lnx::Thread& t, Slot begin, Slot end) {
   ++stat_.doorbells;
+  if (timed_ != nullptr) {
+    for (Slot s = begin; s != end; ++s) {
+      hardware_.note(entry(s).command);
+      entry(s).done = kTimeMax;
+      entry(s).valid = false;
+    }
+    published_ = end;
+    timed_->ring(end);
+    return;
+  }
   hardware_.doorbell(machine_.now());
   for (Slot s = begin; s != end; ++s) {
     entry(s).done = hardware_.consume(entry(s).command);
@@ -105,7 +117,9 @@ Task<void> CommandQueue::watch_slot(lnx::Thread& t, Slot slot) {
   lnx::SharedLine& line = entry_line(slot);
   co_await line.read(t);
   while (machine_.now() < pending(slot)->done) {
+    pending(slot)->watched = timed_ != nullptr;
     co_await line.wait_for_write(t, *this, pending(slot)->done);
+    pending(slot)->watched = false;
     if (machine_.now() < pending(slot)->done) {
       co_await line.read(t);
     }
@@ -117,7 +131,7 @@ Task<void> CommandQueue::watch_slot(lnx::Thread& t, Slot slot) {
 
 // queue_poll(): a relax hint per round, then a CONS read; every tenth round is udelay(1, 2, 4, ..)
 // instead.
-Task<void> CommandQueue::poll_cons(lnx::Thread& t, SimTime done) {
+Task<void> CommandQueue::poll_cons(lnx::Thread& t, Slot slot) {
   constexpr std::uint32_t kRounds = 10;  // ARM_SMMU_POLL_SPIN_COUNT
   Ps pause{1'000'000};
   for (std::uint32_t round = 1;; ++round) {
@@ -129,7 +143,10 @@ Task<void> CommandQueue::poll_cons(lnx::Thread& t, SimTime done) {
       pause *= 2;
     }
     co_await t.run(params_.mmio_read);
-    if (machine_.now() >= done) {
+    if (timed_ != nullptr) {
+      timed_->advance();
+    }
+    if (machine_.now() >= pending(slot)->done) {
       break;
     }
   }
@@ -141,14 +158,16 @@ Task<void> CommandQueue::wait_for_sync(lnx::Thread& t, Slot slot) {
     syncs_.erase(pending(slot));
     co_return;
   }
-  while (pending(slot)->done == kTimeMax) {
+  const bool polls = params_.sync_mode == SyncMode::kPoll;
+  while (pending(slot)->done == kTimeMax && !(polls && timed_ != nullptr)) {
+    pending(slot)->watched = true;
     co_await t.spin_until_notified(*this);
+    pending(slot)->watched = false;
   }
-  const SimTime done = pending(slot)->done;
-  if (params_.sync_mode == SyncMode::kPoll) {
-    co_await poll_cons(t, done);
+  if (polls) {
+    co_await poll_cons(t, slot);
   } else {
-    co_await t.poll_until(std::max(done, machine_.now()));
+    co_await t.poll_until(std::max(pending(slot)->done, machine_.now()));
     t.charge(params_.sync_poll);
     if (params_.sync_mode == SyncMode::kSev) {
       t.charge(params_.mmio_read);  // CONS; with MSI the completion is written to memory

@@ -20,11 +20,17 @@ bool vcmdq_takes(Command c) {
 
 }  // namespace
 
-CommandQueues::CommandQueues(lnx::Machine& machine, const DriverParams& params, std::uint32_t smmu)
-    : kind_(params.cmdq_kind), unit_(std::make_unique<InvalidationUnit>()) {
-  queues_.emplace_back(machine, params, smmu, *unit_);
+CommandQueues::CommandQueues(lnx::Machine& machine, const DriverParams& params, std::uint32_t smmu,
+                             TimedHardware* timed)
+    : kind_(params.cmdq_kind),
+      timed_(timed != nullptr),
+      unit_(std::make_unique<InvalidationUnit>()) {
+  queues_.emplace_back(machine, params, smmu, *unit_, 0, timed);
   if (kind_ == QueueKind::kSingle) {
     return;
+  }
+  if (timed_) {
+    throw ConfigError("smmuv3.hardware = timed has one command queue (driver.cmdq_kind = single)");
   }
   const std::size_t more = params.cmdq_count == 0 ? machine.cpu_count() : params.cmdq_count;
   for (std::size_t i = 1; i <= more; ++i) {

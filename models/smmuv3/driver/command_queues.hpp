@@ -18,7 +18,10 @@ namespace smmulab::smmu {
 
 class CommandQueues {
  public:
-  CommandQueues(lnx::Machine& machine, const DriverParams& params, std::uint32_t smmu);
+  // `timed`: hardware of the one queue; nullptr: counted hardware. Throws ConfigError if there are
+  // more queues than timed hardware has.
+  CommandQueues(lnx::Machine& machine, const DriverParams& params, std::uint32_t smmu,
+                TimedHardware* timed = nullptr);
 
   // The batch, with a CMD_SYNC at its end if `sync`; then waits for that SYNC.
   Task<void> issue(lnx::Thread& t, const CommandBatch& batch, bool sync) {
@@ -31,6 +34,8 @@ class CommandQueues {
 
   [[nodiscard]] const CommandQueue& operator[](std::size_t i) const { return queues_[i]; }
   [[nodiscard]] std::size_t size() const { return queues_.size(); }  // the main queue included
+  // The hardware reads the commands' operands.
+  [[nodiscard]] bool timed() const { return timed_; }
   // Sums over all queues.
   [[nodiscard]] CommandQueueStat stat() const;
   [[nodiscard]] std::uint64_t count(Command c) const;
@@ -39,6 +44,7 @@ class CommandQueues {
   [[nodiscard]] CommandQueue& queue_for(const lnx::Thread& t, const CommandBatch& batch);
 
   QueueKind kind_;
+  bool timed_;
   std::unique_ptr<InvalidationUnit> unit_;
   std::deque<CommandQueue> queues_;  // the main one first
 };

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "models/smmuv3/driver/invalidation.hpp"
+#include "models/smmuv3/driver/timed_hardware.hpp"
 
 namespace smmulab::smmu {
 
@@ -39,6 +39,7 @@ Domain& CountedDriver::new_domain() {
     domain.dirty_tracking = false;
     domain.parent = nullptr;
     domain.table = {};
+    domain.stored.reset();
     return domain;
   }
   return domains_.emplace_back(machine_, init_class_, devices_class_,
@@ -67,7 +68,7 @@ Task<void> CountedDriver::invalidate_user(lnx::Thread& t, Domain& nested, std::u
   CommandBatch batch;
   for (std::uint64_t i = 0; i < count; ++i) {
     t.charge(params_.user_command);
-    batch.add(Command::kTlbiNhVa);
+    batch.add(Command::kTlbiNhVa, CommandSeries::tlbi_guest(nested.parent->vmid).next());
     if (i + 1 == count || batch.size() == kBatchEntries - 1) {
       co_await nested.smmu->queue.issue_in_main(t, batch, true);
       batch.clear();
@@ -118,23 +119,40 @@ Task<void> CountedDriver::finalise(lnx::Thread& t, Domain& domain, Smmu& smmu) {
       domain.asid = free_asids_.back();
       free_asids_.pop_back();
     }
-    co_await write_first_cd(t, smmu);
+    make_tables(domain, smmu);
+    co_await write_first_cd(t, smmu, domain);
     co_await asid_lock_.unlock(t);
   } else {
     t.charge(machine_.params().lock.atomic);
     domain.vmid = Vmid{static_cast<std::uint16_t>(domain.id + 1)};
+    make_tables(domain, smmu);
   }
   domain.smmu = &smmu;
 }
 
-Task<void> CountedDriver::write_first_cd(lnx::Thread& /*t*/, Smmu& /*smmu*/) {
+Task<void> CountedDriver::write_first_cd(lnx::Thread& /*t*/, Smmu& /*smmu*/, Domain& /*domain*/) {
   co_return;
+}
+
+void CountedDriver::make_tables(Domain& domain, Smmu& smmu) {
+  if (smmu.hardware == nullptr) {
+    return;
+  }
+  domain.stored = smmu.hardware->new_page_table(domain.stage == Stage::kS1 ? 1 : 2);
+  if (params_.version == DriverVersion::k6_2 && domain.stage == Stage::kS1 &&
+      domain.cd_table == 0) {
+    domain.cd_table = smmu.hardware->new_cd_table();
+  }
 }
 
 Task<void> CountedDriver::domain_free(lnx::Thread& t, Domain& domain) {
   SMMULAB_CHECK(domain.masters.empty() || !serialised(), "a domain with masters is freed");
   t.charge(params_.domain_free +
            params_.table_free * static_cast<std::int64_t>(domain.table.table_pages() - 1));
+  if (domain.stored) {  // its tables may be in walk caches
+    co_await flush_iotlb_all(t, domain);
+    domain.stored.reset();
+  }
   if (domain.smmu != nullptr && domain.stage == Stage::kS1 && domain.parent == nullptr) {
     co_await asid_lock_.lock(t);
     t.charge(machine_.params().lock.atomic);
@@ -150,15 +168,28 @@ Domain& CountedDriver::boot_domain(Smmu& smmu) {
   domain.asid = Asid{next_asid_++};
   domain.vmid = Vmid{static_cast<std::uint16_t>(domain.id + 1)};
   domain.smmu = &smmu;
+  make_tables(domain, smmu);
+  if (domain.cd_table != 0) {
+    smmu.hardware->store_cd(domain.cd_table, cd_of(domain));
+  }
   return domain;
 }
 
 void CountedDriver::boot_attach(Master& master, Domain& domain) {
   master.cd_table_allocated = true;
+  TimedHardware* const hardware = master.smmu->hardware;
+  if (hardware != nullptr && params_.version != DriverVersion::k6_2) {
+    master.cd_table = hardware->new_cd_table();
+  }
   if (domain.stage == Stage::kS1) {
     master.cd = cd_of(domain);
+    store_cd(master, master.cd);
   }
   master.ste = ste_of(master, domain);
+  for (std::size_t i = 0; hardware != nullptr && i < master.stream_ids.size(); ++i) {
+    hardware->add_stream(master.stream_ids[i], master.ats_supported);
+    hardware->store_ste(master.stream_ids[i], master.ste);
+  }
   master.domain = &domain;
   master.dark = false;
   master.ats_enabled = master.ats_supported;
@@ -166,22 +197,22 @@ void CountedDriver::boot_attach(Master& master, Domain& domain) {
   domain.masters.push_back(&master);
 }
 
-// arm_smmu_cmdq_batch_add(), `count` times: a full batch goes without a SYNC.
+// arm_smmu_cmdq_batch_add() for each: a full batch goes without a SYNC.
 Task<void> CountedDriver::add(lnx::Thread& t, CommandQueues& queue, CommandBatch& batch,
-                              Command command, std::uint64_t count) {
-  for (std::uint64_t i = 0; i < count; ++i) {
+                              CommandSeries series) {
+  for (std::uint64_t i = 0; i < series.count(); ++i) {
     if (batch.full()) {
       co_await queue.issue(t, batch, false);
       batch.clear();
     }
-    batch.add(command);
+    batch.add(series.kind(), queue.timed() ? series.next() : CommandWords{});
     t.charge(params_.cmd_build);
   }
 }
 
 Task<void> CountedDriver::invalidate_atc(lnx::Thread& t, Master& master) {
   CommandBatch batch;
-  co_await add(t, master.smmu->queue, batch, Command::kAtcInv, master.stream_ids.size());
+  co_await add(t, master.smmu->queue, batch, CommandSeries::atc_inv(master.stream_ids, {}));
   co_await master.smmu->queue.issue(t, batch, true);
 }
 
@@ -195,6 +226,15 @@ Task<int> CountedDriver::map(lnx::Thread& t, Domain& domain, Iova iova, Bytes si
   t.charge(params_.map_call * static_cast<std::int64_t>(calls) +
            params_.map_pte * static_cast<std::int64_t>(work.ptes) +
            params_.table_page * static_cast<std::int64_t>(work.tables));
+  if (domain.stored) {
+    co_await t.run();  // the stores are when that is paid
+    TimedHardware& hardware = *domain.smmu->hardware;
+    const auto dropped = hardware.map(*domain.stored, domain.id, iova, size, run);
+    for (const PageTable::Flush& flush : dropped.flushes) {
+      co_await invalidate(t, domain, flush);
+    }
+    hardware.release(dropped.memory);
+  }
   co_return 0;
 }
 
@@ -216,6 +256,14 @@ Task<void> CountedDriver::unmap_and_flush(lnx::Thread& t, Domain& domain, Iova i
   domain.mapped -= size.value();
   t.charge(params_.unmap_call + params_.unmap_pte * static_cast<std::int64_t>(work.ptes) +
            params_.table_free * static_cast<std::int64_t>(work.tables));
+  hw::FrameAllocator::Held dropped;
+  std::uint64_t number = 0;
+  TimedHardware* const hardware = domain.stored ? domain.smmu->hardware : nullptr;
+  if (hardware != nullptr) {
+    co_await t.run();  // the stores are when that is paid
+    dropped = hardware->unmap(*domain.stored, iova, size);
+    number = hardware->unmap_begins(domain.id, iova, size);
+  }
   for (const PageTable::Flush& flush : work.flushes) {
     if (flush.leaf && !leaves) {
       continue;
@@ -223,12 +271,17 @@ Task<void> CountedDriver::unmap_and_flush(lnx::Thread& t, Domain& domain, Iova i
     t.charge(params_.iotlb_sync);
     co_await invalidate(t, domain, flush);
   }
+  if (hardware != nullptr) {
+    hardware->unmap_ended(number);
+    hardware->release(dropped);
+  }
 }
 
 // arm_smmu_tlb_inv_context(): by ASID or VMID, then ATC.
 Task<void> CountedDriver::flush_iotlb_all(lnx::Thread& t, Domain& domain) {
   CommandBatch batch;
-  batch.add(domain.stage == Stage::kS1 ? Command::kTlbiNhAsid : Command::kTlbiS12Vmall);
+  CommandSeries series = tlbi_whole(domain);
+  batch.add(series.kind(), series.next());
   t.charge(params_.iotlb_sync + params_.cmd_build);
   co_await domain.smmu->queue.issue(t, batch, true);
   co_await invalidate_domain_atc(t, domain);
@@ -237,7 +290,19 @@ Task<void> CountedDriver::flush_iotlb_all(lnx::Thread& t, Domain& domain) {
 Task<void> CountedDriver::invalidate(lnx::Thread& t, Domain& domain,
                                      const PageTable::Flush& flush) {
   co_await invalidate_range(t, domain, flush);
-  co_await invalidate_domain_atc(t, domain);
+  co_await invalidate_domain_atc(t, domain, atc_span(flush.iova, flush.size));
+}
+
+CommandSeries CountedDriver::tlbi_range(const Domain& domain, const PageTable::Flush& flush) const {
+  const CommandSeries::Range range{flush.iova, flush.size, flush.granule, flush.leaf,
+                                   params_.range_inv};
+  return domain.stage == Stage::kS1 ? CommandSeries::tlbi_va(domain.asid, range)
+                                    : CommandSeries::tlbi_ipa(domain.vmid, range);
+}
+
+CommandSeries CountedDriver::tlbi_whole(const Domain& domain) {
+  return domain.stage == Stage::kS1 ? CommandSeries::tlbi_asid(domain.asid)
+                                    : CommandSeries::tlbi_vmid(domain.vmid);
 }
 
 void CountedDriver::read_back(lnx::Thread& t, Pages pages) {
@@ -246,17 +311,13 @@ void CountedDriver::read_back(lnx::Thread& t, Pages pages) {
 
 Task<void> CountedDriver::invalidate_range(lnx::Thread& t, Domain& domain,
                                            const PageTable::Flush& flush) {
-  constexpr std::uint64_t kPage = 4096;
-  const std::uint64_t commands =
-      tlbi_commands(flush.size, flush.granule, kPage, params_.range_inv, flush.leaf);
-  const Command tlbi = domain.stage == Stage::kS1 ? Command::kTlbiNhVa : Command::kTlbiS2Ipa;
   CommandQueues& queue = domain.smmu->queue;
   CommandBatch batch;
-  co_await add(t, queue, batch, tlbi, commands);
+  co_await add(t, queue, batch, tlbi_range(domain, flush));
   co_await queue.issue(t, batch, true);
 }
 
-Task<void> CountedDriver::invalidate_domain_atc(lnx::Thread& t, Domain& domain) {
+Task<void> CountedDriver::invalidate_domain_atc(lnx::Thread& t, Domain& domain, AtcSpan span) {
   co_await t.run(machine_.params().lock.atomic);  // smp_mb(), nr_ats_masters
   if (domain.nr_ats_masters == 0) {
     co_return;
@@ -267,7 +328,7 @@ Task<void> CountedDriver::invalidate_domain_atc(lnx::Thread& t, Domain& domain) 
   for (std::size_t i = 0; i < domain.masters.size(); ++i) {  // a free lock lets the list change
     const Master& master = *domain.masters[i];
     if (master.ats_enabled) {
-      co_await add(t, queue, batch, Command::kAtcInv, master.stream_ids.size());
+      co_await add(t, queue, batch, CommandSeries::atc_inv(master.stream_ids, span));
     }
   }
   co_await domain.devices_lock.unlock(t);

@@ -5,12 +5,15 @@
 // arm_smmu_iotlb_sync()); Linux 6.1/6.2 arm-smmu-v3.c for DriverVersion::k6_2.
 // Dirty tracking sends no command: arm_smmu_iotlb_sync() returns at once for a gather without a
 // page size, which iommu_dirty_bitmap_record() does not set. Not modelled: SVA, stall, several
-// SMMUs of one domain (newest kernels), a fault's cost. Hardware is CountedHardware: SYNC waits for
-// commands, not for DMA.
+// SMMUs of one domain (newest kernels), a fault's cost; with counted hardware the flush in
+// free_io_pgtable_ops(). Hardware is counted (SYNC waits for commands, not for DMA) or timed: then
+// entries, descriptors and operands of commands are stored as well, bit for bit. A guest's tables
+// and the CDs of PASIDs are not stored.
 #pragma once
 
 #include <deque>
 
+#include "models/smmuv3/driver/command_series.hpp"
 #include "models/smmuv3/driver/driver.hpp"
 
 namespace smmulab::smmu {
@@ -50,7 +53,7 @@ class CountedDriver : public Driver {
   Task<void> finalise(lnx::Thread& t, Domain& domain, Smmu& smmu);
   // The part of a stage 1 finalise that comes after the ASID, under the same lock: none in 6.12,
   // whose CD tables belong to masters.
-  virtual Task<void> write_first_cd(lnx::Thread& t, Smmu& smmu);
+  virtual Task<void> write_first_cd(lnx::Thread& t, Smmu& smmu, Domain& domain);
   [[nodiscard]] Entry cd_of(const Domain& domain) const;
   [[nodiscard]] Entry ste_of(const Master& master, const Domain& domain) const;
   // Of a master with a CD table of its own (6.12 and later).
@@ -60,25 +63,31 @@ class CountedDriver : public Driver {
   // CFGI_STE and SYNC per stream id and step.
   Task<void> write_cd(lnx::Thread& t, Master& master, const Entry& target);
   // The same of another SSID's CD: without the master's dark time.
-  Task<void> write_pasid_cd(lnx::Thread& t, Master& master, Entry& cd, const Entry& target);
+  Task<void> write_pasid_cd(lnx::Thread& t, Master& master, std::uint32_t pasid, Entry& cd,
+                            const Entry& target);
   Task<void> write_ste(lnx::Thread& t, Master& master, const Entry& target);
-  Task<void> prefetch(lnx::Thread& t, Master& master);
-  Task<void> sync_ste(lnx::Thread& t, Master& master);
-  Task<void> sync_cd(lnx::Thread& t, Master& master);
+  Task<void> prefetch(lnx::Thread& t, Master& master, StreamId stream);
+  Task<void> sync_ste(lnx::Thread& t, Master& master, StreamId stream);
+  Task<void> sync_cd(lnx::Thread& t, Master& master, std::uint32_t ssid = 0);
   Task<void> invalidate_atc(lnx::Thread& t, Master& master);
   // ATC_INV for every ATS master of the domain, the list walked under devices_lock.
-  Task<void> invalidate_domain_atc(lnx::Thread& t, Domain& domain);
+  Task<void> invalidate_domain_atc(lnx::Thread& t, Domain& domain, AtcSpan span = {});
   // What one flush of a domain sends.
   virtual Task<void> invalidate(lnx::Thread& t, Domain& domain, const PageTable::Flush& flush);
   // Looks at the master's entries: opens or closes its dark window.
   void update_dark(const lnx::Thread& t, Master& master, bool mended);
   Domain& new_domain();
   // arm_smmu_cmdq_batch_add(), `count` times.
-  Task<void> add(lnx::Thread& t, CommandQueues& queue, CommandBatch& batch, Command command,
-                 std::uint64_t count);
+  Task<void> add(lnx::Thread& t, CommandQueues& queue, CommandBatch& batch, CommandSeries series);
   Task<void> invalidate_range(lnx::Thread& t, Domain& domain, const PageTable::Flush& flush);
+  [[nodiscard]] CommandSeries tlbi_range(const Domain& domain, const PageTable::Flush& flush) const;
+  [[nodiscard]] static CommandSeries tlbi_whole(const Domain& domain);
+  // The same in memory, with timed hardware.
+  static void store_ste(const Master& master, StreamId stream, const Entry& ste);
+  static void store_cd(const Master& master, const Entry& cd);
 
  private:
+  void make_tables(Domain& domain, Smmu& smmu);
   Task<void> unmap_and_flush(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, bool leaves);
 
   lnx::Machine& machine_;
@@ -145,7 +154,7 @@ class Driver62 final : public CountedDriver {
   [[nodiscard]] bool finalises_at_alloc() const override { return false; }
 
  private:
-  Task<void> write_first_cd(lnx::Thread& t, Smmu& smmu) override;
+  Task<void> write_first_cd(lnx::Thread& t, Smmu& smmu, Domain& domain) override;
   Task<void> detach_dev(lnx::Thread& t, Master& master);
 };
 

@@ -3,12 +3,16 @@
 #include <algorithm>
 
 #include "models/smmuv3/driver/counted_driver.hpp"
+#include "models/smmuv3/driver/timed_hardware.hpp"
 
 namespace smmulab::smmu {
 namespace {
 
-// Stands for a domain's page-table base: distinct, aligned.
+// A domain's page-table base; with counted hardware what stands for it: distinct, aligned.
 std::uint64_t table_base(const Domain& domain) {
+  if (domain.stored) {
+    return domain.stored->root();
+  }
   return (domain.id + 1ULL) << 12U;
 }
 
@@ -33,13 +37,16 @@ Entry CountedDriver::ste_of(const Master& master, const Domain& domain) const {
   }
   // 6.12: the CD table belongs to the master; 6.2: to the domain.
   if (params_.version == DriverVersion::k6_2) {
-    return make_cdtable_ste(table_base(domain) << 12U, master.ats_supported);
+    const std::uint64_t symbolic = table_base(domain) << 12U;
+    return make_cdtable_ste(domain.cd_table != 0 ? domain.cd_table : symbolic,
+                            master.ats_supported);
   }
   return cd_table_ste(master, S1Dss::kSsid0);
 }
 
 Entry CountedDriver::cd_table_ste(const Master& master, S1Dss s1dss) {
-  return make_cdtable_ste((master.stream_ids.front().value() + 1ULL) << 12U, master.ats_supported,
+  const std::uint64_t symbolic = (master.stream_ids.front().value() + 1ULL) << 12U;
+  return make_cdtable_ste(master.cd_table != 0 ? master.cd_table : symbolic, master.ats_supported,
                           s1dss);
 }
 
@@ -69,9 +76,21 @@ void CountedDriver::update_dark(const lnx::Thread& t, Master& master, bool mende
   }
 }
 
-Task<void> CountedDriver::sync_cd(lnx::Thread& t, Master& master) {
+void CountedDriver::store_ste(const Master& master, StreamId stream, const Entry& ste) {
+  if (master.smmu->hardware != nullptr) {
+    master.smmu->hardware->store_ste(stream, ste);
+  }
+}
+
+void CountedDriver::store_cd(const Master& master, const Entry& cd) {
+  if (master.cd_table != 0) {
+    master.smmu->hardware->store_cd(master.cd_table, cd);
+  }
+}
+
+Task<void> CountedDriver::sync_cd(lnx::Thread& t, Master& master, std::uint32_t ssid) {
   CommandBatch batch;
-  co_await add(t, master.smmu->queue, batch, Command::kCfgiCd, master.stream_ids.size());
+  co_await add(t, master.smmu->queue, batch, CommandSeries::cfgi_cd(master.stream_ids, ssid));
   co_await master.smmu->queue.issue(t, batch, true);
 }
 
@@ -81,27 +100,28 @@ Task<void> CountedDriver::write_cd(lnx::Thread& t, Master& master, const Entry& 
   for (std::uint32_t i = 0; i < update.step_count; ++i) {
     co_await t.run(params_.write_step);
     master.cd = update.steps[i];
+    store_cd(master, master.cd);
     update_dark(t, master, false);
     co_await sync_cd(t, master);
     update_dark(t, master, true);
   }
 }
 
-Task<void> CountedDriver::write_pasid_cd(lnx::Thread& t, Master& master, Entry& cd,
-                                         const Entry& target) {
+Task<void> CountedDriver::write_pasid_cd(lnx::Thread& t, Master& master, std::uint32_t pasid,
+                                         Entry& cd, const Entry& target) {
   const EntryUpdate update = plan_entry_update(cd, target, cd_used_bits);
   cd = target;
   t.charge(params_.write_entry);
   for (std::uint32_t i = 0; i < update.step_count; ++i) {
     co_await t.run(params_.write_step);
-    co_await sync_cd(t, master);
+    co_await sync_cd(t, master, pasid);
   }
 }
 
 // One stream id's STE sync; the entries of a master's other stream ids follow one after another.
-Task<void> CountedDriver::sync_ste(lnx::Thread& t, Master& master) {
+Task<void> CountedDriver::sync_ste(lnx::Thread& t, Master& master, StreamId stream) {
   CommandBatch batch;
-  batch.add(Command::kCfgiSte);
+  batch.add(Command::kCfgiSte, CommandSeries::cfgi_ste(stream).next());
   t.charge(params_.cmd_build);
   co_await master.smmu->queue.issue(t, batch, true);
 }
@@ -120,20 +140,21 @@ Task<void> CountedDriver::write_ste(lnx::Thread& t, Master& master, const Entry&
         master.ste = update.steps[i];
         update_dark(t, master, false);
       }
-      co_await sync_ste(t, master);
+      store_ste(master, master.stream_ids[sid], update.steps[i]);
+      co_await sync_ste(t, master, master.stream_ids[sid]);
       update_dark(t, master, true);
     }
-    co_await prefetch(t, master);
+    co_await prefetch(t, master, master.stream_ids[sid]);
   }
   master.ste = target;
 }
 
-Task<void> CountedDriver::prefetch(lnx::Thread& t, Master& master) {
+Task<void> CountedDriver::prefetch(lnx::Thread& t, Master& master, StreamId stream) {
   if (params_.skip_prefetch) {
     co_return;
   }
   CommandBatch batch;
-  batch.add(Command::kPrefetchConfig);
+  batch.add(Command::kPrefetchConfig, CommandSeries::prefetch_config(stream).next());
   t.charge(params_.cmd_build);
   co_await master.smmu->queue.issue(t, batch, false);
 }

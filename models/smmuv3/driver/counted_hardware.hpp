@@ -5,7 +5,7 @@
 // queue only. Computed ahead when commands are published, so it needs no events of its own.
 // Rule: Arm IHI 0070 sections 3.5.6 (ECMDQ) and 3.21; one invalidation token per TBU, one
 // invalidation at a time: MMU-600AE and MMU-700 TRMs (smmuv3.md 3.1).
-// Not modelled here (the full hardware has it): in-flight transactions that a SYNC waits for, TBUs,
+// Not modelled here (TimedHardware has it): in-flight transactions that a SYNC waits for, TBUs,
 // invalidation tokens, errors.
 #pragma once
 
@@ -49,6 +49,8 @@ class CountedHardware {
     ++counts_[static_cast<std::size_t>(c)];
     return free_at_;
   }
+  // Counts a command that timed hardware carries out.
+  void note(Command c) { ++counts_[static_cast<std::size_t>(c)]; }
   [[nodiscard]] std::uint64_t count(Command c) const {
     return counts_[static_cast<std::size_t>(c)];
   }

@@ -148,7 +148,7 @@ Task<int> Driver612::attach_pasid(lnx::Thread& t, Master& master, std::uint32_t 
   Domain* old = use == master.pasids.end() ? nullptr : use->domain;
   co_await join(t, master, domain, master.ats_supported);
   Entry cd = old == nullptr ? Entry{} : use->cd;
-  co_await write_pasid_cd(t, master, cd, cd_of(domain));
+  co_await write_pasid_cd(t, master, pasid, cd, cd_of(domain));
   if (old == nullptr) {
     master.pasids.push_back({pasid, &domain, cd});
     if (master.domain == nullptr && master.pasids.size() == 1) {
@@ -176,7 +176,7 @@ Task<void> Driver612::detach_pasid(lnx::Thread& t, Master& master, std::uint32_t
   SMMULAB_CHECK(use != master.pasids.end(), "a PASID that is not attached is detached");
   Master::PasidUse gone = *use;
   co_await asid_lock().lock(t);
-  co_await write_pasid_cd(t, master, gone.cd, Entry{});
+  co_await write_pasid_cd(t, master, pasid, gone.cd, Entry{});
   if (master.ats_enabled) {
     co_await invalidate_atc(t, master);
   }

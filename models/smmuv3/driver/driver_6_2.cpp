@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "models/smmuv3/driver/counted_driver.hpp"
+#include "models/smmuv3/driver/timed_hardware.hpp"
 
 namespace smmulab::smmu {
 
@@ -26,15 +27,21 @@ Task<void> Driver62::detach_dev(lnx::Thread& t, Master& master) {
     co_await t.run(params().write_entry + params().write_step);
     master.ste = make_abort_ste();
     update_dark(t, master, false);
-    co_await sync_ste(t, master);
+    store_ste(master, master.stream_ids[sid], master.ste);
+    co_await sync_ste(t, master, master.stream_ids[sid]);
   }
 }
 
 // The domain's CD table is made and its CD written with no master in the list yet: two bare SYNCs.
-Task<void> Driver62::write_first_cd(lnx::Thread& t, Smmu& smmu) {
+Task<void> Driver62::write_first_cd(lnx::Thread& t, Smmu& smmu, Domain& domain) {
   t.charge(params().cd_table_alloc);
-  for (int i = 0; i < 2; ++i) {
+  Entry cd = cd_of(domain);
+  for (const bool whole : {false, true}) {
     co_await t.run(params().write_step);
+    if (domain.cd_table != 0) {  // word 0, with V, last
+      cd[0] = whole ? cd_of(domain)[0] : 0;
+      smmu.hardware->store_cd(domain.cd_table, cd);
+    }
     co_await smmu.queue.issue(t, CommandBatch{}, true);
   }
 }
@@ -54,16 +61,21 @@ Task<int> Driver62::attach_dev(lnx::Thread& t, Master& master, Domain& domain) {
   const Entry target = ste_of(master, domain);
   for (std::size_t sid = 0; sid < master.stream_ids.size(); ++sid) {
     const bool last = sid + 1 == master.stream_ids.size();
+    const StreamId stream = master.stream_ids[sid];
     co_await t.run(params().write_entry + params().write_step);
-    co_await sync_ste(t, master);
+    Entry first = target;
+    first[0] = make_abort_ste()[0];
+    store_ste(master, stream, first);
+    co_await sync_ste(t, master, stream);
     co_await t.run(params().write_step);
+    store_ste(master, stream, target);
     if (last) {
       master.ste = target;
       master.cd = domain.stage == Stage::kS1 ? cd_of(domain) : Entry{};
     }
-    co_await sync_ste(t, master);
+    co_await sync_ste(t, master, stream);
     update_dark(t, master, true);
-    co_await prefetch(t, master);
+    co_await prefetch(t, master, stream);
   }
   t.charge(params().master_domain);
   co_await domain.devices_lock.lock(t);

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "models/smmuv3/driver/counted_driver.hpp"
-#include "models/smmuv3/driver/invalidation.hpp"
 
 namespace smmulab::smmu {
 namespace {
@@ -37,8 +36,7 @@ Task<void> DriverNewest::leave(lnx::Thread& t, Master& master, Domain& domain, b
   charge_array(t, domain);
   if (domain.masters.empty()) {  // the last user of its ASID or VMID
     CommandBatch batch;
-    co_await add(t, domain.smmu->queue, batch,
-                 domain.stage == Stage::kS1 ? Command::kTlbiNhAsid : Command::kTlbiS12Vmall, 1);
+    co_await add(t, domain.smmu->queue, batch, tlbi_whole(domain));
     co_await domain.smmu->queue.issue(t, batch, true);
   }
 }
@@ -50,16 +48,14 @@ Task<void> DriverNewest::invalidate(lnx::Thread& t, Domain& domain, const PageTa
     co_return;  // nobody's TLB has anything of it
   }
   CommandQueues& queue = domain.smmu->queue;
-  const bool stage1 = domain.stage == Stage::kS1;
   const bool whole = !params().range_inv && flush.size >= kMaxTlbiOps * flush.granule;
   CommandBatch batch;
   if (whole) {
-    co_await add(t, queue, batch, stage1 ? Command::kTlbiNhAsid : Command::kTlbiS12Vmall, 1);
+    co_await add(t, queue, batch, tlbi_whole(domain));
   } else {
-    co_await add(t, queue, batch, stage1 ? Command::kTlbiNhVa : Command::kTlbiS2Ipa,
-                 tlbi_commands(flush.size, flush.granule, kPage, params().range_inv, flush.leaf));
+    co_await add(t, queue, batch, tlbi_range(domain, flush));
     if (domain.nest_parent) {
-      co_await add(t, queue, batch, Command::kTlbiNhAll, 1);
+      co_await add(t, queue, batch, CommandSeries::tlbi_nh_all(domain.vmid));
     }
   }
   co_await queue.issue(t, batch, true);
@@ -70,7 +66,8 @@ Task<void> DriverNewest::invalidate(lnx::Thread& t, Domain& domain, const PageTa
   for (std::size_t i = 0; i < domain.masters.size(); ++i) {
     const Master& master = *domain.masters[i];
     if (master.ats_enabled) {
-      co_await add(t, queue, batch, Command::kAtcInv, master.stream_ids.size());
+      co_await add(t, queue, batch,
+                   CommandSeries::atc_inv(master.stream_ids, atc_span(flush.iova, flush.size)));
     }
   }
   co_await queue.issue(t, batch, true);

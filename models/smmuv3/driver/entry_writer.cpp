@@ -34,6 +34,7 @@ constexpr std::uint64_t kConfigS2 = 6;
 
 // CD (IHI 0070 section 5.4)
 constexpr std::uint64_t kCdValid = 1ULL << 31U;
+constexpr std::uint64_t kCdIps48 = 5ULL << 32U;
 constexpr std::uint64_t kCdEpd0 = 1ULL << 14U;
 constexpr std::uint64_t kCdTtb0Config = bits(13, 0);  // T0SZ, TG0, IR0, OR0, SH0
 constexpr std::uint64_t kCdTtb0 = bits(51, 4);
@@ -155,7 +156,7 @@ Entry make_s2_ste(std::uint16_t vmid, std::uint64_t s2ttb, bool ats) {
   Entry ste{};
   ste[0] = kSteValid | (kConfigS2 << 1U);
   ste[1] = (1ULL << 44U) | (ats ? 1ULL << 28U : 0);
-  ste[2] = vmid | (0x20594ULL << 32U & kSteVtcr) | (1ULL << 51U) | (1ULL << 54U) | (1ULL << 58U);
+  ste[2] = vmid | (0x50590ULL << 32U & kSteVtcr) | (1ULL << 51U) | (1ULL << 54U) | (1ULL << 58U);
   ste[3] = s2ttb & kSteS2Ttb;
   return ste;
 }
@@ -171,8 +172,8 @@ Entry make_nested_ste(std::uint64_t guest_cd_table, std::uint16_t vmid, std::uin
 
 Entry make_s1_cd(std::uint16_t asid, std::uint64_t ttb0) {
   Entry cd{};
-  cd[0] = 16U | kCdValid | (1ULL << 30U) | (1ULL << 41U) | (1ULL << 45U) | (1ULL << 46U) |
-          (1ULL << 47U) | (static_cast<std::uint64_t>(asid) << 48U);
+  cd[0] = 16U | kCdValid | kCdIps48 | (1ULL << 30U) | (1ULL << 41U) | (1ULL << 45U) |
+          (1ULL << 46U) | (1ULL << 47U) | (static_cast<std::uint64_t>(asid) << 48U);
   cd[1] = ttb0 & kCdTtb0;
   cd[3] = 0xffffff04;  // MAIR
   return cd;

@@ -32,7 +32,7 @@ struct EntryUpdate {
 [[nodiscard]] EntryUpdate plan_entry_update(const Entry& current, const Entry& target,
                                             UsedBits used);
 
-// --- Values (the fields Linux sets; addresses and ids are symbolic but distinct) -----------------
+// --- Values: the fields Linux sets for 48-bit tables of 4 KiB pages -----------------------------
 
 enum class S1Dss : std::uint8_t { kTerminate = 0, kBypass = 1, kSsid0 = 2 };
 

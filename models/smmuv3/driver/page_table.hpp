@@ -28,6 +28,7 @@ class PageTable {
     std::uint64_t size;     // bytes
     std::uint64_t granule;  // bytes
     bool leaf;              // false: a dropped table
+    std::uint64_t iova = 0;
     friend bool operator==(const Flush&, const Flush&) = default;
   };
   struct UnmapWork {

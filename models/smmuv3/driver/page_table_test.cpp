@@ -94,7 +94,7 @@ TEST_F(PageTableTest, UnmapOfPagesWithinATableKeepsIt) {
 TEST_F(PageTableTest, UnmapOfAWholeTablesRangeDropsIt) {
   map(0, 2 * k2M, k4K);
   expect_work(unmap(0, 2 * k2M), 2, 2,
-              {{k2M, k4K, false}, {k2M, k4K, false}, {2 * k2M, k2M, true}});
+              {{k2M, k4K, false}, {k2M, k4K, false, k2M}, {2 * k2M, k2M, true}});
   EXPECT_EQ(table.table_pages(), 3U);
   expect_work(map(0, k4K, k4K), 1, 1);
 }
@@ -110,11 +110,12 @@ TEST_F(PageTableTest, UnalignedUnmapFlushesAtEachChangeOfSize) {
   const std::uint64_t start = k2M - k4K;
   const std::uint64_t size = k2M + 2 * k4K;
   map(start, size, size);
-  const Flushes gathers = {{k4K, k4K, true}, {k2M, k2M, true}, {k4K, k4K, true}};
+  const Flushes gathers = {
+      {k4K, k4K, true, start}, {k2M, k2M, true, k2M}, {k4K, k4K, true, 2 * k2M}};
   expect_work(unmap(start, size), 3, 0, gathers);
   map(start, size, k4K);
   Flushes with_drop = gathers;
-  with_drop.insert(with_drop.begin(), {k2M, k4K, false});
+  with_drop.insert(with_drop.begin(), {k2M, k4K, false, k2M});
   expect_work(unmap(start, size), 3, 1, with_drop);
 }
 

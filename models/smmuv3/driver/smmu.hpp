@@ -14,6 +14,7 @@
 #include "models/smmuv3/driver/command_queues.hpp"
 #include "models/smmuv3/driver/entry_writer.hpp"
 #include "models/smmuv3/driver/page_table.hpp"
+#include "models/smmuv3/hw/page_table.hpp"
 #include "sim/ids.hpp"
 #include "sim/record.hpp"
 #include "sim/time.hpp"
@@ -26,8 +27,12 @@ struct Smmu {
   SmmuIndex index;
   CommandQueues queue;
 
-  Smmu(lnx::Machine& machine, const DriverParams& params, SmmuIndex i)
-      : index(i), queue(machine, params, i.value()) {}
+  TimedHardware* hardware;  // null: counted
+
+  // `timed` must outlive it.
+  Smmu(lnx::Machine& machine, const DriverParams& params, SmmuIndex i,
+       TimedHardware* timed = nullptr)
+      : index(i), queue(machine, params, i.value(), timed), hardware(timed) {}
 };
 
 // When a device's DMA had nowhere to go: its STE said abort or was invalid, or the CD it used was.
@@ -56,6 +61,7 @@ struct Master {
     Entry cd;
   };
   std::vector<PasidUse> pasids;  // in use
+  std::uint64_t cd_table = 0;    // its address; timed hardware, drivers after 6.2
 
   bool dark = true;
   std::optional<SimTime> dark_since;  // none before its first translation
@@ -71,7 +77,7 @@ struct Domain {
 
   lnx::Mutex init_mutex;
   lnx::Spinlock devices_lock;
-  std::uint32_t id;      // also its symbolic table address
+  std::uint32_t id;      // also its symbolic table address with counted hardware
   Smmu* smmu = nullptr;  // null: not finalised
   Stage stage = Stage::kS1;
   Asid asid{};
@@ -83,6 +89,8 @@ struct Domain {
   std::uint32_t nr_ats_masters = 0;
   std::uint64_t mapped = 0;  // bytes: what iommu_map() was asked for less what was unmapped
   PageTable table;
+  std::unique_ptr<hw::PageTable> stored;  // the same bit for bit; timed hardware only
+  std::uint64_t cd_table = 0;             // its address; timed hardware, driver 6.2
 
   // Whose masters and invalidations are meant.
   [[nodiscard]] Domain& invalidated() { return parent == nullptr ? *this : *parent; }

@@ -8,12 +8,14 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "models/linux/testing.hpp"
 #include "models/smmuv3/driver/counted_driver.hpp"
+#include "models/smmuv3/driver/timed_hardware.hpp"
 
 namespace smmulab::smmu {
 
@@ -63,8 +65,13 @@ class DriverTest : public lnx::LinuxTest {
   }
   Smmu& smmu(std::uint32_t index = 0) {
     while (smmus_.size() <= index) {
-      smmus_.emplace_back(machine(), driver_params,
-                          SmmuIndex{static_cast<std::uint32_t>(smmus_.size())});
+      const auto i = static_cast<std::uint32_t>(smmus_.size());
+      if (timed_hardware) {
+        hardware_.push_back(
+            std::make_unique<TimedHardware>(engine, *timed_hardware, fmt::format("smmu{}", i)));
+      }
+      smmus_.emplace_back(machine(), driver_params, SmmuIndex{i},
+                          timed_hardware ? hardware_.back().get() : nullptr);
     }
     return smmus_[index];
   }
@@ -152,9 +159,14 @@ class DriverTest : public lnx::LinuxTest {
     return total - std::exchange(held_seen_[std::string(name)], total);
   }
 
+  // REQUIRES: timed_hardware.
+  TimedHardware& hardware(std::uint32_t index = 0) { return *smmu(index).hardware; }
+
   DriverParams driver_params = params_without_costs();
+  std::optional<TimedHardwareParams> timed_hardware;  // none: counted
 
  private:
+  std::vector<std::unique_ptr<TimedHardware>> hardware_;
   Record record_;
   std::uint64_t record_seen_ = 0;
   std::deque<Smmu> smmus_;

@@ -76,7 +76,17 @@ std::uint64_t FrameAllocator::allocate(unsigned size_log2) {
   return address;
 }
 
+void FrameAllocator::release(const Held& held) {
+  for (const Frame& frame : held) {
+    free(frame.address, frame.size_log2);
+  }
+}
+
 void FrameAllocator::free(std::uint64_t address, unsigned size_log2) {
+  if (holding_) {
+    held_.push_back({address, size_log2});
+    return;
+  }
   const std::uint64_t size = std::uint64_t{1} << size_log2;
   memory_.zero(address, size);
   allocated_ -= size;

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "sim/ids.hpp"
@@ -89,6 +90,20 @@ class FrameAllocator {
   // REQUIRES: size_log2 >= 6. Aligned to its size.
   [[nodiscard]] std::uint64_t allocate(unsigned size_log2);
   void free(std::uint64_t address, unsigned size_log2);
+
+  // From hold() to take_held() what is freed keeps its content and is not handed out; release()
+  // frees it: an SMMU may still walk tables that were dropped.
+  struct Frame {
+    std::uint64_t address;
+    unsigned size_log2;
+  };
+  using Held = std::vector<Frame>;
+  void hold() { holding_ = true; }
+  [[nodiscard]] Held take_held() {
+    holding_ = false;
+    return std::exchange(held_, {});
+  }
+  void release(const Held& held);
   [[nodiscard]] Memory& memory() { return memory_; }
   [[nodiscard]] std::uint64_t allocated_bytes() const { return allocated_; }
 
@@ -97,6 +112,8 @@ class FrameAllocator {
   std::uint64_t next_;
   std::uint64_t allocated_ = 0;
   std::array<std::vector<std::uint64_t>, 64> free_;  // by size_log2
+  bool holding_ = false;
+  Held held_;
 };
 
 }  // namespace smmulab::smmu::hw

@@ -15,20 +15,8 @@ namespace {
 constexpr Provenance kAssumed{"assumed; no public figure"};
 constexpr Provenance kAgilex{"Intel Agilex 5 HPS TRM 4.3.4.4 (MMU-600)"};
 
-void add_cache(ParamTable& t, const std::string& key, hw::CacheShape& shape, std::uint32_t max,
-               const std::string& what, Provenance from) {
-  t.add(key + "_entries", &shape.entries, 0, max, "entries of the " + what + "; 0: none", from);
-  t.add(key + "_ways", &shape.ways, 0, 64, "ways of the " + what + "; 0: fully associative", from);
-  t.add_enum(key + "_policy", &shape.policy, {"random", "rr", "plru", "rrip", "lru", "flush"},
-             "replacement in the " + what, from);
-}
-
 void describe_tbu(ParamTable& t, TbuParams& p) {
   const std::string k = "smmuv3.tbu.";
-  add_cache(t, k + "micro", p.micro, 64, "micro TLB and the config cache beside it",
-            {"MMU-700 TRM UTLB_DEPTH 4..64; MMU-600: round-robin or PLRU; size assumed"});
-  add_cache(t, k + "main", p.main, 65536, "main TLB",
-            {"MMU-700 TRM MTLB_DEPTH 0, 32..65536; MMU-600: 4 ways, random; size assumed"});
   t.add(k + "cycle", &p.cycle, 1_ps, 1_us, "one TLB look-up starts per cycle", kAssumed);
   t.add(k + "micro_lookup", &p.micro_lookup, 0_ps, 10_us, "micro TLB look-up", kAssumed);
   t.add(k + "main_lookup", &p.main_lookup, 0_ps, 10_us,
@@ -42,11 +30,6 @@ void describe_tbu(ParamTable& t, TbuParams& p) {
 
 void describe_tcu(ParamTable& t, TcuParams& p) {
   const std::string k = "smmuv3.tcu.";
-  add_cache(t, k + "config", p.config, 4096, "config cache (STE and CD in one entry)", kAgilex);
-  t.add(k + "walk_unified", &p.walk_unified,
-        "one walk cache (MMU-700), not one per stage and level",
-        {"MMU-600 TRM: eight, MMU-700 TRM: one"});
-  add_cache(t, k + "walk", p.walk, 65536, "walk cache (each of them)", kAgilex);
   t.add(k + "config_lookup", &p.config_lookup, 0_ps, 10_us, "config cache look-up", kAssumed);
   t.add(k + "walk_lookup", &p.walk_lookup, 0_ps, 10_us,
         "walk cache look-up, all levels of a stage at once", kAssumed);
@@ -104,10 +87,10 @@ void describe(ParamTable& t, TimedParams& p) {
 }
 
 void check(const TimedParams& p) {
-  check_cache("smmuv3.tbu.micro", p.tbu.micro);
-  check_cache("smmuv3.tbu.main", p.tbu.main);
-  check_cache("smmuv3.tcu.config", p.tcu.config);
-  check_cache("smmuv3.tcu.walk", p.tcu.walk);
+  check_cache("smmuv3.utlb", p.tbu.micro);
+  check_cache("smmuv3.mtlb", p.tbu.main);
+  check_cache("smmuv3.cc", p.tcu.config);
+  check_cache("smmuv3.wc", p.tcu.walk);
   if (p.tcu.ptw_slots > p.tcu.xlate_slots) {
     throw ConfigError(
         fmt::format("smmuv3.tcu.ptw_slots = {} must be at most "
@@ -121,7 +104,7 @@ void check(const TimedParams& p) {
                     p.tcu.ctw_slots, p.tcu.ptw_slots));
   }
   if (p.tcu.config.entries == 0 || p.tbu.micro.entries == 0) {
-    throw ConfigError("smmuv3.tcu.config_entries and smmuv3.tbu.micro_entries must be at least 4");
+    throw ConfigError("smmuv3.cc_entries and smmuv3.utlb_entries must not be 0");
   }
 }
 

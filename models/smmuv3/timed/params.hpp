@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "models/smmuv3/hw/smmu_caches.hpp"
 #include "sim/params.hpp"
@@ -31,6 +32,7 @@ struct TcuParams {
   hw::CacheShape config{256, 4, hw::Policy::kRoundRobin, 3};
   bool walk_unified = false;
   hw::CacheShape walk{256, 4, hw::Policy::kRoundRobin, 4};  // of each walk cache, or of the one
+  std::optional<hw::WalkCaches::Shape> walk_caches;         // instead, each by itself
   Ps config_lookup{3'000};
   Ps walk_lookup{4'000};           // one look-up, all levels of a stage at once
   std::uint32_t xlate_slots = 64;  // beyond: the translation request buffer
@@ -56,6 +58,7 @@ struct TimedParams {
   std::uint32_t tbus = 1;
 };
 
+// Times, slots and tokens. Sizes of caches are the keys of hw::SmmuParams.
 void describe(ParamTable& table, TimedParams& params);
 // Throws ConfigError naming the keys: what no single range says (PTW_SLOTS <= XLATE_SLOTS, ...).
 void check(const TimedParams& params);

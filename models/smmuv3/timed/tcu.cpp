@@ -16,13 +16,18 @@ Tcu::Tcu(Timers& timers, const TimedParams& params, const hw::Features& features
       memory_(memory),
       port_(port),
       config_(params.tcu.config),
-      walk_(hw::WalkCaches::Shape::all_alike(params.tcu.walk, params.tcu.walk_unified)),
+      walk_(params.tcu.walk_caches.value_or(
+          hw::WalkCaches::Shape::all_alike(params.tcu.walk, params.tcu.walk_unified))),
       xlates_(params.tcu.xlate_slots),
       buffer_(std::size_t{params.tbus} * params.tbu.tokens),
       for_ptw_(params.tcu.xlate_slots),
       for_ctw_(params.tcu.xlate_slots),
       ptw_free_(params.tcu.ptw_slots),
-      ctw_free_(params.tcu.ctw_slots) {
+      ctw_free_(params.tcu.ctw_slots),
+      has_walk_cache_(params.tcu.walk_caches
+                          ? std::ranges::any_of(params.tcu.walk_caches->caches,
+                                                [](const auto& c) { return c.entries != 0; })
+                          : params.tcu.walk.entries != 0) {
   free_.reserve(xlates_.size());
   walks_.reserve(xlates_.size());
   for (auto i = static_cast<std::uint32_t>(xlates_.size()); i-- > 0;) {
@@ -72,7 +77,7 @@ void Tcu::start(std::uint32_t i, std::uint32_t message) {
 }
 
 hw::WalkMemo* Tcu::memo_of(Xlate& x) {
-  return params_.tcu.walk.entries == 0 ? nullptr : &x.memo;
+  return has_walk_cache_ ? &x.memo : nullptr;
 }
 
 void Tcu::config_lookup(std::uint32_t i) {

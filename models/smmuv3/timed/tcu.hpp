@@ -109,6 +109,7 @@ class Tcu final : public Timed {
   IndexQueue buffer_;                 // requests without a slot
   IndexQueue for_ptw_, for_ctw_;
   std::uint32_t ptw_free_, ctw_free_;
+  bool has_walk_cache_;
   std::uint32_t stale_ = 0;
   Timed* stale_waiter_ = nullptr;
   std::uint32_t stale_what_ = 0;

@@ -23,6 +23,7 @@ class TimedSmmu {
   DmaStream& add_stream(const StreamParams& params, std::uint32_t tbu = 0);
 
   [[nodiscard]] Timers& timers() { return timers_; }
+  [[nodiscard]] SimTime now() const { return timers_.now(); }
   [[nodiscard]] Tbu& tbu(std::uint32_t i) { return tbus_[i]; }
   [[nodiscard]] const Tcu& tcu() const { return tcu_; }
   [[nodiscard]] CommandProcessor& commands() { return commands_; }

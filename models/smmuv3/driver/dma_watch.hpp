@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// DmaWatch: one device's DMA stream and what unmaps mean to it: how long after the page-table
+// entries were cleared a transaction still went through by the old translation, until its TLBI is
+// complete. Old translations are told by their output address (TimedHardware::domain_pa()).
+// Not modelled: a range that is mapped again, in the same domain, before its unmap has ended.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "models/smmuv3/timed/dma_stream.hpp"
+
+namespace smmulab::smmu {
+
+struct UnmapDmaStat {
+  std::uint64_t unmaps = 0;    // with an old use
+  std::uint64_t old_uses = 0;  // transactions
+  Ps last_total{0};            // from the unmap to the last of them
+  Ps last_max{0};
+};
+
+class DmaWatch final : public timed::StreamObserver {
+ public:
+  explicit DmaWatch(timed::DmaStream& stream) : stream_(&stream) {}
+  [[nodiscard]] const timed::StreamStats& stats() const { return stream_->stats(); }
+  [[nodiscard]] const UnmapDmaStat& unmaps() const { return unmaps_; }
+
+  // IOVAs [first, last] led to `pa` and on, until `since`.
+  void begin(std::uint64_t number, std::uint64_t first, std::uint64_t last, std::uint64_t pa,
+             SimTime since);
+  void end(std::uint64_t number);
+  // Is told of every transaction from now on, too.
+  void tell(timed::StreamObserver& other);
+  void transaction(const hw::Request& request, const timed::Passage& passage, SimTime issued,
+                   SimTime done) override;
+
+ private:
+  struct Window {
+    std::uint64_t number, first, last, pa;
+    SimTime since;
+    SimTime last_use;
+    std::uint64_t uses = 0;
+  };
+  timed::DmaStream* stream_;
+  timed::StreamObserver* other_ = nullptr;
+  std::vector<Window> windows_;
+  UnmapDmaStat unmaps_;
+};
+
+}  // namespace smmulab::smmu

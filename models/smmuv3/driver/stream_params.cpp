@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/smmuv3/driver/stream_params.hpp"
+
+#include "models/smmuv3/timed/dma_stream.hpp"
+#include "sim/error.hpp"
+
+namespace smmulab::smmu {
+namespace {
+
+constexpr Provenance kChoice{"user's choice"};
+
+}  // namespace
+
+void describe(ParamTable& t, HardwareParams& p) {
+  t.add_enum(
+      "smmuv3.hardware", &p.kind, {"counted", "timed"},
+      "the driver's hardware: a time for each kind of command (hw.*), or the timed SMMU with "
+      "TBUs, walks and DMA",
+      kChoice);
+  t.add("smmuv3.run_ahead", &p.run_ahead,
+        "timed: let DMA that hits go on without events (off: the same results, slower)", kChoice);
+  timed::describe(t, p.timed);
+  DmaStreamParams& s = p.stream;
+  t.add_enum("stream.pattern", &s.pattern, {"none", "sequential", "random", "strided"},
+             "DMA of each device while the operations run (smmuv3.hardware = timed)", kChoice);
+  t.add("stream.devices", &s.devices, 0, 65'536, "the first so many devices have DMA; 0: all",
+        kChoice);
+  t.add("stream.base_mib", &s.base_mib, 0, 1U << 28U, "first IOVA of the DMA (MiB)", kChoice);
+  t.add("stream.footprint_kib", &s.footprint_kib, 0, 1U << 31U,
+        "IOVAs that the DMA uses (KiB); 0: the first range that is mapped, from then on", kChoice);
+  t.add("stream.payload", &s.payload, 16, 4096, "bytes of a transaction; a power of 2",
+        {"user's choice; PCIe payloads are 128 to 4096 bytes, 256 and 512 are usual"});
+  t.add("stream.stride", &s.stride, 16, 1U << 30U, "strided: bytes from one to the next", kChoice);
+  t.add("stream.write", &s.write, "the devices write (off: read)", kChoice);
+  t.add("stream.outstanding", &s.outstanding, 1, 4096, "transactions of a device under way",
+        kChoice);
+  t.add("stream.link_burst", &s.link_burst, 0_ps, 1_us,
+        "time of 64 bytes on a device's link (2ns: 32 GB/s)",
+        {"PCIe 5.0 x8 or 4.0 x16: about 32 GB/s"});
+  t.add("stream.interval", &s.interval, 0_ps, 1_ms,
+        "open loop: one transaction is due every interval; 0: closed loop", kChoice);
+}
+
+void check(const HardwareParams& p) {
+  if (p.kind == HardwareKind::kCounted && p.stream.pattern != StreamPattern::kNone) {
+    throw ConfigError("stream.pattern needs smmuv3.hardware = timed");
+  }
+}
+
+timed::TimedParams with_caches(const timed::TimedParams& times, const hw::SmmuParams& caches) {
+  const hw::CachesShape shape = hw::shape_of(caches);
+  timed::TimedParams p = times;
+  p.tbu.micro = shape.micro;
+  p.tbu.main = shape.main;
+  p.tcu.config = shape.config;
+  p.tcu.walk_caches = shape.walk;
+  return p;
+}
+
+timed::StreamParams stream_of(const DmaStreamParams& p, StreamId stream, std::uint64_t base,
+                              std::uint64_t span) {
+  timed::StreamParams s;
+  s.stream = stream;
+  s.pattern = p.pattern == StreamPattern::kRandom    ? timed::Pattern::kRandom
+              : p.pattern == StreamPattern::kStrided ? timed::Pattern::kStrided
+                                                     : timed::Pattern::kSequential;
+  s.base = base;
+  s.span = span;
+  s.payload = p.payload;
+  s.stride = p.stride;
+  s.write = p.write;
+  s.outstanding = p.outstanding;
+  s.link_burst = p.link_burst;
+  s.interval = p.interval;
+  return s;
+}
+
+}  // namespace smmulab::smmu

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which hardware the driver has (smmuv3.hardware), and the DMA of the devices behind timed hardware
+// (stream.*): one stream for each device, all alike but for their random numbers.
+#pragma once
+
+#include <cstdint>
+
+#include "models/smmuv3/hw/params.hpp"
+#include "models/smmuv3/timed/params.hpp"
+#include "sim/ids.hpp"
+#include "sim/params.hpp"
+#include "sim/time.hpp"
+
+namespace smmulab::smmu::timed {
+struct StreamParams;
+}
+
+namespace smmulab::smmu {
+
+// counted: a time for each kind of command (hw.*). timed: models/smmuv3/timed.
+enum class HardwareKind : std::uint8_t { kCounted, kTimed };
+
+enum class StreamPattern : std::uint8_t { kNone, kSequential, kRandom, kStrided };
+
+struct DmaStreamParams {
+  StreamPattern pattern = StreamPattern::kNone;
+  std::uint32_t devices = 0;        // the first so many; 0: all
+  std::uint32_t base_mib = 0;       // first IOVA
+  std::uint32_t footprint_kib = 0;  // from there on; 0: the first range that is mapped
+  std::uint32_t payload = 256;      // bytes
+  std::uint32_t stride = 4096;      // bytes
+  bool write = false;
+  std::uint32_t outstanding = 64;
+  Ps link_burst{2'000};
+  Ps interval{0};  // open loop
+};
+
+struct HardwareParams {
+  HardwareKind kind = HardwareKind::kCounted;
+  timed::TimedParams timed;
+  bool run_ahead = true;
+  DmaStreamParams stream;
+};
+
+void describe(ParamTable& table, HardwareParams& params);
+// Throws ConfigError: streams without timed hardware.
+void check(const HardwareParams& params);
+// With the sizes and policies of the caches (smmuv3.utlb_entries and the like).
+[[nodiscard]] timed::TimedParams with_caches(const timed::TimedParams& times,
+                                             const hw::SmmuParams& caches);
+// The stream of a device. `base` and `span` (bytes): what it reads or writes.
+[[nodiscard]] timed::StreamParams stream_of(const DmaStreamParams& params, StreamId stream,
+                                            std::uint64_t base, std::uint64_t span);
+
+}  // namespace smmulab::smmu

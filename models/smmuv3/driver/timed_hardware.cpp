@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/smmuv3/driver/timed_hardware.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "models/smmuv3/driver/page_leaves.hpp"
+#include "sim/error.hpp"
+
+namespace smmulab::smmu {
+namespace {
+
+constexpr std::uint64_t kFirstFrame = 0x1000'0000;  // where the structures lie
+constexpr unsigned kCommandLog2 = 4;
+constexpr unsigned kAddressBits = 48;
+constexpr unsigned kLeastOas = 42;
+
+hw::StreamTable::Shape shape_of(const TimedHardwareParams& p) {
+  hw::StreamTable::Shape shape;
+  shape.log2_size = std::max(p.stream_bits, shape.split);
+  return shape;
+}
+
+// The first span is the structures' own.
+std::uint64_t domains_of(unsigned output_bits) {
+  if (output_bits < kLeastOas) {
+    throw ConfigError(fmt::format("smmuv3.hardware = timed needs smmuv3.oas of at least {}, not {}",
+                                  kLeastOas, output_bits));
+  }
+  return (1ULL << (std::min(output_bits, kAddressBits) - 40U)) - 1;
+}
+
+}  // namespace
+
+TimedHardware::TimedHardware(Engine& engine, const TimedHardwareParams& params, std::string name)
+    : engine_(engine),
+      name_(std::move(name)),
+      features_(params.features),
+      tbus_(params.smmu.tbus),
+      domains_(domains_of(params.features.oas)),
+      frames_(memory_, kFirstFrame),
+      streams_(frames_, shape_of(params)),
+      smmu_(params.smmu, params.features, streams_.base(), memory_, params.run_ahead) {
+  const std::uint64_t base = frames_.allocate(params.queue_log2 + kCommandLog2);
+  smmu_.commands().set_queue({base, params.queue_log2});
+  smmu_.commands().set_range_invalidation(params.range_inv);
+  smmu_.commands().set_listener(this);
+  process_ = &engine_.spawn(run(), {.name = name_, .component = name_, .daemon = true});
+}
+
+void TimedHardware::advance() {
+  smmu_.timers().run_until(engine_.now());
+}
+
+// While a SYNC is in the queue somebody is to be told at its time; else nobody looks.
+Task<void> TimedHardware::run() {
+  for (;;) {
+    armed_ = syncs_ == 0 ? kTimeMax : smmu_.timers().next();
+    co_await engine_.park_until(armed_, nullptr, Priority::kHardware);
+    advance();
+  }
+}
+
+void TimedHardware::rearm() {
+  if (syncs_ != 0 && smmu_.timers().next() < armed_ && process_->parked()) {
+    armed_ = engine_.now();
+    engine_.unpark(*process_, Ps{0}, Priority::kHardware);
+  }
+}
+
+void TimedHardware::write_entry(std::uint64_t address, const Entry& entry) {
+  for (std::size_t i = 0; i < entry.size(); ++i) {
+    memory_.write64(address + 8 * i, entry[i]);
+  }
+}
+
+void TimedHardware::add_stream(StreamId stream, bool ats) {
+  streams_.write(stream, hw::Ste{});
+  if (ats) {
+    smmu_.commands().add_atc(stream, *this);
+  }
+}
+
+void TimedHardware::store_ste(StreamId stream, const Entry& ste) {
+  advance();
+  write_entry(streams_.address_of(stream), ste);
+}
+
+void TimedHardware::store_cd(std::uint64_t address, const Entry& cd) {
+  advance();
+  write_entry(address, cd);
+}
+
+std::uint64_t TimedHardware::new_cd_table() {
+  return frames_.allocate(hw::kEntryLog2);
+}
+
+std::unique_ptr<hw::PageTable> TimedHardware::new_page_table(std::uint8_t stage) {
+  hw::TableFormat format;
+  format.stage = stage;
+  format.input_bits = kAddressBits;
+  format.output_bits = kAddressBits;
+  return std::make_unique<hw::PageTable>(frames_, format);
+}
+
+TimedHardware::Dropped TimedHardware::map(hw::PageTable& table, std::uint32_t domain, Iova iova,
+                                          Bytes size, Bytes run) {
+  advance();
+  const hw::Protection protection;
+  Dropped dropped;
+  frames_.hold();
+  leaves::for_each(
+      iova.value(), size.value(), run.value(),
+      [&](std::uint64_t at, std::uint64_t leaf, std::uint64_t count) {
+        for (std::uint64_t t = at; leaf != leaves::kPage && t != at + leaf * count; t += leaf) {
+          if (!table.output_of(t) && table.unmap(t, leaf) != 0) {
+            dropped.flushes.push_back({leaf, leaves::kPage, false, t});
+          }
+        }
+        const hw::MapError error =
+            table.map_pages(at, domain_pa(domain, at),
+                            static_cast<unsigned>(std::countr_zero(leaf)), count, protection);
+        if (error == hw::MapError::kRange) {
+          throw ConfigError(fmt::format(
+              "IOVA {:#x} is beyond the {} bits of smmuv3.hardware = timed", at, kAddressBits));
+        }
+        SMMULAB_CHECK(error == hw::MapError::kNone, "what is mapped is mapped again");
+      });
+  dropped.memory = frames_.take_held();
+  if (size.value() >= 2 * leaves::kPage) {
+    for (auto& [number, params] : std::exchange(waiting_dmas_, {})) {
+      params.base = iova.value();
+      params.span = size.value();
+      begin_dma(number, params);
+    }
+  }
+  return dropped;
+}
+
+hw::FrameAllocator::Held TimedHardware::unmap(hw::PageTable& table, Iova iova, Bytes size) {
+  advance();
+  frames_.hold();
+  leaves::for_each(iova.value(), size.value(), size.value(),
+                   [&table](std::uint64_t at, std::uint64_t leaf, std::uint64_t count) {
+                     for (std::uint64_t i = 0; i < count; ++i) {
+                       table.unmap(at + i * leaf, leaf);
+                     }
+                   });
+  return frames_.take_held();
+}
+
+void TimedHardware::store_command(std::uint64_t slot, const CommandWords& words) {
+  const std::uint64_t at = smmu_.commands().address_of(slot);
+  memory_.write64(at, words[0]);
+  memory_.write64(at + 8, words[1]);
+}
+
+void TimedHardware::store_sync(std::uint64_t slot, SyncMode mode) {
+  hw::Command sync;
+  sync.opcode = hw::Opcode::kSync;
+  sync.signal = mode == SyncMode::kMsi ? 1 : mode == SyncMode::kSev ? 2 : 0;
+  store_command(slot, encode(sync));
+  unpublished_syncs_.push_back(slot);
+}
+
+void TimedHardware::ring(std::uint64_t prod) {
+  advance();
+  syncs_ += std::erase_if(unpublished_syncs_, [prod](std::uint64_t slot) { return slot < prod; });
+  smmu_.commands().write_prod(prod);
+  rearm();
+}
+
+void TimedHardware::consumed(std::uint64_t index, const hw::Command& command) {
+  syncs_ -= command.opcode == hw::Opcode::kSync ? 1U : 0U;
+  listener_->consumed(index);
+}
+
+void TimedHardware::command_error(std::uint64_t index, timed::CommandError error) {
+  throw ModelError(fmt::format("{}: command queue error {} at entry {}", name_,
+                               static_cast<unsigned>(error), index));
+}
+
+std::optional<SimTime> TimedHardware::atc_invalidate(const hw::Command& /*command*/) {
+  return time();
+}
+
+void TimedHardware::begin_dma(std::size_t number, timed::StreamParams params) {
+  advance();
+  params.start = std::max(params.start, engine_.now());
+  dmas_[number] = std::make_unique<DmaWatch>(
+      smmu_.add_stream(params, static_cast<std::uint32_t>(number % tbus_)));
+  rearm();
+}
+
+std::size_t TimedHardware::add_dma(const timed::StreamParams& params) {
+  dmas_.emplace_back();
+  begin_dma(dmas_.size() - 1, params);
+  return dmas_.size() - 1;
+}
+
+std::size_t TimedHardware::add_dma_at_first_map(const timed::StreamParams& params) {
+  dmas_.emplace_back();
+  waiting_dmas_.emplace_back(dmas_.size() - 1, params);
+  return dmas_.size() - 1;
+}
+
+hw::Outcome TimedHardware::look_up(StreamId stream, Iova iova, bool write) {
+  hw::Request request;
+  request.stream = stream;
+  request.address = iova.value();
+  request.access.write = write;
+  return hw::translate(memory_, streams_.base(), features_, request);
+}
+
+std::uint64_t TimedHardware::unmap_begins(std::uint32_t domain, Iova iova, Bytes size) {
+  const std::uint64_t number = unmaps_++;
+  for (const auto& dma : dmas_) {
+    if (dma == nullptr) {
+      continue;
+    }
+    dma->begin(number, iova.value(), iova.value() + size.value() - 1,
+               domain_pa(domain, iova.value()), engine_.now());
+  }
+  return number;
+}
+
+void TimedHardware::unmap_ended(std::uint64_t number) {
+  advance();
+  for (const auto& dma : dmas_) {
+    if (dma != nullptr) {
+      dma->end(number);
+    }
+  }
+}
+
+}  // namespace smmulab::smmu

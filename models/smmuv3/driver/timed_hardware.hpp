@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// TimedHardware: the timed SMMU (models/smmuv3/timed) as the driver's hardware: its structures in
+// simulated memory, which the driver's stores change, its command queue, which it reads, and the
+// DMA streams of its devices, on the engine's clock. What a command costs comes out of the model:
+// fetches, one invalidation at a time to every TBU and back, a SYNC that waits for the walks and
+// transactions that used what was invalidated. Rule: Arm IHI 0070 3.21.1, 4.7; MMU-600 and MMU-700
+// manuals (smmuv3.md 2.4, 3.1).
+//
+// Time: hardware has an event queue of its own. It is let run up to the engine's time before each
+// access of a CPU (a store to an entry or descriptor, PROD, CONS) and, while a SYNC is in the
+// queue, by a process of its own at each of its events, so that a waiting CPU is told at the time.
+// At one time the hardware's events come first. Memory that a table gave up is not used again
+// before the driver says that its TLBI is complete. Not modelled: several command queues, MSI and
+// event writes as memory traffic, event and PRI queues, the ATC (an ATC_INV takes its round trip),
+// payload.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/smmuv3/driver/command.hpp"
+#include "models/smmuv3/driver/dma_watch.hpp"
+#include "models/smmuv3/driver/entry_writer.hpp"
+#include "models/smmuv3/driver/page_table.hpp"
+#include "models/smmuv3/driver/params.hpp"
+#include "models/smmuv3/driver/queue_listener.hpp"
+#include "models/smmuv3/hw/config_tables.hpp"
+#include "models/smmuv3/hw/page_table.hpp"
+#include "models/smmuv3/hw/translator.hpp"
+#include "models/smmuv3/timed/timed_smmu.hpp"
+#include "sim/engine.hpp"
+
+namespace smmulab::smmu {
+
+struct TimedHardwareParams {
+  timed::TimedParams smmu;
+  hw::Features features;
+  std::uint8_t queue_log2 = 16;   // command queue entries
+  std::uint8_t stream_bits = 16;  // of StreamIDs; at least 8
+  bool range_inv = true;          // IDR3.RIL
+  bool run_ahead = true;          // off: the same results, slower
+};
+
+class TimedHardware final : private timed::CommandListener, private timed::AtcTarget {
+ public:
+  // Throws ConfigError for parameters that do not fit together.
+  TimedHardware(Engine& engine, const TimedHardwareParams& params, std::string name);
+  TimedHardware(const TimedHardware&) = delete;
+  TimedHardware& operator=(const TimedHardware&) = delete;
+
+  void set_listener(QueueListener& listener) { listener_ = &listener; }
+  // The hardware's time: that of the event under way, or the last that advance() came to.
+  [[nodiscard]] SimTime time() const { return smmu_.now(); }
+  // Lets the hardware run up to the engine's time.
+  void advance();
+
+  // A CPU's stores. A stream's entry says "invalid" before its first.
+  void add_stream(StreamId stream, bool ats);
+  void store_ste(StreamId stream, const Entry& ste);
+  void store_cd(std::uint64_t address, const Entry& cd);
+  [[nodiscard]] std::uint64_t new_cd_table();  // of one CD; its address
+  [[nodiscard]] std::unique_ptr<hw::PageTable> new_page_table(std::uint8_t stage);
+  // Tables that were dropped: what is to be flushed, and their memory, for release() after that.
+  struct Dropped {
+    hw::FrameAllocator::Held memory;
+    std::vector<PageTable::Flush> flushes;
+  };
+  // Leaves as iommu_map() and iommu_unmap() choose them; output addresses are domain_pa()'s. A map
+  // drops tables that have become empty where it writes a block.
+  [[nodiscard]] Dropped map(hw::PageTable& table, std::uint32_t domain, Iova iova, Bytes size,
+                            Bytes run);
+  // The flushes are the driver's PageTable's.
+  [[nodiscard]] hw::FrameAllocator::Held unmap(hw::PageTable& table, Iova iova, Bytes size);
+  void release(const hw::FrameAllocator::Held& held) { frames_.release(held); }
+  // Where a domain's IOVAs lead, as aligned as they are up to 1 TiB: neighbours in number lead
+  // apart.
+  [[nodiscard]] std::uint64_t domain_pa(std::uint32_t domain, std::uint64_t iova) const {
+    return (iova & (kDomainSpan - 1)) + (domain % domains_ + 1) * kDomainSpan;
+  }
+
+  // What a read or write by the device comes to when nothing is cached: the tables as they are.
+  [[nodiscard]] hw::Outcome look_up(StreamId stream, Iova iova, bool write = false);
+
+  void store_command(std::uint64_t slot, const CommandWords& words);
+  void store_sync(std::uint64_t slot, SyncMode mode);
+  // A store to PROD: entries below `prod` are there.
+  void ring(std::uint64_t prod);
+
+  // DMA of a device from now on. Gives its number.
+  std::size_t add_dma(const timed::StreamParams& params);
+  // The same as soon as a range of two pages or more is mapped in any domain: in that range, in
+  // place of the parameters' base and span. The number is its place among these and the others.
+  std::size_t add_dma_at_first_map(const timed::StreamParams& params);
+  // An unmap has cleared its entries, and its last TLBI is complete.
+  [[nodiscard]] std::uint64_t unmap_begins(std::uint32_t domain, Iova iova, Bytes size);
+  void unmap_ended(std::uint64_t number);
+  // nullptr: it has not begun.
+  [[nodiscard]] DmaWatch* dma(std::size_t number) const { return dmas_[number].get(); }
+  [[nodiscard]] const timed::TimedSmmu& smmu() const { return smmu_; }
+
+ private:
+  void consumed(std::uint64_t index, const hw::Command& command) override;
+  void command_error(std::uint64_t index, timed::CommandError error) override;
+  std::optional<SimTime> atc_invalidate(const hw::Command& command) override;
+  void write_entry(std::uint64_t address, const Entry& entry);
+  void begin_dma(std::size_t number, timed::StreamParams params);
+  Task<void> run();
+  void rearm();
+
+  static constexpr std::uint64_t kDomainSpan = 1ULL << 40U;
+
+  Engine& engine_;
+  std::string name_;
+  hw::Features features_;
+  std::uint32_t tbus_;     // streams are shared out among them
+  std::uint64_t domains_;  // that lead apart
+  hw::Memory memory_;
+  hw::FrameAllocator frames_;
+  hw::StreamTable streams_;
+  timed::TimedSmmu smmu_;
+  QueueListener* listener_ = nullptr;
+  std::uint64_t syncs_ = 0;                       // published and not complete
+  std::vector<std::uint64_t> unpublished_syncs_;  // slots
+  Process* process_ = nullptr;
+  SimTime armed_ = kTimeMax;  // when the process goes on
+  std::vector<std::unique_ptr<DmaWatch>> dmas_;
+  std::vector<std::pair<std::size_t, timed::StreamParams>> waiting_dmas_;
+  std::uint64_t unmaps_ = 0;
+};
+
+}  // namespace smmulab::smmu

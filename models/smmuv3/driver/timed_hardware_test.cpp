@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// The driver on the timed SMMU: the same commands and locks as on counted hardware, times that come
+// out of the parts, and translations that follow what the driver stored.
+#include "models/smmuv3/driver/testing.hpp"
+
+namespace smmulab::smmu {
+namespace {
+
+constexpr std::uint64_t k4K = 4096;
+constexpr std::uint64_t k2M = 2ULL << 20U;
+
+struct Choice {
+  DriverVersion version;
+  Stage stage;
+  SyncMode mode = SyncMode::kMsi;
+};
+
+class TimedHardwareTest : public DriverTest, public ::testing::WithParamInterface<Choice> {
+ protected:
+  TimedHardwareTest() : DriverTest(GetParam().version) {
+    driver_params.stage = GetParam().stage;
+    driver_params.sync_mode = GetParam().mode;
+    timed_hardware.emplace();
+  }
+  [[nodiscard]] bool blocks() const { return GetParam().version != DriverVersion::k6_2; }
+  void block(Master& m) {
+    timed([&](lnx::Thread& t) -> Task<void> { co_await driver().attach_blocked(t, m); });
+  }
+  void map(Domain& d, std::uint64_t iova, std::uint64_t size, std::uint64_t run) {
+    timed([&, iova, size, run](lnx::Thread& t) -> Task<void> {
+      EXPECT_EQ(co_await driver().map(t, d, Iova{iova}, Bytes{size}, Bytes{run}), 0);
+    });
+  }
+  void unmap(Domain& d, std::uint64_t iova, std::uint64_t size) {
+    timed([&, iova, size](lnx::Thread& t) -> Task<void> {
+      co_await driver().unmap(t, d, Iova{iova}, Bytes{size});
+    });
+  }
+  // What every operation sends and which locks it takes, one line each.
+  std::vector<std::string> story() {
+    std::vector<std::string> lines;
+    const auto say = [&] { lines.push_back(sent() + " | " + locks()); };
+    Master& m = master(2, true);
+    Domain& a = alloc(m);
+    say();
+    attach(m, a);
+    say();
+    map(a, k2M, 2 * k2M, k4K);
+    map(a, 16 * k2M, k2M + 3 * k4K, k2M);
+    unmap(a, 16 * k2M, k2M + 3 * k4K);
+    unmap(a, k2M, 2 * k2M);
+    say();
+    attach(m, used(m));
+    say();
+    if (blocks()) {
+      block(m);
+      say();
+      attach(m, a);
+      say();
+    }
+    return lines;
+  }
+  // The physical address of what the device's access comes to; 0: none.
+  std::uint64_t pa(const Master& m, std::uint64_t iova) {
+    const hw::Outcome outcome = hardware().look_up(m.stream_ids.back(), Iova{iova});
+    return outcome.kind == hw::Outcome::Kind::kTranslated ? outcome.pa : 0;
+  }
+};
+
+TEST_P(TimedHardwareTest, EntriesAndTablesInMemoryAreWhatTheDriverMeans) {
+  Master& m = master(2);
+  Domain& a = used(m);
+  Domain& b = used(m);
+  map(a, k2M, k2M, k4K);
+  map(b, k2M, 2 * k2M, 2 * k2M);
+  EXPECT_EQ(pa(m, k2M), 0U);
+  attach(m, a);
+  EXPECT_EQ(pa(m, k2M + 0x123), hardware().domain_pa(a.id, k2M + 0x123));
+  EXPECT_EQ(pa(m, 2 * k2M), 0U);
+  attach(m, b);
+  EXPECT_NE(hardware().domain_pa(a.id, k2M), hardware().domain_pa(b.id, k2M));
+  EXPECT_EQ(pa(m, 3 * k2M - 1), hardware().domain_pa(b.id, 3 * k2M - 1));
+  unmap(b, k2M, 2 * k2M);
+  EXPECT_EQ(pa(m, k2M), 0U);
+  map(b, k2M, k4K, k4K);
+  EXPECT_EQ(pa(m, k2M), hardware().domain_pa(b.id, k2M));
+  unmap(b, k2M, k4K);
+  map(b, k2M, k2M, k2M);  // in the place of an empty table
+  EXPECT_EQ(pa(m, k2M + k4K), hardware().domain_pa(b.id, k2M + k4K));
+  if (blocks()) {
+    block(m);
+    EXPECT_EQ(hardware().look_up(m.stream_ids.front(), Iova{k2M}).kind, hw::Outcome::Kind::kAbort);
+  }
+}
+
+TEST_P(TimedHardwareTest, SendsAndLocksAsWithCountedHardware) {
+  const std::vector<std::string> timed = story();
+  class Counted : public TimedHardwareTest {
+   public:
+    Counted() { timed_hardware.reset(); }
+    void TestBody() override {}
+    using TimedHardwareTest::story;
+  };
+  EXPECT_EQ(timed, Counted().story());
+}
+
+// One SYNC alone: doorbell, fetch, decoding, completion. With an invalidation before it: another
+// fetch and decoding, the TCU's caches, the way to the TBU and back; then the TBU is asked whether
+// its transactions are complete.
+TEST_P(TimedHardwareTest, ASyncTakesTheSumOfItsParts) {
+  if (GetParam().mode == SyncMode::kPoll) {
+    GTEST_SKIP() << "a polling CPU notices at the end of a round";
+  }
+  const timed::TimedParams& p = timed_hardware->smmu;
+  const Ps command = p.memory.burst + p.memory.latency + p.tcu.command_decode;
+  const Ps alone = p.link.doorbell + command + p.link.completion;
+  Master& m = master(1);
+  EXPECT_EQ(timed([&](lnx::Thread& t) -> Task<void> {
+              co_await m.smmu->queue.issue(t, CommandBatch{}, true);
+            }),
+            alone);
+  const Ps tbu = p.link.dti + p.tbu.invalidate + p.link.dti;
+  const Ps synced = p.link.dti + p.link.dti + p.link.completion;
+  EXPECT_EQ(
+      timed([&](lnx::Thread& t) -> Task<void> { co_await driver().flush_iotlb_all(t, *m.domain); }),
+      p.link.doorbell + command + p.tcu.invalidate + std::max(tbu, command) + synced);
+}
+
+TEST_P(TimedHardwareTest, AMoreDistantTbuMakesEverySyncLonger) {
+  timed_hardware->smmu.link.dti = 1_us;
+  Master& m = master(1);
+  EXPECT_GE(attach(m, used(m)), 3 * 4_us);  // at least three SYNCs, each there and back twice
+}
+
+INSTANTIATE_TEST_SUITE_P(Drivers, TimedHardwareTest,
+                         ::testing::Values(Choice{DriverVersion::k6_12, Stage::kS1},
+                                           Choice{DriverVersion::k6_12, Stage::kS2},
+                                           Choice{DriverVersion::k6_12, Stage::kS1, SyncMode::kSev},
+                                           Choice{DriverVersion::k6_12, Stage::kS1,
+                                                  SyncMode::kPoll},
+                                           Choice{DriverVersion::k6_2, Stage::kS1},
+                                           Choice{DriverVersion::k6_2, Stage::kS2},
+                                           Choice{DriverVersion::kNewest, Stage::kS1}));
+
+}  // namespace
+}  // namespace smmulab::smmu
