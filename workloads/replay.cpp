@@ -275,6 +275,9 @@ void Replayer::collect() {
     device.dark_windows = master.dark_time.windows;
     device.dark_total = master.dark_time.total;
     device.dark_max = master.dark_time.max;
+    if (const smmu::DmaWatch* dma = system_.dma(DeviceIndex{static_cast<std::uint32_t>(i)})) {
+      device.dma = DmaResult{dma->stats(), dma->unmaps()};
+    }
   }
   for (const lnx::Thread& t : system_.machine().threads()) {
     result_.threads.push_back({t.name(), t.run_time(), t.spin_time(), t.ready_time()});

@@ -4,16 +4,18 @@
 // kept (dependency_tracker.hpp), phases too. Streaming: operations are read when a thread needs its
 // next one; what other threads have not taken yet is queued and spills to a file beyond a budget.
 // A dma operation occupies its thread in user mode for the recorded duration (the recording program
-// polled for completion); the DMA itself is not simulated here.
+// polled for completion). Devices' DMA is simulated apart from that: settings stream.*.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "models/smmuv3/driver/command_queue.hpp"
+#include "models/smmuv3/driver/dma_watch.hpp"
 #include "sim/engine_factory.hpp"
 #include "sim/histogram.hpp"
 #include "sim/lock_stat.hpp"
@@ -58,6 +60,12 @@ struct LockResult {
   LockStat stat;
 };
 
+// A device's DMA (settings stream.*), from its first transaction to the end of the run.
+struct DmaResult {
+  smmu::timed::StreamStats stream;
+  smmu::UnmapDmaStat unmaps;
+};
+
 struct DeviceResult {
   std::string name;
   std::uint64_t dark_windows = 0;
@@ -68,6 +76,7 @@ struct DeviceResult {
   std::uint64_t replaces = 0;
   Ps replace_dark{0};
   Ps replace_dark_max{0};
+  std::optional<DmaResult> dma;
 };
 
 struct ThreadResult {

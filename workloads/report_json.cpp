@@ -79,6 +79,26 @@ Json locks_json(const ReplayResult& r) {
   return locks;
 }
 
+void add_dma(Json& device, const DmaResult& dma) {
+  const smmu::timed::StreamStats& s = dma.stream;
+  device["dma_transactions"] = s.issued;
+  device["dma_bytes_per_s"] = s.bytes_per_second();
+  device["dma_passed"] = s.passed;
+  device["dma_aborted"] = s.aborted;
+  device["dma_faulted"] = s.faulted;
+  device["dma_translation_p50_ps"] = s.translation.value_at_quantile(0.5);
+  device["dma_translation_p99_ps"] = s.translation.value_at_quantile(0.99);
+  device["dma_translation_p999_ps"] = s.translation.value_at_quantile(0.999);
+  device["dma_translation_max_ps"] = s.translation.max();
+  device["dma_dark_windows"] = s.dark_windows;
+  device["dma_dark_total_ps"] = s.dark_total.count();
+  device["dma_dark_max_ps"] = s.dark_max.count();
+  device["dma_unmaps_used"] = dma.unmaps.unmaps;
+  device["dma_old_uses"] = dma.unmaps.old_uses;
+  device["dma_old_use_total_ps"] = dma.unmaps.last_total.count();
+  device["dma_old_use_max_ps"] = dma.unmaps.last_max.count();
+}
+
 Json devices_json(const ReplayResult& r) {
   Json devices = Json::array();
   for (const DeviceResult& d : r.devices) {
@@ -89,6 +109,9 @@ Json devices_json(const ReplayResult& r) {
                        {"replaces", d.replaces},
                        {"replace_dark_total_ps", d.replace_dark.count()},
                        {"replace_dark_max_ps", d.replace_dark_max.count()}});
+    if (d.dma) {
+      add_dma(devices.back(), *d.dma);
+    }
   }
   return devices;
 }

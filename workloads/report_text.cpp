@@ -99,6 +99,19 @@ void dark_lines(Out out, const ReplayResult& r) {
     fmt::format_to(out, "  DMA dark per replace: {:.2f} us mean, {:.2f} us max ({} replaces)\n",
                    us(total) / static_cast<double>(replaces), us(worst), replaces);
   }
+  for (const DeviceResult& d : r.devices) {
+    if (d.dma) {
+      const smmu::timed::StreamStats& s = d.dma->stream;
+      fmt::format_to(
+          out,
+          "  DMA of {}: {:.2f} GB/s, translation p50 {:.3f} p99 {:.3f} us, {} aborted, {} "
+          "faulted; dark {} times, {:.2f} us in all, {:.2f} us at most; old translation "
+          "used up to {:.2f} us after an unmap\n",
+          d.name, s.bytes_per_second() / 1e9, us(s.translation.value_at_quantile(0.5)),
+          us(s.translation.value_at_quantile(0.99)), s.aborted, s.faulted, s.dark_windows,
+          us(s.dark_total), us(s.dark_max), us(d.dma->unmaps.last_max));
+    }
+  }
 }
 
 }  // namespace

@@ -49,6 +49,7 @@ void describe(ParamTable& table, Settings& settings) {
   smmu::describe(table, settings.driver);
   dma_iommu::describe(table, settings.dma);
   smmu::hw::describe(table, settings.smmuv3);
+  smmu::describe(table, settings.hardware);
   iommufd::describe(table, settings.iommufd);
   iommufd::describe(table, settings.protocol);
   describe_replay(table, settings.replay);
@@ -81,8 +82,9 @@ void load_machine_file(const std::string& path, Settings& settings,
   }
   ParamTable first;
   first.add_enum("preset", &chosen, names, "preset to start from", {"user's choice"});
-  std::vector<std::string> ignored = {"machine", "sched", "line",    "lock",     "driver", "hw",
-                                      "smmuv3",  "dma",   "iommufd", "protocol", "replay", "free"};
+  std::vector<std::string> ignored = {"machine",  "sched",  "line", "lock",   "driver",
+                                      "hw",       "smmuv3", "dma",  "stream", "iommufd",
+                                      "protocol", "replay", "free"};
   ignored.insert(ignored.end(), others.begin(), others.end());
   first.load_toml_file(path, ignored);
   Settings changed = settings;

@@ -13,6 +13,7 @@
 #include "models/iommufd/protocol.hpp"
 #include "models/linux/params.hpp"
 #include "models/smmuv3/driver/params.hpp"
+#include "models/smmuv3/driver/stream_params.hpp"
 #include "models/smmuv3/hw/params.hpp"
 #include "sim/params.hpp"
 #include "workloads/free_locks.hpp"
@@ -44,7 +45,8 @@ struct Settings {
   lnx::LinuxParams linux_kernel;
   smmu::DriverParams driver;
   dma_iommu::DmaParams dma;
-  smmu::hw::SmmuParams smmuv3;  // of `smmulab tlb`; a replay does not use it yet
+  smmu::hw::SmmuParams smmuv3;  // of `smmulab tlb`, and of a replay with timed hardware
+  smmu::HardwareParams hardware;
   iommufd::IommufdParams iommufd;
   iommufd::ProtocolParams protocol;
   ReplayParams replay;

@@ -2,6 +2,7 @@
 #include "workloads/system.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <set>
 
@@ -53,12 +54,61 @@ System::System(Engine& engine, const TraceHeader& header, const Settings& settin
   }
   machine_.set_record(record);
   make_free(machine_.locks(), settings.free);
+  smmu::check(settings.hardware);
+  if (settings.hardware.kind == smmu::HardwareKind::kTimed && control == nullptr) {
+    build_hardware(engine, header);
+  }
   build_devices(header);
+  if (!hardware_.empty() && settings.hardware.stream.pattern != smmu::StreamPattern::kNone) {
+    build_dma();
+  }
+}
+
+void System::build_hardware(Engine& engine, const TraceHeader& header) {
+  smmu::hw::validate(settings_.smmuv3);
+  smmu::TimedHardwareParams params;
+  params.smmu = smmu::with_caches(settings_.hardware.timed, settings_.smmuv3);
+  params.features = smmu::hw::features_of(settings_.smmuv3);
+  params.queue_log2 = static_cast<std::uint8_t>(settings_.driver.queue_log2);
+  params.range_inv = settings_.driver.range_inv;
+  params.run_ahead = settings_.hardware.run_ahead;
+  std::uint32_t largest = 0;
+  for (const DeviceRecord& device : header.devices) {
+    largest = std::max(largest, std::ranges::max(device.stream_ids).value());
+  }
+  params.stream_bits = static_cast<std::uint8_t>(std::bit_width(largest));
+  for (std::uint32_t i = 0; i < std::max(header.smmu_count, 1U); ++i) {
+    hardware_.push_back(
+        std::make_unique<smmu::TimedHardware>(engine, params, fmt::format("smmu{}", i)));
+  }
+}
+
+void System::build_dma() {
+  constexpr std::uint64_t kKiB = 1024;
+  const smmu::DmaStreamParams& p = settings_.hardware.stream;
+  const std::size_t most = p.devices == 0 ? masters_.size() : p.devices;
+  for (std::size_t i = 0; i < std::min(most, masters_.size()); ++i) {
+    const smmu::Master& master = masters_[i];
+    const smmu::timed::StreamParams stream = smmu::stream_of(
+        p, master.stream_ids.front(), p.base_mib * kKiB * kKiB, p.footprint_kib * kKiB);
+    dma_.push_back(stream.span != 0 ? master.smmu->hardware->add_dma(stream)
+                                    : master.smmu->hardware->add_dma_at_first_map(stream));
+  }
+}
+
+const smmu::DmaWatch* System::dma(DeviceIndex device) {
+  if (device.value() >= dma_.size()) {
+    return nullptr;
+  }
+  smmu::TimedHardware& hardware = *masters_[device.value()].smmu->hardware;
+  hardware.advance();
+  return hardware.dma(dma_[device.value()]);
 }
 
 void System::build_devices(const TraceHeader& header) {
   for (std::uint32_t i = 0; i < std::max(header.smmu_count, 1U); ++i) {
-    smmus_.emplace_back(machine_, settings_.driver, SmmuIndex{i});
+    smmus_.emplace_back(machine_, settings_.driver, SmmuIndex{i},
+                        hardware_.empty() ? nullptr : hardware_[i].get());
   }
   lnx::LockClass& group_class = machine_.locks().get("group->mutex", lnx::LockKind::kMutex);
   std::map<GroupId, iommufd::IommuGroup*> groups;

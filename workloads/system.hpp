@@ -11,6 +11,7 @@
 #include "models/iommufd/iommufd.hpp"
 #include "models/linux/machine.hpp"
 #include "models/smmuv3/driver/counted_driver.hpp"
+#include "models/smmuv3/driver/timed_hardware.hpp"
 #include "sim/engine.hpp"
 #include "workloads/settings.hpp"
 #include "workloads/trace_header.hpp"
@@ -30,6 +31,8 @@ class System {
   [[nodiscard]] iommufd::Invariants& invariants() { return context_.invariants(); }
   [[nodiscard]] const std::deque<smmu::Smmu>& smmus() const { return smmus_; }
   [[nodiscard]] const std::deque<smmu::Master>& masters() const { return masters_; }
+  // A device's DMA up to now; nullptr: it has none, or it has not begun.
+  [[nodiscard]] const smmu::DmaWatch* dma(DeviceIndex device);
   [[nodiscard]] const std::deque<iommufd::Device>& devices() const { return devices_; }
   // What may not be meant about where the threads run.
   [[nodiscard]] std::vector<std::string> placement_warnings(const TraceHeader& header) const;
@@ -40,14 +43,19 @@ class System {
   [[nodiscard]] std::vector<std::string> final_state() const;
 
  private:
+  void build_hardware(Engine& engine, const TraceHeader& header);
   void build_devices(const TraceHeader& header);
+  void build_dma();
 
   const Settings& settings_;
   lnx::Machine machine_;
+  // One for each SMMU, or none. Before the driver, whose page tables lie in its memory.
+  std::vector<std::unique_ptr<smmu::TimedHardware>> hardware_;
   std::unique_ptr<smmu::CountedDriver> driver_;
   iommufd::IommuCore core_;
   iommufd::Context context_;
   std::unique_ptr<iommufd::Protocol> protocol_;
+  std::vector<std::size_t> dma_;  // of the first devices
   std::deque<smmu::Smmu> smmus_;
   std::deque<smmu::Master> masters_;
   std::deque<iommufd::IommuGroup> groups_;

@@ -84,7 +84,14 @@ class Comparison:
         return tables.summary(self.results)
 
     def devices(self) -> pd.DataFrame:
-        """A row for each protocol and device: how long its DMA was dark (ps)."""
+        """A row for each protocol and device: how long its DMA was dark (ps).
+
+        dark_* and replace_dark_* are what its STE and CD say. With streams (stream.*) there are also
+        dma_transactions, dma_passed, dma_aborted, dma_faulted, dma_bytes_per_s, dma_translation_*
+        (percentiles, ps), dma_dark_* (from the first refused transaction to the next that passed),
+        dma_unmaps_used and dma_old_uses (unmaps after which an old translation was used, and how
+        often), dma_old_use_* (from the unmap to the last of those).
+        """
         return tables.devices(self.results)
 
     def plot(self, ax: Axes | None = None) -> Axes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of the map+unmap loop. As in plot.py: a tidy table and an optional `ax` in, the Axes out."""
+"""Pictures of the map+unmap loop and of devices' DMA. As in plot.py: a tidy table and an optional `ax` in, the Axes out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+_PS_PER_US = 1e6
 _MARKERS = ("o", "s", "D", "^", "v", "P")
 
 
@@ -56,4 +57,34 @@ def throughput(
     ax.set_xlabel("CPUs in the loop")
     ax.set_ylabel("million map+unmap per second, all CPUs")
     ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
+def dark(devices: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """How long devices' DMA was refused at a time, in us on a log axis, a row for each protocol: a
+    dot at the mean of all windows, a tick at the longest. `devices`: Comparison.devices() of a run
+    with streams."""
+    ax = Figure(figsize=(7, 2.6), layout="constrained").add_subplot() if ax is None else ax
+    rows = devices.groupby("protocol", sort=False).agg(
+        windows=("dma_dark_windows", "sum"),
+        total=("dma_dark_total_ps", "sum"),
+        longest=("dma_dark_max_ps", "max"),
+    )
+    rows = rows[rows["windows"] > 0]
+    mean = rows["total"] / rows["windows"] / _PS_PER_US
+    longest = rows["longest"] / _PS_PER_US
+    places = range(len(rows))
+    ax.hlines(places, mean, longest, color=COLOURS[0], linewidth=2)
+    ax.plot(longest, places, linestyle="", marker="|", markersize=9, color=COLOURS[0])
+    ax.plot(mean, places, linestyle="", marker="o", color=COLOURS[0])
+    for place, protocol in enumerate(rows.index):
+        text = f"{mean[protocol]:.1f} us, {int(rows['windows'][protocol])} times"
+        ax.annotate(text, (mean[protocol], place), (0, 7), textcoords="offset points", ha="center")
+    ax.set_xscale("log")
+    ax.set_ylim(len(rows) - 0.4, -0.7)
+    ax.set_yticks(list(places), [str(name) for name in rows.index])
+    ax.grid(color="0.88", axis="x")
+    ax.set_axisbelow(True)
+    ax.set_xlabel("DMA refused, from the first transaction to the next that passed (us):\n"
+                  "dot mean, tick longest")
     return ax

@@ -80,6 +80,24 @@ def _dark(comparison: Comparison) -> str:
     return _table((shown / _PS_PER_MS).reset_index())
 
 
+def _dma(comparison: Comparison) -> str:
+    """What devices' DMA went through, a row for each protocol and device; "" without streams."""
+    frame = comparison.devices()
+    if "dma_transactions" not in frame:
+        return ""
+    frame = frame[frame["dma_transactions"].notna()]
+    shown = frame[["protocol", "device"]].copy()
+    shown["GB/s"] = frame["dma_bytes_per_s"] / 1e9
+    shown["translation p50 us"] = frame["dma_translation_p50_ps"] / _PS_PER_US
+    shown["p99 us"] = frame["dma_translation_p99_ps"] / _PS_PER_US
+    shown["refused"] = (frame["dma_aborted"] + frame["dma_faulted"]).astype(int)
+    shown["times dark"] = frame["dma_dark_windows"].astype(int)
+    shown["dark ms"] = frame["dma_dark_total_ps"] / _PS_PER_MS
+    shown["max dark us"] = frame["dma_dark_max_ps"] / _PS_PER_US
+    shown["old use us"] = frame["dma_old_use_max_ps"] / _PS_PER_US
+    return _table(shown)
+
+
 def _heading(comparison: Comparison) -> str:
     first = comparison.results[0]
     phase = first["main_phase"] or "the whole trace"
@@ -102,6 +120,12 @@ def text(comparison: Comparison) -> str:
         "DMA dark during replaces, each device (ms): STE or CD invalid or blocking",
         _dark(comparison),
     ]
+    if dma := _dma(comparison):
+        parts += [
+            "DMA of each device: refused transactions, dark from the first refused to the next that "
+            "passed, longest use of an old translation after an unmap",
+            dma,
+        ]
     parts += [
         f"{result['protocol']}: {result['message']}"
         for result in comparison.results

@@ -60,7 +60,7 @@ class Result:
     def devices(self) -> pd.DataFrame:
         """A row for each device: protocol, device, for how long its DMA was dark (dark_windows,
         dark_total_ps, dark_max_ps), and how much of that was for replaces (replaces,
-        replace_dark_total_ps, replace_dark_max_ps)."""
+        replace_dark_total_ps, replace_dark_max_ps); see `Comparison.devices`."""
         return tables.devices([self.document])
 
 

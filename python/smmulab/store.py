@@ -170,6 +170,11 @@ def save(comparison: Comparison, folder: str | os.PathLike[str]) -> dict[str, An
     _write_table(to, "devices.parquet", comparison.devices(), made)
     _write_table(to, "summary.parquet", comparison.summary(), made)
     figure = plot.comparison(frame, comparison.summary(), locks, comparison.devices(), _title(made))
+    if "dma_transactions" in comparison.devices():
+        from smmulab import plot_dma  # noqa: PLC0415  as above
+
+        dark = plot_dma.dark(comparison.devices()).get_figure()
+        publish(to / "dma_dark.png", lambda path: dark.savefig(path, format="png", dpi=120))
     _end(to, "comparison.png", figure, made)
     return made
 

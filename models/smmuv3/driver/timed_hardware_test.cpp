@@ -126,6 +126,15 @@ TEST_P(TimedHardwareTest, ASyncTakesTheSumOfItsParts) {
       p.link.doorbell + command + p.tcu.invalidate + std::max(tbu, command) + synced);
 }
 
+// Walk caches may still point to its tables [Linux 6.12 free_io_pgtable_ops()].
+TEST_P(TimedHardwareTest, FreeingADomainFlushesIt) {
+  Master& m = master(1);
+  Domain& d = used(m);
+  sent();
+  timed([&](lnx::Thread& t) -> Task<void> { co_await driver().domain_free(t, d); });
+  EXPECT_EQ(sent(), d.stage == Stage::kS1 ? "TLBI_NH_ASID 1, SYNC 1" : "TLBI_S12_VMALL 1, SYNC 1");
+}
+
 TEST_P(TimedHardwareTest, AMoreDistantTbuMakesEverySyncLonger) {
   timed_hardware->smmu.link.dti = 1_us;
   Master& m = master(1);

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -123,14 +123,17 @@ def details(verdict: str, model: str, known: Known) -> str:
     return "\n".join([heading, *(line for line in compared if not line.startswith("?"))])
 
 
-def check(run: RecordedRun) -> pd.DataFrame:
+def check(run: RecordedRun, settings: Sequence[str] = ()) -> pd.DataFrame:
     """Columns: shape, operation, count, verdict, recorded (kind or reason), model (the words),
-    details (the words for people)."""
+    details (the words for people).
+
+    `settings`: "KEY=VALUE", beyond those of the recorded kernel.
+    """
     reference = reference_of(run)
     rows = []
     for shape, trace in run.traces.items():
         found = _core.lock_sequences(
-            str(trace), "igroup", ["driver.version=6.12", "replay.mode=timed"]
+            str(trace), "igroup", ["driver.version=6.12", "replay.mode=timed", *settings]
         )
         for operation, words, count in found:
             if operation == "dma":

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// Replays on timed hardware: operations end as with counted hardware, DMA runs beside them, and
+// neither the engine nor run-ahead changes what comes out.
+#include <gtest/gtest.h>
+
+#include "sim/engine_agreement.hpp"
+#include "sim/error.hpp"
+#include "workloads/replay_testing.hpp"
+#include "workloads/report_json.hpp"
+
+namespace smmulab::workloads {
+namespace {
+
+using Assignments = std::vector<std::string>;
+
+std::string dma_trace() {
+  for (const std::string& path : testing::recorded_traces()) {
+    if (path.find("g_dma") != std::string::npos) {
+      return path;
+    }
+  }
+  return "";
+}
+
+Settings timed_settings(const Assignments& more = {}) {
+  Assignments all = {"smmuv3.hardware=timed", "machine.cpus=8", "machine.pinning=spread"};
+  all.insert(all.end(), more.begin(), more.end());
+  return testing::settings_with(all);
+}
+
+// The trace is of 650 ms: few transactions, so that it is a test.
+const Assignments kStreams = {"stream.pattern=random", "stream.interval=1us"};
+
+Settings with_streams(Assignments more = {}) {
+  more.insert(more.begin(), kStreams.begin(), kStreams.end());
+  return timed_settings(more);
+}
+
+std::string run(EngineKind engine, const std::string& protocol, const Settings& settings) {
+  std::string text;
+  ReplayOptions options;
+  options.protocol = protocol;
+  options.engine = engine;
+  options.sink = [&text](const OpOutcome& op) {
+    text += fmt::format("{} {} {} {}\n", op.seq, to_ps(op.start), to_ps(op.end), op.rc);
+  };
+  ReplayResult result = replay(dma_trace(), settings, options);
+  result.events = 0;  // how the engine came there is its own business
+  return text + to_json(result);
+}
+
+class TimedRecorded : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(TimedRecorded, OperationsEndAsOnCountedHardware) {
+  for (const std::string version : {"6.2", "6.12"}) {
+    const std::string driver = "driver.version=" + version;
+    const std::string protocol = version == "6.2" ? "v6.2" : "igroup";
+    const auto timed = testing::replay_all(GetParam(), timed_settings({driver}), protocol);
+    const auto counted = testing::replay_all(
+        GetParam(), testing::settings_with({"machine.cpus=8", "machine.pinning=spread", driver}),
+        protocol);
+    EXPECT_EQ(timed.result.status, counted.result.status);
+    ASSERT_EQ(timed.ops.size(), counted.ops.size());
+    if (testing::traits_of(GetParam()).groups) {
+      continue;  // which of the devices of a group comes first, and so which fails, is time's
+    }
+    EXPECT_EQ(timed.result.final_state, counted.result.final_state);
+    for (std::size_t i = 0; i < timed.ops.size(); ++i) {
+      EXPECT_EQ(timed.ops[i].rc, counted.ops[i].rc) << "operation " << i;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TimedRecorded, ::testing::ValuesIn(testing::recorded_traces()),
+                         [](const auto& each) { return testing::test_name(each.param); });
+
+TEST(TimedReplay, RunAheadChangesNothing) {
+  for (const std::string pattern : {"sequential", "random", "strided"}) {
+    const Assignments closed = {"stream.pattern=" + pattern, "stream.link_burst=500ns"};
+    const Settings on = timed_settings(closed);
+    const Settings off = timed_settings({closed[0], closed[1], "smmuv3.run_ahead=false"});
+    EXPECT_EQ(run(EngineKind::kNative, "igroup", on), run(EngineKind::kNative, "igroup", off))
+        << pattern;
+  }
+}
+
+TEST(TimedReplay, BothEnginesAgreeAndTwoRunsAreEqual) {
+  const Settings settings = with_streams();
+  for (const std::string protocol : {"igroup", "v6.2"}) {
+    const std::string native = run(EngineKind::kNative, protocol, settings);
+    EXPECT_EQ(native, run(EngineKind::kNative, protocol, settings));
+    if (!simgrid_available()) {
+      continue;
+    }
+    EXPECT_EQ(native, agreement::in_child([&](int out) {
+                const std::string text = run(EngineKind::kSimGrid, protocol, settings);
+                agreement::write_all(out, text.data(), text.size());
+              }))
+        << protocol;
+  }
+}
+
+// v6.2 replaces by a detach and an attach.
+TEST(TimedReplay, DetachAndAttachLeavesDmaDarkForLongerThanAReplace) {
+  const auto dark = [](const std::string& protocol) {
+    const auto outcomes = testing::replay_all(dma_trace(), with_streams(), protocol);
+    Ps total{0};
+    for (const DeviceResult& device : outcomes.result.devices) {
+      EXPECT_TRUE(device.dma) << device.name;
+      EXPECT_GT(device.dma->stream.passed, 1000U) << device.name;
+      EXPECT_GT(device.dma->stream.dark_windows, 0U) << device.name;
+      total += device.dma->stream.dark_total;
+    }
+    return total;
+  };
+  EXPECT_GT(dark("v6.2"), dark("igroup"));
+}
+
+TEST(TimedReplay, DevicesWithoutAStreamHaveNoDmaResult) {
+  const auto outcomes = testing::replay_all(dma_trace(), with_streams({"stream.devices=1"}));
+  EXPECT_TRUE(outcomes.result.devices[0].dma);
+  EXPECT_FALSE(outcomes.result.devices[1].dma);
+  EXPECT_FALSE(testing::replay_all(dma_trace(), timed_settings()).result.devices[0].dma);
+}
+
+TEST(TimedReplay, RefusesWhatDoesNotFit) {
+  const auto refuses = [](const Settings& settings, const std::string& key) {
+    try {
+      (void)replay(dma_trace(), settings, {});
+      ADD_FAILURE() << "accepted: " << key;
+    } catch (const ConfigError& error) {
+      EXPECT_NE(std::string(error.what()).find(key), std::string::npos) << error.what();
+    }
+  };
+  refuses(testing::settings_with({"stream.pattern=random"}), "smmuv3.hardware = timed");
+  refuses(timed_settings({"driver.cmdq_kind=ecmdq"}), "driver.cmdq_kind");
+  refuses(timed_settings({"smmuv3.oas=40"}), "smmuv3.oas");
+  refuses(timed_settings({"smmuv3.tcu.ptw_slots=128"}), "smmuv3.tcu.ptw_slots");
+  refuses(
+      timed_settings({"stream.pattern=random", "stream.payload=300", "stream.footprint_kib=64"}),
+      "payload");
+}
+
+}  // namespace
+}  // namespace smmulab::workloads
