@@ -85,6 +85,8 @@ def dark(devices: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_yticks(list(places), [str(name) for name in rows.index])
     ax.grid(color="0.88", axis="x")
     ax.set_axisbelow(True)
-    ax.set_xlabel("DMA refused, from the first transaction to the next that passed (us):\n"
-                  "dot mean, tick longest")
+    ax.set_xlabel(
+        "DMA refused, from the first transaction to the next that passed (us):\n"
+        "dot mean, tick longest"
+    )
     return ax

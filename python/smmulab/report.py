@@ -122,8 +122,8 @@ def text(comparison: Comparison) -> str:
     ]
     if dma := _dma(comparison):
         parts += [
-            "DMA of each device: refused transactions, dark from the first refused to the next that "
-            "passed, longest use of an old translation after an unmap",
+            "DMA of each device: refused; dark from the first refused to the next that passed; "
+            + "longest use of an old translation after an unmap",
             dma,
         ]
     parts += [

@@ -171,9 +171,12 @@ def save(comparison: Comparison, folder: str | os.PathLike[str]) -> dict[str, An
     _write_table(to, "summary.parquet", comparison.summary(), made)
     figure = plot.comparison(frame, comparison.summary(), locks, comparison.devices(), _title(made))
     if "dma_transactions" in comparison.devices():
+        from matplotlib.figure import Figure  # noqa: PLC0415  as above
+
         from smmulab import plot_dma  # noqa: PLC0415  as above
 
-        dark = plot_dma.dark(comparison.devices()).get_figure()
+        dark = Figure(figsize=(7, 2.6), layout="constrained")
+        plot_dma.dark(comparison.devices(), dark.add_subplot())
         publish(to / "dma_dark.png", lambda path: dark.savefig(path, format="png", dpi=120))
     _end(to, "comparison.png", figure, made)
     return made
