@@ -7,6 +7,7 @@
 #include "bench/child.hpp"
 #include "bench/engine_load.hpp"
 #include "bench/memory_load.hpp"
+#include "bench/smmu_load.hpp"
 #include "bench/temp_trace.hpp"
 
 namespace smmulab::bench {
@@ -51,6 +52,21 @@ void native_mm1(::benchmark::State& state) {
   repeat(state, [] { return run_mm1(EngineKind::kNative, kEvents).sample; });
 }
 BENCHMARK(native_mm1)->UseManualTime();
+
+void smmu_hits(::benchmark::State& state) {
+  repeat(state, [] { return run_smmu_hits(kEvents); });
+}
+BENCHMARK(smmu_hits)->UseManualTime();
+
+void smmu_nested_walks(::benchmark::State& state) {
+  repeat(state, [] { return run_smmu_nested_walks(kOperations); });
+}
+BENCHMARK(smmu_nested_walks)->UseManualTime();
+
+void smmu_syncs(::benchmark::State& state) {
+  repeat(state, [] { return run_smmu_syncs(kOperations); });
+}
+BENCHMARK(smmu_syncs)->UseManualTime();
 
 void simgrid_timed(::benchmark::State& state) {
   if (!simgrid_available()) {
