@@ -34,10 +34,8 @@ def test_lock_sequences_are_those_of_the_kernel() -> None:
     if not path.exists():
         pytest.skip(f"no recorded run {path}")
 
-    def on_timed_hardware(traces: object) -> object:
-        return lock_sequences.check(traces, ["smmuv3.hardware=timed"])  # type: ignore[arg-type]
-
-    table = check(Oracle("timed", "", oracle.run, on_timed_hardware), path)  # type: ignore[arg-type]
+    with recorded_run(path) as run:
+        table = lock_sequences.check(run, ["smmuv3.hardware=timed"])
     assert table[table["verdict"] == "miss"].empty
     judged = table[table["verdict"] == "ok"]
     assert set(judged["operation"]) == set(lock_sequences.KINDS)
