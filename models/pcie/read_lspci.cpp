@@ -187,16 +187,28 @@ class LspciReader {
     fail(fmt::format("unknown type of PCI Express device: '{}'", type));
   }
 
-  void bridge(Function& f, std::string_view line) {
-    const auto secondary = after(line, "secondary=");
-    const auto subordinate = after(line, "subordinate=");
-    const auto first = secondary ? leading_number(*secondary, 16) : std::nullopt;
-    const auto last = subordinate ? leading_number(*subordinate, 16) : std::nullopt;
-    if (!first || !last || *first > 255 || *last > 255) {
+  std::uint8_t bus_after(std::string_view line, std::string_view key) const {
+    const auto text = after(line, key);
+    const std::uint32_t number = (text ? leading_number(*text, 16) : std::nullopt).value_or(256);
+    if (number > 255) {
       fail("Bus: expected primary=XX, secondary=XX, subordinate=XX");
     }
-    if (*first != 0) {  // 0: never set up, so that nothing is behind it
-      f.bridge = Bridge{static_cast<std::uint8_t>(*first), static_cast<std::uint8_t>(*last), false};
+    return static_cast<std::uint8_t>(number);
+  }
+
+  void bridge(Function& f, std::string_view line) {
+    const std::uint8_t primary = bus_after(line, "primary=");
+    const std::uint8_t secondary = bus_after(line, "secondary=");
+    const std::uint8_t subordinate = bus_after(line, "subordinate=");
+    if (primary != 0 && primary != f.address.bus) {  // 0: not set up, or wired so
+      fail(fmt::format("Bus: {} lies on bus {:02x}, and its primary bus is {:02x}",
+                       to_string(f.address), f.address.bus, primary));
+    }
+    if (secondary == 0 && subordinate != 0) {
+      fail(fmt::format("Bus: {} leads to bus 00, which nothing can lead to", to_string(f.address)));
+    }
+    if (secondary != 0) {  // 0: never set up, so that nothing is behind it
+      f.bridge = Bridge{secondary, subordinate, false};
     }
   }
 

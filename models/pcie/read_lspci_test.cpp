@@ -150,6 +150,13 @@ TEST(LspciErrors, NameFileAndLine) {
       "host.txt:2: unknown type of PCI Express device: 'Wormhole, MSI 00'");
   EXPECT_EQ(error_of("00:01.0 A [0200]: B [1234:0001]\n\tBus: primary=00, secondary=zz\n"),
             "host.txt:2: Bus: expected primary=XX, secondary=XX, subordinate=XX");
+  const std::string port = "00:01.0 A [0604]: B [1234:0001]\n\tBus: primary=";
+  EXPECT_EQ(error_of(port + "02, secondary=03, subordinate=03\n"),
+            "host.txt:2: Bus: 0000:00:01.0 lies on bus 00, and its primary bus is 02");
+  EXPECT_EQ(error_of(port + "00, secondary=00, subordinate=03\n"),
+            "host.txt:2: Bus: 0000:00:01.0 leads to bus 00, which nothing can lead to");
+  EXPECT_EQ(error_of(port + "00, secondary=03, subordinate=02\n").substr(0, 25),
+            "host.txt:1: 0000:00:01.0:");
   EXPECT_EQ(error_of("00:01.0 A [0200]: B [1234:0001]\n\n00:01.0 A [0200]: B [1234:0001]\n"),
             "host.txt:3: 0000:00:01.0 a second time: before at line 1");
 }

@@ -27,8 +27,10 @@ Topology::Topology(std::vector<Function> functions, const std::string& source)
   }
   add_missing_vfs();
   std::sort(functions_.begin(), functions_.end(), by_address);
+  check_vfs();
   find_multifunction();
   number_buses();
+  check_bus_ranges();
   link_buses();
 }
 
@@ -96,6 +98,25 @@ void Topology::add_missing_vfs() {
   }
 }
 
+// A VF's requester id is above its PF's: no chain of parents can lead back.
+void Topology::check_vfs() const {
+  for (const Function& f : functions_) {
+    if (!f.physfn) {
+      continue;
+    }
+    const auto physical = find(*f.physfn);
+    if (!physical) {
+      fail(f,
+           fmt::format("the PF {} of {} is missing", to_string(*f.physfn), to_string(f.address)));
+    }
+    if (functions_[*physical].physfn || f.physfn->domain != f.address.domain ||
+        f.physfn->rid() >= f.address.rid()) {
+      fail(f, fmt::format("{} cannot be a VF of {}: expected a PF below it in its domain",
+                          to_string(f.address), to_string(*f.physfn)));
+    }
+  }
+}
+
 // A slot with a function above 0 is a multi-function device; VFs are none and make none.
 void Topology::find_multifunction() {
   std::set<std::tuple<std::uint32_t, unsigned, unsigned>> slots;
@@ -142,6 +163,32 @@ void Topology::number_buses() {
   }
 }
 
+// Of two bridges of a domain, one leads to the other and spans all of its buses, or they share
+// none.
+void Topology::check_bus_ranges() const {
+  const auto range = [](const Function& f) {
+    return fmt::format("buses {:02x} to {:02x} of {}", f.bridge->secondary, f.bridge->subordinate,
+                       to_string(f.address));
+  };
+  for (const Function& outer : functions_) {
+    for (const Function& inner : functions_) {
+      if (!outer.bridge || !inner.bridge || outer.address.domain != inner.address.domain ||
+          inner.bridge->secondary <= outer.bridge->secondary ||
+          inner.bridge->secondary > outer.bridge->subordinate) {
+        continue;
+      }
+      if (inner.address.bus < outer.bridge->secondary) {
+        fail(inner,
+             fmt::format("{} overlap {}, and it is not behind that", range(inner), range(outer)));
+      }
+      if (inner.bridge->subordinate > outer.bridge->subordinate) {
+        fail(inner,
+             fmt::format("{} reach beyond {}, and it is behind that", range(inner), range(outer)));
+      }
+    }
+  }
+}
+
 void Topology::link_buses() {
   behind_.resize(functions_.size());
   for (FunctionIndex i = 0; i < functions_.size(); ++i) {
@@ -159,30 +206,29 @@ void Topology::link_buses() {
     bus.parent = bus_of_[i];
   }
   for (Bus& bus : buses_) {
-    if (bus.bridge) {
-      continue;
-    }
-    for (const FunctionIndex f : bus.functions) {
-      if (functions_[f].physfn) {
-        const auto physical = find(*functions_[f].physfn);
-        if (!physical) {
-          fail(functions_[f],
-               fmt::format("the PF {} of {} is missing", to_string(*functions_[f].physfn),
-                           to_string(functions_[f].address)));
-        }
-        bus.parent = bus_of_[*physical];
-        continue;
-      }
-      for (const Function& above : functions_) {
-        if (above.bridge && above.address.domain == bus.domain &&
-            above.bridge->secondary < bus.number && bus.number <= above.bridge->subordinate) {
-          fail(functions_[f],
-               fmt::format("no bridge leads to bus {:02x} of {}, though {} spans it", bus.number,
-                           to_string(functions_[f].address), to_string(above.address)));
-        }
-      }
+    if (!bus.bridge) {
+      link_without_bridge(bus);
     }
   }
+}
+
+// Only VFs on it: a virtual bus. Anything else: a root bus, and no bridge may span it.
+void Topology::link_without_bridge(Bus& bus) {
+  for (const FunctionIndex f : bus.functions) {
+    if (functions_[f].physfn) {
+      continue;
+    }
+    for (const Function& above : functions_) {
+      if (above.bridge && above.address.domain == bus.domain &&
+          above.bridge->secondary < bus.number && bus.number <= above.bridge->subordinate) {
+        fail(functions_[f],
+             fmt::format("no bridge leads to bus {:02x} of {}, though {} spans it", bus.number,
+                         to_string(functions_[f].address), to_string(above.address)));
+      }
+    }
+    return;
+  }
+  bus.parent = bus_of_[find(*functions_[bus.functions.front()].physfn).value()];
 }
 
 std::vector<FunctionIndex> Topology::bridges_above(FunctionIndex f) const {

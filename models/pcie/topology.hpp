@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Topology: functions and the buses they lie on. A bus is led to by a bridge; or it is a root bus;
-// or it is virtual: VFs lie on it whose numbers run past the bus of their PF (the kernel's
+// or it is virtual: only VFs lie on it, whose numbers run past the bus of their PF (the kernel's
 // virtfn_add_bus), and its parent is the PF's bus. VFs that a PF says it has and that are not
 // listed are added. Functions are sorted by address.
 #pragma once
@@ -24,8 +24,8 @@ struct Bus {
 class Topology {
  public:
   // Throws ConfigError, "SOURCE:LINE: ...": an address twice, a bridge that leads to no higher bus,
-  // two bridges that lead to one bus, a function on a bus to which nothing leads within the range
-  // of a bridge.
+  // two bridges that lead to one bus or whose buses overlap though neither holds the other, a
+  // function on a bus to which nothing leads within the range of a bridge, a VF without its PF.
   Topology(std::vector<Function> functions, const std::string& source);
 
   [[nodiscard]] const std::vector<Function>& functions() const { return functions_; }
@@ -47,8 +47,11 @@ class Topology {
 
  private:
   void add_missing_vfs();
+  void check_vfs() const;
+  void check_bus_ranges() const;
   void number_buses();
   void link_buses();
+  void link_without_bridge(Bus& bus);
   void find_multifunction();
   void visit(BusIndex bus, std::vector<FunctionIndex>& order) const;
   [[noreturn]] void fail(const Function& at, const std::string& message) const;

@@ -50,6 +50,89 @@ TEST(TopologyErrors, BusesThatCanNotBe) {
             "below it, found 05 and 05");
 }
 
+std::string bridge(const std::string& address, const std::string& buses) {
+  return "[[device]]\naddress = \"" + address + "\"\ntype = \"conventional\"\n" + buses + "\n";
+}
+
+TEST(TopologyErrors, BusesOfTwoBridgesAreApartOrOneHoldsTheOther) {
+  const std::string first = bridge("00:01.0", "bus = 1\nsubordinate = 4");
+  EXPECT_EQ(error_of(first + bridge("00:02.0", "bus = 4")),
+            "t.toml:7: buses 04 to 04 of 0000:00:02.0 overlap buses 01 to 04 of 0000:00:01.0, and "
+            "it is not behind that");
+  EXPECT_EQ(error_of(first + bridge("01:02.0", "bus = 3\nsubordinate = 5")),
+            "t.toml:7: buses 03 to 05 of 0000:01:02.0 reach beyond buses 01 to 04 of 0000:00:01.0, "
+            "and it is behind that");
+  EXPECT_EQ(error_of(bridge("00:01.0", "bus = 3\nsubordinate = 2")),
+            "t.toml:2: 0000:00:01.0: expected a secondary bus above 00 and a subordinate bus not "
+            "below it, found 03 and 02");
+  EXPECT_EQ(error_of(first + bridge("01:02.0", "bus = 3\nsubordinate = 4") +
+                     bridge("00:02.0", "bus = 5") + bridge("0001:00:02.0", "bus = 4")),
+            "no error");
+}
+
+Function function_at(std::string_view address, std::size_t line) {
+  Function f;
+  f.address = parse_address(address).value();
+  f.type = Type::kEndpoint;
+  f.line = line;
+  return f;
+}
+
+std::string error_of(std::vector<Function> functions) {
+  try {
+    const Topology topology(std::move(functions), "host");
+  } catch (const ConfigError& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+// As a copy of sysfs says it, by the link physfn.
+TEST(TopologyErrors, AVfWhosePfIsMissingOrCannotBe) {
+  Function port = function_at("00:01.0", 1);
+  port.type = Type::kRootPort;
+  port.bridge = Bridge{1, 1, false};
+  Function vf = function_at("01:00.1", 2);
+  vf.physfn = parse_address("01:00.0");
+  EXPECT_EQ(error_of({port, vf}), "host:2: the PF 0000:01:00.0 of 0000:01:00.1 is missing");
+  EXPECT_EQ(error_of({port, function_at("01:00.0", 3), vf}), "no error");
+  vf.physfn = parse_address("01:00.2");
+  EXPECT_EQ(error_of({port, vf, function_at("01:00.2", 3)}),
+            "host:2: 0000:01:00.1 cannot be a VF of 0000:01:00.2: expected a PF below it in its "
+            "domain");
+}
+
+TEST(Topology, VfsOfAPfOnTheRootBusLieOnItAndBeyond) {
+  const Host host = host_of(R"(
+[[device]]
+address = "00:02.0"
+type = "endpoint"
+sriov = { vfs = 2, offset = 1, stride = 255 }
+)");
+  const Topology& topology = host.topology();
+  ASSERT_EQ(topology.functions().size(), 3U);  // 00:02.1 and 01:02.0
+  EXPECT_FALSE(topology.bus_of(1).parent);
+  EXPECT_EQ(topology.bus_of(2).parent, BusIndex{0});
+  EXPECT_TRUE(topology.bridges_above(2).empty());
+  EXPECT_EQ(topology.enumeration_order().size(), 3U);
+  EXPECT_EQ(groups_of(host), (std::set<std::string>{"00:02.0", "00:02.1", "01:02.0"}));
+}
+
+// virtfn_add_bus takes the bus that is there.
+TEST(Topology, ARootBusWithVfsOfAnotherBusIsStillARootBus) {
+  const Host host = host_of(R"(
+[[device]]
+address = "00:02.0"
+type = "endpoint"
+sriov = { vfs = 1, offset = 256, stride = 1 }
+[[device]]
+address = "01:00.0"
+type = "endpoint"
+)");
+  EXPECT_FALSE(host.topology().bus_of(1).parent);
+  EXPECT_EQ(groups_of(host), (std::set<std::string>{"00:02.0", "01:00.0", "01:02.0"}));
+}
+
 TEST(Topology, IsEnumeratedBusByBusWithVfsLast) {
   const Host host = host_of(R"(
 [[device]]
