@@ -31,6 +31,7 @@ void Host::probe() {
   for (const FunctionIndex f :
        description_.probe_order ? *description_.probe_order : topology.enumeration_order()) {
     Assignment& mine = assignments_[f];
+    mine.probed = true;
     mine.streams = description_.streams.streams_of(topology, f);
     if (!mine.streams) {
       mine.why_not = "no SMMU translates all of its requester ids";
@@ -58,14 +59,17 @@ void Host::probe() {
 void Host::find_split_components() {
   const std::vector<std::size_t> components = isolation_components(topology());
   std::map<std::size_t, std::set<GroupId>> groups;
+  std::map<std::size_t, std::vector<FunctionIndex>> without;
   for (FunctionIndex f = 0; f < components.size(); ++f) {
     if (assignments_[f].group) {
       groups[components[f]].insert(*assignments_[f].group);
+    } else if (assignments_[f].probed) {
+      without[components[f]].push_back(f);
     }
   }
   for (const auto& [component, found] : groups) {
     if (found.size() > 1) {
-      split_.emplace_back(found.begin(), found.end());
+      split_.push_back({{found.begin(), found.end()}, without[component]});
     }
   }
 }

@@ -4,6 +4,7 @@
 
 #include "models/pcie/dev_sets.hpp"
 #include "models/pcie/isolation.hpp"
+#include "models/pcie/report.hpp"
 #include "models/pcie/testing.hpp"
 #include "sim/error.hpp"
 
@@ -365,9 +366,29 @@ TEST(ProbeOrder, AnEndpointBeforeItsPortGetsAGroupOfItsOwn) {
   text += with_switch("", "", "");
   const Host host = host_of(text);
   EXPECT_EQ(groups_of(host), (Groups{"00:01.0 01:00.0 04:00.0", "03:00.0"}));
-  EXPECT_EQ(host.split_components(), (std::vector<std::vector<GroupId>>{{GroupId{0}, GroupId{1}}}));
+  EXPECT_EQ(host.split_components(), (std::vector<Split>{{{GroupId{0}, GroupId{1}}, {}}}));
   EXPECT_EQ(at(host, "02:00.0").why_not, "not probed");
   EXPECT_TRUE(host_of(with_switch("", "", "")).split_components().empty());
+}
+
+// The port joins what is below it only if it has a group itself, and for that it needs an SMMU.
+TEST(Groups, APortWithoutSmmuJoinsNothingTogether) {
+  const Host host =
+      host_of(with_switch("", "", "") + "[[iommu_map]]\nrid = 0x300\nlength = 0x200\n");
+  EXPECT_EQ(groups_of(host), (Groups{"03:00.0", "04:00.0"}));
+  const auto port = [&host](const char* address) {
+    return host.topology().find(parse_address(address).value()).value();
+  };
+  EXPECT_EQ(
+      host.split_components(),
+      (std::vector<Split>{{{GroupId{0}, GroupId{1}},
+                           {port("00:01.0"), port("01:00.0"), port("02:00.0"), port("02:01.0")}}}));
+  const std::string text = to_text(host);
+  EXPECT_NE(
+      text.find("groups 0, 1: nothing keeps them apart but the order in which they were probed, "
+                "or that 00:01.0, 01:00.0, 02:00.0, 02:01.0 has no group\n"),
+      std::string::npos)
+      << text;
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ INSTANTIATE_TEST_SUITE_P(Runs, RecordedGroups,
 // group of its own, though no ACS keeps it from its neighbours.
 TEST(RecordedGroup, OneIsApartOnlyByTheOrderOfProbing) {
   const Host host(recorded("recorded_a.toml"));
-  EXPECT_EQ(host.split_components(), (std::vector<std::vector<GroupId>>{{GroupId{1}, GroupId{5}}}));
+  EXPECT_EQ(host.split_components(), (std::vector<Split>{{{GroupId{1}, GroupId{5}}, {}}}));
   EXPECT_EQ(at(host, "05:02.0").why_not, "stream id 0x500 belongs to 0000:05:01.0");
 
   HostDescription in_order = recorded("recorded_a.toml");

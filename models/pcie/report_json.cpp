@@ -53,13 +53,17 @@ std::string to_json(const Host& host) {
   for (FunctionIndex f = 0; f < functions.size(); ++f) {
     json["functions"].push_back(function_json(host, f));
   }
-  json["split_by_probe_order"] = Json::array();
-  for (const std::vector<GroupId>& split : host.split_components()) {
+  json["split"] = Json::array();
+  for (const Split& split : host.split_components()) {
     Json groups = Json::array();
-    for (const GroupId group : split) {
+    for (const GroupId group : split.groups) {
       groups.push_back(group.value());
     }
-    json["split_by_probe_order"].push_back(groups);
+    Json without = Json::array();
+    for (const FunctionIndex f : split.without_group) {
+      without.push_back(to_string(functions[f].address));
+    }
+    json["split"].push_back({{"groups", groups}, {"without_group", without}});
   }
   json["not_as_recorded"] = Json::array();
   for (const auto& [one, other] : host.unlike_recorded()) {

@@ -122,14 +122,19 @@ std::string counts(const Host& host) {
 std::string remarks(const Host& host) {
   const Names names(host.topology());
   std::string text;
-  for (const std::vector<GroupId>& split : host.split_components()) {
+  for (const Split& split : host.split_components()) {
     std::vector<std::uint32_t> numbers;
-    for (const GroupId group : split) {
+    for (const GroupId group : split.groups) {
       numbers.push_back(group.value());
     }
-    text +=
-        fmt::format("groups {}: nothing keeps them apart but the order in which they were probed\n",
-                    fmt::join(numbers, ", "));
+    std::vector<std::string> without;
+    for (const FunctionIndex f : split.without_group) {
+      without.push_back(names.of(f));
+    }
+    text += fmt::format(
+        "groups {}: nothing keeps them apart but the order in which they were probed{}\n",
+        fmt::join(numbers, ", "),
+        without.empty() ? "" : fmt::format(", or that {} has no group", fmt::join(without, ", ")));
   }
   if (!host.has_recorded_groups()) {
     return text;
