@@ -4,6 +4,7 @@ HdrHistogram's own counting."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -184,6 +185,30 @@ def test_a_deadlock_is_shown_up_to_there(
     ]
     assert len(stuck) == 2
     assert all("hwpt" in name for name in stuck)
+
+
+@pytest.mark.parametrize("out", [".", "fifo"])
+def test_an_output_that_is_no_file_is_refused_and_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = tmp_path / "small.iotrace"
+    small.write_text(SMALL)
+    os.mkfifo(tmp_path / "fifo")
+    assert main(["timeline", str(small), "-o", out]) == 2
+    what = "a folder" if out == "." else "no regular file"
+    assert f"cannot write {out}: it is {what}" in capsys.readouterr().err
+    assert (tmp_path / "fifo").is_fifo()
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    small, link, target = (tmp_path / name for name in ("small.iotrace", "link", "target"))
+    small.write_text(SMALL)
+    target.write_text("before")
+    link.symlink_to(target)
+    smmulab.timeline(small, link)
+    assert link.is_symlink()
+    assert target.read_bytes() != b"before"
 
 
 def test_errors_leave_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,13 +31,21 @@ SCHEMA = 1
 
 def publish(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, put it on the disk (fsync), then give it that name: after
-    a power failure, too, there is the old file or the new one, whole."""
-    partial = path.with_name(f".{path.name}.partial")
+    a power failure, too, there is the old file or the new one, whole.
+
+    A link stays, and what it leads to is replaced. Raises ConfigError, before `write` is called, if
+    something other than a file is there: a folder, a device, a pipe.
+    """
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise ConfigError(f"cannot write {path}: it is {what}")
+    target = path.resolve() if path.is_symlink() else path
+    partial = target.with_name(f".{target.name}.partial")
     try:
         write(partial)
         _sync(partial)
-        partial.replace(path)
-        _sync(path.parent)
+        partial.replace(target)
+        _sync(target.parent)
     finally:
         partial.unlink(missing_ok=True)
 
