@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -35,7 +37,7 @@ def test_json_has_every_function(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f["group"] == f["recorded_group"] for f in by_address.values())
     assert by_address["0000:05:01.0"]["stream_ids"] == [0x508, 0x500]
     assert by_address["0000:05:02.0"]["why_no_group"] == "stream id 0x500 belongs to 0000:05:01.0"
-    assert found["split_by_probe_order"] == [[1, 5]]
+    assert found["split"] == [{"groups": [1, 5], "without_group": []}]
     assert found["not_as_recorded"] == []
 
 
@@ -83,7 +85,10 @@ def test_a_header_for_the_host(tmp_path: Path) -> None:
     [
         (["--device", "0000:05:02.0", "--trace-header", "x"], "stream id 0x500 belongs to"),
         (["--settings", "s.toml"], "has its own iommu_map"),
-        (["--cpus", "-1"], "not negative"),
+        (["--cpus", "-1"], "--cpus: expected a number from 0 to 4096, not -1"),
+        (["--cpus", "4097"], "--cpus: expected a number from 0 to 4096, not 4097"),
+        (["--replaces", "1" + "0" * 30], "--replaces: expected a number from 0 to 1000000000000"),
+        (["--trace-header", "."], "cannot write .: it is a folder"),
     ],
 )
 def test_errors_exit_with_2(
@@ -104,6 +109,40 @@ def test_settings_for_a_host_from_lspci(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["topology", host, "--settings", settings]) == 0
     out = capsys.readouterr().out
     assert "00:02.0 conventional, Thing: group 1, smmu 0 sid 0x110" in out
+
+
+def test_settings_that_are_a_folder_and_text_that_is_not_utf8(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host, bad = tmp_path / "host.txt", tmp_path / "bad.txt"
+    host.write_text("00:02.0 A [0200]: Thing [1234:0001]\n")
+    bad.write_bytes(b"# lspci\n00:02.0 A [0200]: M\xfcller [1234:0001]\n")
+    assert main(["topology", str(host), "--settings", str(tmp_path)]) == 2
+    assert f"{tmp_path}: is a folder; expected a file" in capsys.readouterr().err
+    assert main(["topology", str(bad)]) == 2
+    assert f"{bad}:2: the text is not UTF-8" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_the_writing_of_a_long_trace(tmp_path: Path) -> None:
+    trace = tmp_path / "long.iotrace"
+    script = (
+        "import os, signal, sys, threading\n"
+        "from smmulab.cli import main\n"
+        "import smmulab.commands.topology\n"
+        "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    arguments = ["topology", RECORDED, "--trace", str(trace), "--replaces", "1000000000"]
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended.returncode == 130, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def _member(run: str, name: str) -> str:

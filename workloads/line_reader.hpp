@@ -53,7 +53,4 @@ class LineReader {
   bool damaged_ = false;
 };
 
-// Index of the first byte that is not valid UTF-8, or text.size().
-[[nodiscard]] std::size_t valid_utf8_prefix(std::string_view text);
-
 }  // namespace smmulab::workloads

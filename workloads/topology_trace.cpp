@@ -63,8 +63,9 @@ std::vector<FunctionIndex> chosen(const pcie::Host& host, const std::vector<std:
 // Operations without recorded times: file order decides.
 class ReplaceTrace {
  public:
-  ReplaceTrace(const std::string& path, const TraceHeader& header)
-      : header_(header), writer_(path, header) {}
+  ReplaceTrace(const std::string& path, const TraceHeader& header,
+               const std::function<bool(std::uint64_t)>& progress)
+      : header_(header), progress_(progress), writer_(path, header) {}
 
   void write(std::uint64_t replaces) {
     writer_.phase("setup");
@@ -106,10 +107,16 @@ class ReplaceTrace {
     op.object = object;
     op.pt = pt;
     writer_.write(op);
+    constexpr std::uint64_t kLookEvery = 65536;
+    if (++written_ % kLookEvery == 0 && progress_ && !progress_(written_)) {
+      throw Interrupted("interrupted");
+    }
   }
 
   const TraceHeader& header_;
+  const std::function<bool(std::uint64_t)>& progress_;
   TraceWriter writer_;
+  std::uint64_t written_ = 0;
   std::map<SmmuIndex, std::array<ObjectId, 2>> hwpts_;
   std::uint32_t last_object_ = kIoas.value();
 };
@@ -117,6 +124,9 @@ class ReplaceTrace {
 }  // namespace
 
 TraceHeader header_of(const pcie::Host& host, const TopologyTraceOptions& options) {
+  if (options.cpus > kMaxTraceCpus) {
+    throw ConfigError(fmt::format("{} CPUs: expected at most {}", options.cpus, kMaxTraceCpus));
+  }
   const std::vector<FunctionIndex> devices = chosen(host, options.devices);
   TraceHeader header;
   header.meta.push_back({"source", host.source()});
@@ -147,9 +157,9 @@ TraceHeader header_of(const pcie::Host& host, const TopologyTraceOptions& option
   return header;
 }
 
-void write_replace_trace(const std::string& path, const TraceHeader& header,
-                         std::uint64_t replaces) {
-  ReplaceTrace(path, header).write(replaces);
+void write_replace_trace(const std::string& path, const TraceHeader& header, std::uint64_t replaces,
+                         const std::function<bool(std::uint64_t)>& progress) {
+  ReplaceTrace(path, header, progress).write(replaces);
 }
 
 }  // namespace smmulab::workloads

@@ -6,6 +6,8 @@
 // group), MSI windows, sockets and NUMA nodes.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,17 +16,22 @@
 
 namespace smmulab::workloads {
 
+inline constexpr std::uint32_t kMaxTraceCpus = 4096;  // as many as machine.cpus may be
+
 struct TopologyTraceOptions {
   std::vector<std::string> devices;  // addresses; none: all that vfio-pci can take
-  std::uint32_t cpus = 0;            // 0: as many as devices
+  std::uint32_t cpus = 0;            // at most kMaxTraceCpus; 0: as many as devices
 };
 
-// Throws ConfigError: a device that is not there or cannot be taken, and why; no device at all.
+// Throws ConfigError: a device that is not there or cannot be taken, and why; no device at all;
+// too many CPUs.
 [[nodiscard]] TraceHeader header_of(const pcie::Host& host, const TopologyTraceOptions& options);
 
 // A trace that can be replayed: each device is bound and attached, then moved to and fro between
-// two hwpts of one IOAS `replaces` times. A .zst name compresses. REQUIRES: the header has devices.
-void write_replace_trace(const std::string& path, const TraceHeader& header,
-                         std::uint64_t replaces);
+// two hwpts of one IOAS `replaces` times. A .zst name compresses. `progress` is told now and then
+// how many operations are written; false: Interrupted, and no file. REQUIRES: the header has
+// devices.
+void write_replace_trace(const std::string& path, const TraceHeader& header, std::uint64_t replaces,
+                         const std::function<bool(std::uint64_t)>& progress = {});
 
 }  // namespace smmulab::workloads

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "sim/check.hpp"
+#include "sim/utf8.hpp"
 #include "workloads/header_text.hpp"
 #include "workloads/line_reader.hpp"
 #include "workloads/op_text.hpp"

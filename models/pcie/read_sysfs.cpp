@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -17,6 +18,7 @@
 #include "models/pcie/read_lspci.hpp"
 #include "models/pcie/read_toml.hpp"
 #include "sim/error.hpp"
+#include "sim/utf8.hpp"
 
 namespace smmulab::pcie {
 namespace {
@@ -24,12 +26,27 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string read_file(const fs::path& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    throw ConfigError(fmt::format("{}: is a folder; expected a file", path.string()));
+  }
   std::ifstream in(path, std::ios::binary);
   std::string bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   if (!in.is_open() || in.bad()) {
     throw ConfigError(fmt::format("{}: cannot be read", path.string()));
   }
   return bytes;
+}
+
+std::string read_text(const std::string& path) {
+  std::string text = read_file(path);
+  const std::size_t good = valid_utf8_prefix(text);
+  if (good != text.size()) {
+    const auto end = text.begin() + static_cast<std::ptrdiff_t>(good);
+    throw ConfigError(
+        fmt::format("{}:{}: the text is not UTF-8", path, 1 + std::count(text.begin(), end, '\n')));
+  }
+  return text;
 }
 
 // The last name of what a link leads to, whether or not that exists here.
@@ -103,10 +120,10 @@ HostDescription read_host(const std::string& path, const std::string& settings) 
                     path, settings));
   }
   HostDescription host = fs::is_directory(path, error) ? read_sysfs(path)
-                         : described                   ? read_toml(read_file(path), path)
-                                                       : read_lspci(read_file(path), path);
+                         : described                   ? read_toml(read_text(path), path)
+                                                       : read_lspci(read_text(path), path);
   if (!settings.empty()) {
-    apply_toml_settings(read_file(settings), settings, host);
+    apply_toml_settings(read_text(settings), settings, host);
   }
   return host;
 }

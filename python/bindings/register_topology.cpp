@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Topology: groups, device sets and stream ids of a PCIe host, and traces for it.
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "models/pcie/read_sysfs.hpp"
 #include "models/pcie/report.hpp"
 #include "python/bindings/register.hpp"
+#include "python/bindings/replaying.hpp"
 #include "workloads/header_text.hpp"
 #include "workloads/topology_trace.hpp"
 
@@ -34,8 +36,10 @@ class Topology {
   }
   void write_trace(const std::string& path, std::uint64_t replaces,
                    std::vector<std::string> devices, std::uint32_t cpus) const {
-    workloads::write_replace_trace(path, workloads::header_of(host_, {std::move(devices), cpus}),
-                                   replaces);
+    const workloads::TraceHeader header = workloads::header_of(host_, {std::move(devices), cpus});
+    interruptible({}, [&](const std::function<bool(std::uint64_t)>& watch) {
+      workloads::write_replace_trace(path, header, replaces, watch);
+    });
   }
 
  private:

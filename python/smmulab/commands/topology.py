@@ -57,8 +57,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0, or 1 if the host recorded other groups."""
-    if args.cpus < 0 or args.replaces < 0:
-        raise ConfigError("--cpus and --replaces: expected a number that is not negative")
+    for option, value, most in (("cpus", args.cpus, 4096), ("replaces", args.replaces, 10**12)):
+        if not 0 <= value <= most:
+            raise ConfigError(f"--{option}: expected a number from 0 to {most}, not {value}")
     host = _core.Topology(args.host, args.settings)
     print(host.json() if args.json else host.text(), end="\n" if args.json else "")
     written: list[Path] = []
@@ -66,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
         store.prepare_folder(args.out)
         written += draw(host.dot(), args.out / "topology.dot")
     if args.trace_header is not None:
-        args.trace_header.write_text(host.trace_header(args.device, args.cpus))
+        header = host.trace_header(args.device, args.cpus)
+        store.publish(args.trace_header, lambda path: path.write_text(header, encoding="utf-8"))
         written.append(args.trace_header)
     if args.trace is not None:
         host.write_trace(str(args.trace), args.replaces, args.device, args.cpus)
