@@ -21,7 +21,6 @@ class PerfettoWriter {
  public:
   enum class Track : std::uint64_t {};
   static constexpr Track kTop{0};  // no parent
-  static constexpr std::uint64_t kNoFlow = 0;
 
   explicit PerfettoWriter(std::ostream& out) : out_(out) {}
 
@@ -31,7 +30,7 @@ class PerfettoWriter {
 
   void begin_slice(SimTime time, Track track, std::string_view name);
   void end_slice(SimTime time, Track track);
-  // A flow (not kNoFlow) starts in one instant and ends in another.
+  // A flow (not 0) starts in one instant and ends in another.
   void start_flow(SimTime time, Track track, std::string_view name, std::uint64_t flow);
   void end_flow(SimTime time, Track track, std::string_view name, std::uint64_t flow);
   void count(SimTime time, Track track, std::int64_t value);
