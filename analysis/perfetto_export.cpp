@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -70,8 +71,9 @@ std::vector<Role> roles_of(const Record& record) {
 
 class Exporter {
  public:
-  Exporter(const Timelines& timelines, std::ostream& out)
+  Exporter(const Timelines& timelines, std::ostream& out, const CommandName& command_name)
       : timelines_(timelines),
+        command_name_(command_name),
         record_(timelines.record()),
         writer_(out),
         flows_(flows_of(timelines)),
@@ -79,11 +81,12 @@ class Exporter {
         threads_(record_.thread_count()),
         locks_(record_.lock_count()),
         objects_(record_.object_count()) {
+    const std::vector<Role> roles = roles_of(record_);
     add_threads();
-    add_objects("CPUs", Role::kCpu);
+    add_objects("CPUs", roles, Role::kCpu);
     add_locks();
-    add_objects("Command queues", Role::kQueue);
-    add_objects("DMA", Role::kDevice);
+    add_objects("Command queues", roles, Role::kQueue);
+    add_objects("DMA", roles, Role::kDevice);
   }
 
   void run() {
@@ -112,11 +115,17 @@ class Exporter {
     std::uint32_t readers = 0;
     bool open = false;  // a slice is
   };
+  struct Lane {
+    Track track;
+    std::optional<std::uint64_t> end;  // in flight on it: commands before this position
+  };
   struct ObjectState {
     std::optional<Track> track;
     std::optional<Track> counter;
     std::uint64_t issued = 0;
     std::uint64_t consumed = 0;
+    std::uint64_t described = 0;  // the event up to which commands have slices
+    std::vector<Lane> lanes;
     bool open = false;
   };
 
@@ -153,8 +162,7 @@ class Exporter {
     }
   }
 
-  void add_objects(std::string_view title, Role role) {
-    const std::vector<Role> roles = roles_of(record_);
+  void add_objects(std::string_view title, const std::vector<Role>& roles, Role role) {
     std::vector<std::tuple<std::size_t, std::string, std::uint32_t>> names;  // cpu2 before cpu10
     for (std::uint32_t o = 0; o < roles.size(); ++o) {
       if (roles[o] == role) {
@@ -214,7 +222,7 @@ class Exporter {
         break;
       case RecordKind::kCommandIssue:
       case RecordKind::kCommandComplete:
-        command(e);
+        command(i, e);
         break;
       case RecordKind::kDmaDarkBegin:
         open(e.time, objects_[e.object], "dark");
@@ -326,15 +334,24 @@ class Exporter {
   }
 
   // Positions count up from 0 and do not wrap.
-  void command(const RecordEvent& e) {
+  void command(std::uint64_t i, const RecordEvent& e) {
     ObjectState& queue = objects_[e.object];
     if (!queue.track) {
       return;  // nothing was issued to it
     }
     if (e.kind == RecordKind::kCommandIssue) {
       queue.issued = std::max(queue.issued, e.arg + 1);
+      if (i >= queue.described) {
+        begin_commands(i, e, queue);
+      }
     } else {
       queue.consumed = std::max(queue.consumed, e.arg);
+      for (Lane& lane : queue.lanes) {
+        if (lane.end && *lane.end <= queue.consumed) {
+          writer_.end_slice(e.time, lane.track);
+          lane.end.reset();
+        }
+      }
     }
     const std::uint64_t flying = queue.issued - std::min(queue.issued, queue.consumed);
     writer_.count(e.time, *queue.counter, static_cast<std::int64_t>(flying));
@@ -343,6 +360,31 @@ class Exporter {
     } else {
       close(e.time, queue);
     }
+  }
+
+  // A slice for the command and those issued with it that are like it.
+  void begin_commands(std::uint64_t i, const RecordEvent& e, ObjectState& queue) {
+    std::uint64_t count = 1;
+    const auto continues = [&](const RecordEvent& next) {
+      return next.kind == e.kind && next.object == e.object && next.thread == e.thread &&
+             next.time == e.time && next.detail == e.detail && next.arg == e.arg + count;
+    };
+    while (i + count < record_.size() && continues(record_[i + count])) {
+      ++count;
+    }
+    queue.described = i + count;
+    auto lane = std::find_if(queue.lanes.begin(), queue.lanes.end(),
+                             [](const Lane& each) { return !each.end; });
+    if (lane == queue.lanes.end()) {
+      const std::string name =
+          fmt::format("{} commands {}", record_.name(RecordObject{e.object}), queue.lanes.size());
+      queue.lanes.push_back(Lane{writer_.add_track(name, *queue.track), std::nullopt});
+      lane = std::prev(queue.lanes.end());
+    }
+    lane->end = e.arg + count;
+    const std::string name = command_name_(e.detail);
+    writer_.begin_slice(e.time, lane->track,
+                        count == 1 ? name : fmt::format("{} x{}", name, count));
   }
 
   void open(SimTime time, ObjectState& object, std::string_view name) {
@@ -359,6 +401,7 @@ class Exporter {
   }
 
   const Timelines& timelines_;
+  const CommandName& command_name_;
   const Record& record_;
   PerfettoWriter writer_;
   std::vector<Flow> flows_;
@@ -370,8 +413,9 @@ class Exporter {
 
 }  // namespace
 
-void write_perfetto(const Timelines& timelines, std::ostream& out) {
-  Exporter(timelines, out).run();
+void write_perfetto(const Timelines& timelines, std::ostream& out,
+                    const CommandName& command_name) {
+  Exporter(timelines, out, command_name).run();
 }
 
 }  // namespace smmulab::analysis

@@ -18,6 +18,10 @@ namespace {
 
 using testing::RecordScript;
 
+std::string opcode_text(std::uint8_t opcode) {
+  return "op" + std::to_string(opcode);
+}
+
 TEST(Protobuf, IsWrittenAsTheSpecificationShows) {
   ProtoMessage inner;
   inner.varint(1, 150);  // the example of the encoding guide: 08 96 01
@@ -88,7 +92,7 @@ Message parse(std::string_view in) {
 // TRACK =COUNT": every event in order.
 std::vector<std::string> events_of(const Record& record) {
   std::ostringstream out;
-  write_perfetto(Timelines(record), out);
+  write_perfetto(Timelines(record), out, opcode_text);
   std::map<std::uint64_t, std::string> tracks;
   std::map<std::uint64_t, std::string> names;
   std::vector<std::string> events;
@@ -175,6 +179,38 @@ TEST(Perfetto, ReadersAreCounted) {
                                      "6 c !acquires rwsem#0 <8", "6 rwsem#0 +c"}));
 }
 
+TEST(Perfetto, CommandsAreSlicesFromIssueToKnownConsumption) {
+  Record record;
+  const RecordThread a = record.intern_thread("a");
+  const RecordThread b = record.intern_thread("b");
+  const RecordObject queue = record.intern_object("q");
+  const auto at = [](std::int64_t ns) { return SimTime{Ps{1000 * ns}}; };
+  const auto issue = [&](std::int64_t ns, RecordThread who, std::uint64_t position,
+                         std::uint8_t opcode) {
+    record.append(record_event::command_issue(at(ns), who, queue, position, opcode));
+  };
+  issue(1, a, 0, 18);
+  issue(1, a, 1, 18);
+  issue(1, a, 2, 70);
+  issue(2, b, 5, 70);  // its slots come after the next ones, which are written later
+  issue(3, a, 3, 18);
+  issue(3, a, 4, 70);
+  record.append(record_event::command_complete(at(4), queue, 3, 70));
+  issue(5, a, 6, 1);  // takes the first track that is free
+  record.append(record_event::command_complete(at(6), queue, 6, 70));
+  std::vector<std::string> commands;
+  for (const std::string& event : events_of(record)) {
+    if (event.find("q commands") != std::string::npos) {
+      commands.push_back(event);
+    }
+  }
+  EXPECT_EQ(commands, (std::vector<std::string>{
+                          "1 q commands 0 +op18 x2", "1 q commands 1 +op70", "2 q commands 2 +op70",
+                          "3 q commands 3 +op18", "3 q commands 4 +op70", "4 q commands 0 -",
+                          "4 q commands 1 -", "5 q commands 0 +op1", "6 q commands 2 -",
+                          "6 q commands 3 -", "6 q commands 4 -"}));
+}
+
 TEST(Perfetto, CommandsInFlightAndDarkTimes) {
   Record record;
   const RecordThread a = record.intern_thread("a");
@@ -187,8 +223,10 @@ TEST(Perfetto, CommandsInFlightAndDarkTimes) {
   record.append(record_event::command_complete(at(5), queue, 2, 0x46));
   record.append(record_event::dma_dark_end(at(6), a, device));
   EXPECT_EQ(events_of(record),
-            (std::vector<std::string>{"1 0000:00:02.0 +dark", "2 cmdq0 in flight =1",
-                                      "2 cmdq0 +busy", "2 cmdq0 in flight =2",
+            (std::vector<std::string>{"1 0000:00:02.0 +dark", "2 cmdq0 commands 0 +op16",
+                                      "2 cmdq0 in flight =1", "2 cmdq0 +busy",
+                                      "2 cmdq0 commands 1 +op70", "2 cmdq0 in flight =2",
+                                      "5 cmdq0 commands 0 -", "5 cmdq0 commands 1 -",
                                       "5 cmdq0 in flight =0", "5 cmdq0 -", "6 0000:00:02.0 -"}));
 }
 
@@ -197,8 +235,8 @@ TEST(Perfetto, SameRecordSameBytes) {
   s.nest("t", "map", {"one", "two"});
   std::ostringstream first;
   std::ostringstream second;
-  write_perfetto(Timelines(s.record), first);
-  write_perfetto(Timelines(s.record), second);
+  write_perfetto(Timelines(s.record), first, opcode_text);
+  write_perfetto(Timelines(s.record), second, opcode_text);
   EXPECT_EQ(first.str(), second.str());
   EXPECT_FALSE(first.str().empty());
 }

@@ -13,6 +13,7 @@
 #include "analysis/lockdep.hpp"
 #include "analysis/perfetto_export.hpp"
 #include "analysis/tracepoints.hpp"
+#include "models/smmuv3/driver/opcode_name.hpp"
 
 namespace smmulab::bench {
 namespace {
@@ -67,7 +68,7 @@ AnalysisSample run_analysis(const TempTrace& trace, std::uint64_t events) {
   const Meter writing;
   CountingBuffer buffer;
   std::ostream out(&buffer);
-  analysis::write_perfetto(timelines, out);
+  analysis::write_perfetto(timelines, out, smmu::opcode_name);
   const Sample perfetto = writing.stop(record.size());
   const Sample all = meter.stop(record.size());
   rusage usage{};

@@ -161,6 +161,35 @@ def test_the_command_queue_is_empty_at_the_end(
     assert min(values) == 0
 
 
+def test_every_command_is_in_a_slice_of_its_queue(
+    recorded: tuple[Decoded, dict[str, object]],
+) -> None:
+    found, result = recorded
+    (queue,) = [name for name in found.under("Command queues") if not name.endswith(" in flight")]
+    counts: dict[str, int] = defaultdict(int)
+    changes: dict[int, int] = defaultdict(int)  # of what is in flight, by time
+    for track in found.under(queue):
+        for s in found.slices[track]:
+            name, _, times = s.name.partition(" x")
+            counts[name] += int(times or 1)
+            assert s.depth == 0
+            assert s.end is not None
+            assert s.end >= s.begin
+            changes[s.begin] += int(times or 1)
+            changes[s.end] -= int(times or 1)
+    commands = result["commands"]
+    assert isinstance(commands, dict)
+    assert counts == {name: count for name, count in commands.items() if count}
+    assert counts["SYNC"] > 100
+    # The slices under way at a time are what the counter says.
+    (counter,) = [name for name in found.under("Command queues") if name.endswith(" in flight")]
+    last = dict(found.counts[counter])
+    flying = 0
+    for time in sorted(changes):
+        flying += changes[time]
+        assert flying == last[time]
+
+
 def test_same_inputs_same_bytes(tmp_path: Path) -> None:
     small = tmp_path / "small.iotrace"
     small.write_text(SMALL)

@@ -12,6 +12,7 @@
 #include <pybind11/stl.h>
 
 #include "analysis/perfetto_export.hpp"
+#include "models/smmuv3/driver/opcode_name.hpp"
 #include "python/bindings/register.hpp"
 #include "python/bindings/replaying.hpp"
 #include "sim/error.hpp"
@@ -32,7 +33,7 @@ void write(const Record& record, const std::string& path) {
   if (!out) {
     fail();
   }
-  analysis::write_perfetto(analysis::Timelines(record), out);
+  analysis::write_perfetto(analysis::Timelines(record), out, smmu::opcode_name);
   out.close();
   if (!out) {
     fail();
