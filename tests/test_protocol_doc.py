@@ -42,6 +42,11 @@ def test_the_same_lock_twice_is_two_levels() -> None:
     assert protocol_doc.lock_tree("+M a; +M a; -M a; -M a") == ["a", "  a"]
 
 
+def test_places_leave_the_bounds_out_and_take_rates_within_a_percent_as_equal() -> None:
+    rates = {"a": 1000.0, "b": 1009.0, "c": 1011.0, "no-locks": 9000.0, "one-lock": 2000.0}
+    assert {name: protocol_doc._place(name, rates) for name in "abc"} == {"a": 2, "b": 1, "c": 1}
+
+
 def test_the_page_is_what_the_command_writes(tmp_path: Path) -> None:
     page = tmp_path / "protocols.md"
     traces = [str(path) for path in TRACES.glob("*.iotrace.zst")]

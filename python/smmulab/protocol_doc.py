@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,10 @@ _PICTURES = (
     ("replace by an hwpt of another ioas", "replace", ("replace dev=0 pt=21",)),
     ("detach", "detach", ("detach dev=0",)),
 )
+# What no kernel can be: they bound the others and have no place among them.
+_BOUNDS = ("no-locks", "one-lock")
+# Rates that are nearer to each other than this have one place.
+_SAME_RATE = 0.01
 _MODES = {"M": "", "R": " (read)", "W": " (write)", "S": " (spinlock)"}
 
 
@@ -150,6 +154,12 @@ def _cell(result: dict[str, Any]) -> str:
     return f"{row['ops_per_s']:,.0f}" if result["status"] == "ok" else str(result["status"])
 
 
+def _place(protocol: str, rates: Mapping[str, float]) -> int:
+    """1 more than the number of protocols that are faster, bounds left out."""
+    mine = rates[protocol] * (1 + _SAME_RATE)
+    return 1 + sum(rate > mine for name, rate in rates.items() if name not in _BOUNDS)
+
+
 def _verdict(protocol: str, traces: Sequence[_Trace]) -> str:
     """How it fared on the traces, in words."""
     broken: dict[str, list[str]] = {}
@@ -160,15 +170,17 @@ def _verdict(protocol: str, traces: Sequence[_Trace]) -> str:
             broken.setdefault(status, []).append(trace.shape)
             continue
         rates = {
-            name: tables.summary([result]).iloc[0]["ops_per_s"]
+            name: float(tables.summary([result]).iloc[0]["ops_per_s"])
             for name, result in trace.results.items()
             if result["status"] == "ok"
         }
-        places.append(1 + sum(rate > rates[protocol] for rate in rates.values()))
+        places.append(_place(protocol, rates))
     parts = [f"{status} on {', '.join(names)}" for status, names in broken.items()]
-    if places:
+    ended = "all traces" if not broken else f"the other {len(places)}"
+    if places and protocol in _BOUNDS:
+        parts.append(f"a bound, which has no place, on {ended}")
+    elif places:
         span = f"{min(places)}" if min(places) == max(places) else f"{min(places)} to {max(places)}"
-        ended = "all traces" if not broken else f"the other {len(places)}"
         parts.append(f"place {span} by operations a second on {ended}")
     text = "; ".join(parts)
     return text[0].upper() + text[1:] + "."
@@ -252,6 +264,9 @@ def document(paths: Sequence[Path], settings: Sequence[str], tell: Tell = lambda
         if set_words
         else "the default preset `server`, whose costs are mostly assumed.",
         "A phase of few operations says little; `smmulab compare` has latencies, waits and dark times.",
+        "Places, below: rates within 1 % of each other count as equal, and the bounds "
+        + " and ".join(f"`{name}`" for name in _BOUNDS)
+        + " have none.",
         "",
         *_table(["protocol", *(trace.shape for trace in traces)], rates),
         "",
