@@ -178,7 +178,7 @@ def _verdict(protocol: str, traces: Sequence[_Trace]) -> str:
     parts = [f"{status} on {', '.join(names)}" for status, names in broken.items()]
     ended = "all traces" if not broken else f"the other {len(places)}"
     if places and protocol in _BOUNDS:
-        parts.append(f"a bound, which has no place, on {ended}")
+        parts.append(f"a bound, without a place; it ends well on {ended}")
     elif places:
         span = f"{min(places)}" if min(places) == max(places) else f"{min(places)} to {max(places)}"
         parts.append(f"place {span} by operations a second on {ended}")
