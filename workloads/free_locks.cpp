@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 namespace smmulab::workloads {
+namespace {
 
-std::string free_key(std::string_view lock_class) {
-  std::string key = "free.";
+std::string key_below(std::string key, std::string_view lock_class) {
   const std::size_t arrow = lock_class.find("->");
   key += lock_class.substr(0, arrow);
   if (arrow != std::string_view::npos) {
@@ -14,6 +14,16 @@ std::string free_key(std::string_view lock_class) {
     key += lock_class.substr(arrow + 2);
   }
   return key;
+}
+
+}  // namespace
+
+std::string free_key(std::string_view lock_class) {
+  return key_below("free.", lock_class);
+}
+
+std::string split_key(std::string_view lock_class) {
+  return key_below("split.", lock_class);
 }
 
 void describe(ParamTable& table, FreeLocks& free) {

@@ -30,6 +30,8 @@ struct FreeLocks {
 
 // The parameter that makes the class free: "free.ioas_mutex" for "ioas->mutex".
 [[nodiscard]] std::string free_key(std::string_view lock_class);
+// That of split_locks.hpp: "split.ioas_mutex".
+[[nodiscard]] std::string split_key(std::string_view lock_class);
 void describe(ParamTable& table, FreeLocks& free);
 void make_free(lnx::LockRegistry& locks, const FreeLocks& free);
 

@@ -165,6 +165,7 @@ Task<void> Replayer::thread_main(lnx::Thread& t, ThreadIndex index) {
       options_.record->append(
           record_event::op_begin(start, t.record_id(), record_op(item.op), item.op.seq));
     }
+    system_.note_operation(t, item.op);
     const int rc = co_await perform(system_.iommufd(), t, item.op);
     if (moves) {
       note_replace_dark(item.op, dark, attached);

@@ -54,6 +54,7 @@ void describe(ParamTable& table, Settings& settings) {
   iommufd::describe(table, settings.protocol);
   describe_replay(table, settings.replay);
   describe(table, settings.free);
+  describe(table, settings.split);
 }
 
 void apply_preset(std::string_view name, Settings& settings) {
@@ -84,7 +85,7 @@ void load_machine_file(const std::string& path, Settings& settings,
   first.add_enum("preset", &chosen, names, "preset to start from", {"user's choice"});
   std::vector<std::string> ignored = {"machine",  "sched",  "line", "lock",   "driver",
                                       "hw",       "smmuv3", "dma",  "stream", "iommufd",
-                                      "protocol", "replay", "free"};
+                                      "protocol", "replay", "free", "split"};
   ignored.insert(ignored.end(), others.begin(), others.end());
   first.load_toml_file(path, ignored);
   Settings changed = settings;

@@ -17,6 +17,7 @@
 #include "models/smmuv3/hw/params.hpp"
 #include "sim/params.hpp"
 #include "workloads/free_locks.hpp"
+#include "workloads/split_locks.hpp"
 
 namespace smmulab::workloads {
 
@@ -51,6 +52,7 @@ struct Settings {
   iommufd::ProtocolParams protocol;
   ReplayParams replay;
   FreeLocks free;
+  SplitLocks split;
 };
 
 // Binds all fields. The table must not outlive `settings`.

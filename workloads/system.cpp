@@ -54,6 +54,7 @@ System::System(Engine& engine, const TraceHeader& header, const Settings& settin
   }
   machine_.set_record(record);
   make_free(machine_.locks(), settings.free);
+  split(machine_.locks(), settings.split);
   smmu::check(settings.hardware);
   if (settings.hardware.kind == smmu::HardwareKind::kTimed && control == nullptr) {
     build_hardware(engine, header);

@@ -13,6 +13,7 @@
 #include "models/smmuv3/driver/counted_driver.hpp"
 #include "models/smmuv3/driver/timed_hardware.hpp"
 #include "sim/engine.hpp"
+#include "workloads/op.hpp"
 #include "workloads/settings.hpp"
 #include "workloads/trace_header.hpp"
 
@@ -34,6 +35,12 @@ class System {
   // A device's DMA up to now; nullptr: it has none, or it has not begun.
   [[nodiscard]] const smmu::DmaWatch* dma(DeviceIndex device);
   [[nodiscard]] const std::deque<iommufd::Device>& devices() const { return devices_; }
+  // The thread is about to do it: split locks go by that.
+  void note_operation(const lnx::Thread& t, const Op& op) {
+    if (machine_.locks().any_split()) [[unlikely]] {
+      machine_.locks().set_subject(t.id(), subject_of(op, context_, devices_));
+    }
+  }
   // What may not be meant about where the threads run.
   [[nodiscard]] std::vector<std::string> placement_warnings(const TraceHeader& header) const;
   // The CPU for a thread of the trace: a number, or lnx::kAnyCpu.

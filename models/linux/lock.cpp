@@ -10,19 +10,25 @@
 
 namespace smmulab::lnx {
 
+LockRegistry::LockRegistry() = default;
+LockRegistry::~LockRegistry() = default;
+
 LockClass& LockRegistry::get(std::string_view name, LockKind kind) {
   const auto it = std::find_if(classes_.begin(), classes_.end(),
                                [name](const LockClass& c) { return c.name == name; });
   if (it != classes_.end()) {
     return *it;
   }
-  return classes_.emplace_back(LockClass{.name = std::string(name),
-                                         .kind = kind,
-                                         .id = static_cast<std::uint32_t>(classes_.size()),
-                                         .instances = 0,
-                                         .elided = std::count(free_.begin(), free_.end(), name) > 0,
-                                         .leaf = false,
-                                         .stat = {}});
+  const auto split = split_.find(name);
+  return classes_.emplace_back(
+      LockClass{.name = std::string(name),
+                .kind = kind,
+                .id = static_cast<std::uint32_t>(classes_.size()),
+                .instances = 0,
+                .elided = std::count(free_.begin(), free_.end(), name) > 0,
+                .leaf = false,
+                .split = split == split_.end() ? SplitBy::kNothing : split->second,
+                .stat = {}});
 }
 
 void LockRegistry::make_free(std::string_view name) {
@@ -30,6 +36,34 @@ void LockRegistry::make_free(std::string_view name) {
   for (LockClass& cls : classes_) {
     cls.elided = cls.elided || cls.name == name;
   }
+}
+
+void LockRegistry::split(std::string_view name, SplitBy by) {
+  split_.insert_or_assign(std::string(name), by);
+  for (LockClass& cls : classes_) {
+    if (cls.name == name) {
+      cls.split = by;
+    }
+  }
+}
+
+void LockRegistry::set_subject(std::uint32_t thread, const Subject& subject) {
+  while (subjects_.size() <= thread) {
+    subjects_.emplace_back().fill(kNoSubject);
+  }
+  subjects_[thread] = subject;
+}
+
+std::unique_ptr<LockBase>& LockRegistry::part(const LockBase& lock, std::uint32_t thread) {
+  const LockClass& cls = lock.lock_class();
+  const std::uint32_t subject = thread < subjects_.size()
+                                    ? subjects_[thread][static_cast<std::size_t>(cls.split)]
+                                    : kNoSubject;
+  return parts_[{cls.id, lock.instance(), subject}];
+}
+
+std::unique_ptr<LockBase>& LockBase::part_slot(const Thread& t) {
+  return machine_->locks().part(*this, t.id());
 }
 
 LockBase::LockBase(Machine& machine, LockClass& cls)

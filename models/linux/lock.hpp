@@ -6,11 +6,14 @@
 // LockParams::mutex_queue).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "sim/lock_stat.hpp"
@@ -20,10 +23,18 @@
 
 namespace smmulab::lnx {
 
+class LockBase;
 class Machine;
 class Thread;
 
 enum class LockKind : std::uint8_t { kMutex, kRwsem, kSpinlock };
+
+// What an operation works upon, by which a lock may be split.
+enum class SplitBy : std::uint8_t { kNothing, kDevice, kGroup, kHwpt, kIoas, kSmmu };
+inline constexpr std::size_t kSplitKinds = 6;
+// A number for each kind; kNoSubject: the operation names none.
+using Subject = std::array<std::uint32_t, kSplitKinds>;
+inline constexpr std::uint32_t kNoSubject = 0xffffffff;
 
 struct LockClass {
   std::string name;
@@ -36,22 +47,44 @@ struct LockClass {
   // Never held where another thread could come to run, and nothing that waits is taken under it: a
   // step control (step_control.hpp) need not know of it.
   bool leaf = false;
+  // What-if: each lock of the class is as many locks (its parts) as there are subjects of that
+  // kind, and who takes it takes the part of what its operation works upon. Parts exclude each
+  // other no more, whatever the lock was there for; they count as locks of this class.
+  SplitBy split = SplitBy::kNothing;
   LockStat stat;
 };
 
 class LockRegistry {
  public:
+  LockRegistry();
+  LockRegistry(const LockRegistry&) = delete;
+  LockRegistry& operator=(const LockRegistry&) = delete;
+  ~LockRegistry();
+
   // The class of that name, made at the first call. References stay valid.
   LockClass& get(std::string_view name, LockKind kind);
   // The class of that name, made already or not, is elided; freed() from then on.
   void make_free(std::string_view name);
+  // The class of that name, made already or not, is split; freed() from then on.
+  void split(std::string_view name, SplitBy by);
+  [[nodiscard]] bool any_split() const { return !split_.empty(); }
+  // What the operation under way in the thread of that id works upon. REQUIRES: it holds no lock.
+  void set_subject(std::uint32_t thread, const Subject& subject);
+  // The part of a split lock for that thread: empty at first, to be made by the lock.
+  [[nodiscard]] std::unique_ptr<LockBase>& part(const LockBase& lock, std::uint32_t thread);
   // What a lock was there for may happen: an object may go while somebody looks at it.
-  [[nodiscard]] bool freed() const { return !free_.empty(); }
+  [[nodiscard]] bool freed() const { return !free_.empty() || !split_.empty(); }
   [[nodiscard]] const std::deque<LockClass>& classes() const { return classes_; }
 
  private:
   std::deque<LockClass> classes_;
   std::vector<std::string> free_;
+  std::map<std::string, SplitBy, std::less<>> split_;
+  std::vector<Subject> subjects_;  // by thread
+  // By class, instance and subject. They stay until the end, as a lock's number is never used
+  // again.
+  std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>, std::unique_ptr<LockBase>>
+      parts_;
 };
 
 class LockBase : public Waitable {
@@ -86,8 +119,20 @@ class LockBase : public Waitable {
   // record of a run ends with the mistake that ended the run.
   void note_release(Thread& t, LockMode mode);
   [[nodiscard]] Machine& machine() const { return *machine_; }
+  [[nodiscard]] bool is_split() const { return class_->split != SplitBy::kNothing && !part_; }
+  // The part that `t` takes of a split lock.
+  template <class Lock>
+  [[nodiscard]] Lock& part_for(const Thread& t) {
+    std::unique_ptr<LockBase>& part = part_slot(t);
+    if (!part) {
+      part = std::make_unique<Lock>(*machine_, *class_);
+      part->part_ = true;
+    }
+    return static_cast<Lock&>(*part);
+  }
 
  private:
+  [[nodiscard]] std::unique_ptr<LockBase>& part_slot(const Thread& t);
   record_event::LockUse record_use(Record& record, LockMode mode, unsigned subclass);
 
   Machine* machine_;
@@ -96,6 +141,7 @@ class LockBase : public Waitable {
   std::uint32_t instance_;
   std::uint32_t record_id_ = kNoRecordId;  // its number in the record, once noted there
   std::uint32_t step_id_;
+  bool part_ = false;  // of a split lock
 };
 
 // One entry of a thread's held-lock stack.

@@ -41,6 +41,10 @@ Task<void> Mutex::lock(Thread& t, unsigned subclass) {
     co_await t.run();
     co_return;
   }
+  if (is_split()) [[unlikely]] {
+    co_await part_for<Mutex>(t).lock(t, subclass);
+    co_return;
+  }
   if (p.sched.preempt != Preempt::kNone && t.need_resched()) {
     co_await t.schedule();  // might_sleep()
   }

@@ -76,6 +76,9 @@ struct Mutex::UnlockAwaiter {
 };
 
 inline Mutex::UnlockAwaiter Mutex::unlock(Thread& t) {
+  if (is_split()) [[unlikely]] {
+    return part_for<Mutex>(t).unlock(t);
+  }
   return {*this, t, t.run(lock_class().elided ? Ps{0} : machine().params().lock.mutex_unlock)};
 }
 

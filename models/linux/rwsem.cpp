@@ -70,6 +70,9 @@ bool Rwsem::try_read_lock(Thread& t, unsigned subclass) {
   if (lock_class().elided) {
     return true;
   }
+  if (is_split()) [[unlikely]] {
+    return part_for<Rwsem>(t).try_read_lock(t, subclass);
+  }
   Acquisition how;
   how.asked = machine().now();
   how.bounced = line_.bounces(t.cpu_index());
@@ -96,6 +99,10 @@ Task<void> Rwsem::read_lock(Thread& t, unsigned subclass) {
   const LinuxParams& p = machine().params();
   if (lock_class().elided) {
     co_await t.run();
+    co_return;
+  }
+  if (is_split()) [[unlikely]] {
+    co_await part_for<Rwsem>(t).read_lock(t, subclass);
     co_return;
   }
   if (p.sched.preempt != Preempt::kNone && t.need_resched()) {
@@ -170,6 +177,10 @@ Task<void> Rwsem::write_lock(Thread& t, unsigned subclass) {
   const LinuxParams& p = machine().params();
   if (lock_class().elided) {
     co_await t.run();
+    co_return;
+  }
+  if (is_split()) [[unlikely]] {
+    co_await part_for<Rwsem>(t).write_lock(t, subclass);
     co_return;
   }
   if (p.sched.preempt != Preempt::kNone && t.need_resched()) {

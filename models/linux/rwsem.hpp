@@ -143,6 +143,9 @@ struct Rwsem::ReleaseAwaiter {
 };
 
 inline Rwsem::ReleaseAwaiter Rwsem::release_awaiter(Thread& t, Release kind, Ps cost) {
+  if (is_split()) [[unlikely]] {
+    return part_for<Rwsem>(t).release_awaiter(t, kind, cost);
+  }
   return {*this, t, kind, t.run(lock_class().elided ? Ps{0} : cost + touch(t)), {}};
 }
 inline Rwsem::ReleaseAwaiter Rwsem::read_unlock(Thread& t) {

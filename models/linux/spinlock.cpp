@@ -10,6 +10,10 @@ Task<void> Spinlock::lock(Thread& t, unsigned subclass) {
     co_await t.run();
     co_return;
   }
+  if (is_split()) [[unlikely]] {
+    co_await part_for<Spinlock>(t).lock(t, subclass);
+    co_return;
+  }
   note_request(t, LockMode::kWrite, subclass);
   if (machine().control() != nullptr && !lock_class().leaf) [[unlikely]] {
     co_await t.step({.kind = NextStep::Kind::kLock, .lock = this});

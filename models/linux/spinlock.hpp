@@ -85,6 +85,9 @@ struct Spinlock::UnlockAwaiter {
 };
 
 inline Spinlock::UnlockAwaiter Spinlock::unlock(Thread& t) {
+  if (is_split()) [[unlikely]] {
+    return part_for<Spinlock>(t).unlock(t);
+  }
   if (word_) [[unlikely]] {
     return {*this, t, t.run(), unlock_coherent(t)};
   }

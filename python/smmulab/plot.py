@@ -264,19 +264,23 @@ def _bars(ax: Axes, rows: pd.DataFrame, gain: str, most: int) -> None:
     """Bars of `gain` (%), the largest by magnitude on top; a half of a cost lies on the whole."""
     ax.axvline(0, color="black", linewidth=0.8)
     rows = rows.dropna(subset=[gain])
+    cost = rows["change"].isin(["cost", "block"])
+    # Of a lock there may be several changes: each is a row.
+    rows = rows.assign(what=rows["what"].where(cost, rows["what"] + " " + rows["to"]))
     size = rows.groupby("what", sort=False)[gain].agg(lambda values: values.abs().max())
     names = list(size[size >= 0.0005].sort_values(ascending=False, kind="stable").index[:most])
     for to, colour in (("x0", COLOURS[0]), ("x0.5", COLOURS[5]), ("", COLOURS[1])):
         part = rows[rows["to"] == to] if to else rows[~rows["to"].isin(["x0", "x0.5"])]
         values = (part.set_index("what")[gain].reindex(names) * 100).to_numpy(dtype=float)
         if not np.isnan(values).all():
-            label = {"x0": "cost 0", "x0.5": "cost halved", "": "lock free, or setting changed"}[to]
+            label = {
+                "x0": "cost 0",
+                "x0.5": "cost halved",
+                "": "lock free or split, or setting changed",
+            }[to]
             ax.barh(np.arange(len(names)), np.nan_to_num(values), color=colour, label=label)
     wrong = set(rows.loc[rows["status"] != "ok", "what"])
-    switched = rows[~rows["change"].isin(["cost", "block"])].set_index("what")["to"].to_dict()
-    labels = [f"{name} {switched[name]}" if name in switched else name for name in names]
-    broke = [" (state broke)" if name in wrong else "" for name in names]
-    _rows(ax, [label + end for label, end in zip(labels, broke, strict=True)])
+    _rows(ax, [name + (" (state broke)" if name in wrong else "") for name in names])
     if names and ax.get_xlim()[0] < -100:
         ax.set_xlim(left=-100)
         for place, name in enumerate(names):

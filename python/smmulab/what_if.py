@@ -41,10 +41,10 @@ BLOCKS = {
 FACTORS = (Fraction(0), Fraction(1, 2))
 # What the models cannot change today, in the words of those who ask for it.
 ABSENT = (
-    "a lock split per group, per hwpt or per ioas: that is another protocol (smmulab compare)",
-    "more than one command queue for an SMMU",
-    "destroy_rwsem free: it counts references, without it objects are freed while in use",
+    "destroy_rwsem free or split: it counts references, without it objects are freed while in use",
 )
+# What a lock may be split by: parameters split.*.
+SPLITS = ("device", "group", "hwpt", "ioas", "smmu")
 _PS = {"ps": 1, "ns": 10**3, "us": 10**6, "ms": 10**9, "s": 10**12}
 # A run in which no operation ends for so many looks at it (65536 events each) goes round in circles.
 _STALLED = 256
@@ -54,8 +54,8 @@ _STALLED = 256
 class Change:
     """One thing changed: `what` became `to`, by these assignments.
 
-    `change` is "lock" (a class made free), "block" (all costs below a prefix), "cost" (one
-    parameter) or "setting".
+    `change` is "lock" (a class made free), "split" (each lock of a class made several), "block" (all
+    costs below a prefix), "cost" (one parameter) or "setting".
     """
 
     change: str
@@ -162,6 +162,25 @@ def lock_changes(config: dict[str, Any], base: dict[str, Any]) -> list[Change]:
     return changes
 
 
+def split_changes(config: dict[str, Any], base: dict[str, Any]) -> list[Change]:
+    """Each lock class that somebody waited for in the base run, split by each of SPLITS."""
+    changes = []
+    for lock in base["locks"]:
+        key = "split." + lock["class"].replace("->", "_")
+        waited = lock["write"]["contentions"] + lock["read"]["contentions"]
+        if waited and config.get(key) == "nothing":
+            changes += [
+                Change("split", lock["class"], f"per {by}", (f"{key}={by}",)) for by in SPLITS
+            ]
+    return changes
+
+
+def _as_fast(result: dict[str, Any], base: dict[str, Any]) -> bool:
+    """The same operations in the same time; locks are counted otherwise where one is split."""
+    keys = ("status", "end_ps", "kinds", "devices", "threads")
+    return all(result[key] == base[key] for key in keys if key in base and key in result)
+
+
 def setting_changes(config: dict[str, Any]) -> list[Change]:
     """Switches that a kernel or a machine could have the other way."""
     keys = ("lock.spin_on_owner", "driver.global_asid_lock", "driver.range_inv")
@@ -255,8 +274,10 @@ def whatif(
 ) -> WhatIf:
     """Replay `trace` under `protocol` with one thing changed at a time.
 
-    Changed are: each lock class, made free (parameters free.*); each cost that the run uses and each
-    block of them, at 0 and at half; spinning; the global ASID lock; range invalidation. `machine`
+    Changed are: each lock class, made free (parameters free.*); each that somebody waited for, split
+    by device, group, hwpt, ioas and SMMU (split.*; what makes no difference is left out); each cost
+    that the run uses and each block of them, at 0 and at half; spinning; the global ASID lock; range
+    invalidation. `machine`
     and `set` as in `compare`; `jobs`: runs at a time (default: two, or one CPU). `progress(ended,
     known, what)` is called after each run; False ends them.
 
@@ -284,7 +305,8 @@ def whatif(
     scalable = {what: group for what, group in groups.items() if group} | {
         key: [key] for key in keys
     }
-    first = lock_changes(config, base) + setting_changes(config)
+    splits = split_changes(config, base)
+    first = lock_changes(config, base) + splits + setting_changes(config)
     zero = [scale(config, group, what, FACTORS[0]) for what, group in scalable.items()]
     runner.known += len(first) + 2 * len(zero)
     results = runner.run([*first, *zero])
@@ -297,7 +319,8 @@ def whatif(
     kept = [
         (change, result)
         for change, result in zip(changes, results, strict=True)
-        if change not in zero or change in used
+        if (change not in zero or change in used)
+        and not (change in splits and _as_fast(result, base))
     ]
     return WhatIf(
         path,
