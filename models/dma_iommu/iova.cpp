@@ -4,10 +4,10 @@
 #include <bit>
 #include <utility>
 
+#include "sim/error.hpp"
+
 namespace smmulab::dma_iommu {
 namespace {
-
-constexpr std::uint64_t kTop = 1ULL << 32U;  // allocation goes down from here
 
 // order_base_2() of the number of pages.
 std::size_t order_of(Bytes size) {
@@ -22,8 +22,7 @@ IovaDomain::RangeCache::RangeCache(lnx::Machine& machine, lnx::LockClass& lock_c
 
 IovaDomain::IovaDomain(lnx::Machine& machine, const DmaParams& params)
     : params_(params),
-      tree_lock_(machine, machine.locks().get("iova_rbtree_lock", lnx::LockKind::kSpinlock)),
-      lowest_(kTop) {
+      tree_lock_(machine, machine.locks().get("iova_rbtree_lock", lnx::LockKind::kSpinlock)) {
   lnx::LockClass& depot = machine.locks().get("rcache->lock", lnx::LockKind::kSpinlock);
   for (std::size_t order = 0; order < kOrders; ++order) {
     caches_.emplace_back(machine, depot);
@@ -47,27 +46,22 @@ Task<bool> IovaDomain::refill(lnx::Thread& t, RangeCache& cache, CpuCache& mine)
   co_return found;
 }
 
-Task<Iova> IovaDomain::alloc_from_tree(lnx::Thread& t, std::vector<Iova>* freed,
-                                       std::uint64_t size) {
+Task<Iova> IovaDomain::alloc_from_tree(lnx::Thread& t, Bytes size) {
   co_await tree_lock_.lock(t);
   t.charge(params_.iova_tree);
   ++stat_.from_tree;
-  Iova iova;
-  if (freed != nullptr && !freed->empty()) {
-    iova = freed->back();
-    freed->pop_back();
-  } else {
-    lowest_ = (lowest_ - size) / size * size;  // naturally aligned
-    iova = Iova{lowest_};
-  }
+  const std::optional<Iova> iova = tree_.alloc(size);
   co_await tree_lock_.unlock(t);
-  co_return iova;
+  if (!iova) {
+    throw ConfigError("DMA API: no IOVAs are left: map less at a time, or smaller buffers");
+  }
+  co_return *iova;
 }
 
 Task<Iova> IovaDomain::alloc(lnx::Thread& t, Bytes size) {
   const std::size_t order = order_of(size);
   if (order >= kOrders) {
-    co_return co_await alloc_from_tree(t, nullptr, kPage << order);
+    co_return co_await alloc_from_tree(t, size);
   }
   RangeCache& cache = caches_[order];
   CpuCache& mine = cache.cpus[t.cpu_index()];
@@ -77,7 +71,7 @@ Task<Iova> IovaDomain::alloc(lnx::Thread& t, Bytes size) {
     cached = co_await refill(t, cache, mine);
   }
   if (!cached) {
-    co_return co_await alloc_from_tree(t, &cache.tree, kPage << order);
+    co_return co_await alloc_from_tree(t, Bytes{kPage << order});
   }
   ++stat_.from_magazine;
   const Iova iova = mine.loaded.back();
@@ -91,6 +85,7 @@ Task<void> IovaDomain::free(lnx::Thread& t, Iova iova, Bytes size) {
     co_await tree_lock_.lock(t);
     t.charge(params_.iova_tree);
     ++stat_.to_tree;
+    tree_.free(iova);
     co_await tree_lock_.unlock(t);
     co_return;
   }

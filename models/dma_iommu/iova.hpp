@@ -2,16 +2,17 @@
 // IovaDomain: the IOVA allocator of a domain. Ranges of up to 32 pages come from magazines: each
 // CPU has two for each size (powers of two), full ones go to a depot under a lock, and only an
 // empty depot leads to the rbtree, under the domain's lock. Rule: Linux 6.12 drivers/iommu/iova.c.
-// Which IOVA a CPU gets is modelled, as IOVAs that are near share lines of page table entries.
-// Approximated: the rbtree hands out what was freed last, else the next range below all others.
-// Not modelled: the 32-bit range tried first, the depot's shrinking, a CPU's own magazine lock
-// being contended (by hotplug only), exhaustion.
+// Larger ranges come from the rbtree and go back there. Which IOVA a CPU gets is modelled, as IOVAs
+// that are near share lines of page table entries. Approximated: the rbtree takes the same time
+// however far it is to a gap. Not modelled: the depot's shrinking, a CPU's own magazine lock being
+// contended (by hotplug only), magazines emptied when no IOVAs are left.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <vector>
 
+#include "models/dma_iommu/iova_tree.hpp"
 #include "models/dma_iommu/params.hpp"
 #include "models/linux/machine.hpp"
 #include "models/linux/spinlock.hpp"
@@ -32,6 +33,7 @@ class IovaDomain {
  public:
   IovaDomain(lnx::Machine& machine, const DmaParams& params);
 
+  // `size`: whole pages. Throws ConfigError: none are left.
   Task<Iova> alloc(lnx::Thread& t, Bytes size);
   Task<void> free(lnx::Thread& t, Iova iova, Bytes size);
 
@@ -51,16 +53,15 @@ class IovaDomain {
     lnx::Spinlock lock;  // of the depot
     std::vector<CpuCache> cpus;
     std::vector<Magazine> depot;
-    std::vector<Iova> tree;  // freed ranges
   };
 
   Task<bool> refill(lnx::Thread& t, RangeCache& cache, CpuCache& mine);
-  Task<Iova> alloc_from_tree(lnx::Thread& t, std::vector<Iova>* freed, std::uint64_t size);
+  Task<Iova> alloc_from_tree(lnx::Thread& t, Bytes size);
 
   const DmaParams& params_;
   lnx::Spinlock tree_lock_;
+  IovaTree tree_;
   std::deque<RangeCache> caches_;  // by order
-  std::uint64_t lowest_;           // everything from here up was handed out at some time
   IovaStat stat_;
 };
 
