@@ -20,8 +20,13 @@ void Cpu::wait_holders(std::vector<const Process*>& out) const {
   }
 }
 
-Machine::Machine(Engine& engine, const LinuxParams& params, Topology topology, StepControl* control)
-    : engine_(engine), params_(params), topology_(std::move(topology)), control_(control) {
+Machine::Machine(Engine& engine, const LinuxParams& params, Topology topology, StepControl* control,
+                 std::uint64_t seed)
+    : engine_(engine),
+      params_(params),
+      topology_(std::move(topology)),
+      control_(control),
+      seed_(seed) {
   if (params.line.model == LineModel::kCoherent && params.sched.multiplexed) {
     throw ConfigError(
         "line.model = coherent needs CPUs that run at the same time, but sched.multiplexed is set");

@@ -54,9 +54,10 @@ class Cpu : public Waitable {
 
 class Machine {
  public:
-  // Throws ConfigError for settings that exclude each other.
+  // `seed`: of what the machine draws (the order of requests that meet at a SharedLine). Throws
+  // ConfigError for settings that exclude each other.
   Machine(Engine& engine, const LinuxParams& params, Topology topology,
-          StepControl* control = nullptr);
+          StepControl* control = nullptr, std::uint64_t seed = 0);
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
@@ -71,6 +72,7 @@ class Machine {
   void set_record(Record* record) { record_ = record; }
   [[nodiscard]] Record* record() const { return record_; }
   [[nodiscard]] StepControl* control() const { return control_; }
+  [[nodiscard]] std::uint64_t seed() const { return seed_; }
 
   // A thread that runs `body` and ends. `affinity`: its only CPU, or kAnyCpu.
   // Throws ConfigError if there is no such CPU.
@@ -121,6 +123,7 @@ class Machine {
   LockRegistry locks_;
   Record* record_ = nullptr;
   StepControl* control_;
+  std::uint64_t seed_;
   Cpu* host_ = nullptr;  // multiplexed: the CPU that has the host thread
 };
 

@@ -5,17 +5,12 @@
 #include <utility>
 
 namespace smmulab::lnx {
-namespace {
-
-constexpr std::uint64_t kSeed = 0;  // a line has no other randomness than its name's
-
-}  // namespace
 
 SharedLine::SharedLine(const Machine& machine, std::string_view name)
     : machine_(&machine),
       coherent_(machine.params().line.model == LineModel::kCoherent),
       copies_(coherent_ ? machine.cpu_count() : 0),
-      random_(kSeed, name) {}
+      random_(machine.seed(), name) {}
 
 // The holder of a copy that is not alone with it must wait for the other's to go.
 Ps SharedLine::transfer_to(std::uint32_t cpu) const {

@@ -30,7 +30,8 @@ struct LineStat {
 
 class SharedLine {
  public:
-  // `name`: of its random numbers; lines of one name draw alike.
+  // `name`: of its random numbers, with the machine's seed; lines of one name draw alike, so each
+  // has a name of its own.
   SharedLine(const Machine& machine, std::string_view name);
 
   // co_await line.read(t), co_await line.write(t): a load; a store or an atomic operation. What the

@@ -123,6 +123,39 @@ TEST_F(SharedLineTest, RequestsThatMeetHaveNoOrder) {
   EXPECT_NEAR(firsts[1], 2000, 130);
 }
 
+// Who won, of CPUs 1 and 2, in each of 64 rounds as above.
+std::string winners(std::uint64_t seed, const std::string& name) {
+  Engine engine;
+  LinuxParams params = params_without_costs();
+  params.line.model = LineModel::kCoherent;
+  params.line.same_node = 100_ns;
+  Machine machine(engine, params, uniform_topology(3), nullptr, seed);
+  SharedLine line(machine, name);
+  std::string won;
+  std::size_t asked_for = 0;
+  for (const std::uint32_t cpu : {0U, 1U, 2U}) {
+    machine.spawn_thread(std::to_string(cpu), cpu, [&, cpu](Thread& t) -> Task<void> {
+      for (std::size_t round = 0; round < 64; ++round) {
+        const SimTime at = SimTime{} + 10_us * static_cast<int>(round) + 1_ns * cpu;
+        co_await t.run(at - machine.now());
+        co_await line.write(t);
+        if (cpu != 0 && asked_for == round) {
+          ++asked_for;
+          won += std::to_string(cpu);
+        }
+      }
+    });
+  }
+  engine.run();
+  return won;
+}
+
+TEST(SharedLine, DrawsBySeedAndName) {
+  EXPECT_EQ(winners(1, "a"), winners(1, "a"));
+  EXPECT_NE(winners(1, "a"), winners(2, "a"));
+  EXPECT_NE(winners(1, "a"), winners(1, "b"));
+}
+
 TEST_F(SharedLineTest, CmpxchgLoopOfManyNeedsTheBirthdayNumberOfTries) {
   // n CPUs of one node, all in a cmpxchg loop on one word without pause: a success leaves all
   // others with a stale value; each try renews one CPU's, and the next success is the first repeat

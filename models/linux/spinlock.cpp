@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include <fmt/format.h>
+
 namespace smmulab::lnx {
 
 Task<void> Spinlock::lock(Thread& t, unsigned subclass) {
@@ -84,7 +86,8 @@ Task<void> Spinlock::wait_in_queue(Thread& t) {
 
 Task<bool> Spinlock::lock_coherent(Thread& t) {
   if (!word_) {
-    word_ = std::make_unique<SharedLine>(machine(), lock_class().name);
+    word_ = std::make_unique<SharedLine>(machine(),
+                                         fmt::format("{} {}", lock_class().name, instance()));
   }
   t.charge(machine().params().lock.spin_lock);
   co_await word_->write(t);  // cmpxchg

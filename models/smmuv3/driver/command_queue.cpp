@@ -15,6 +15,10 @@ constexpr std::size_t kFirstWindow = 16;  // a power of two
 constexpr Ps kLeastPollRound{1'000};      // simulated time goes on even if polling costs nothing
 constexpr std::uint64_t kEntriesPerLine = 4;  // of 16 bytes in 64
 constexpr std::uint64_t kEntryLines = 256;
+
+std::string queue_name(std::uint32_t smmu, std::uint32_t index) {
+  return index == 0 ? fmt::format("smmu{} cmdq", smmu) : fmt::format("smmu{} cmdq{}", smmu, index);
+}
 }  // namespace
 
 CommandQueueStat& CommandQueueStat::operator+=(const CommandQueueStat& other) {
@@ -57,10 +61,10 @@ CommandQueue::CommandQueue(lnx::Machine& machine, const DriverParams& params, st
       index_(index),
       size_(1ULL << params.queue_log2),
       coherent_(machine.params().line.model == lnx::LineModel::kCoherent),
-      llq_line_(machine, "llq"),
-      owner_line_(machine, "owner_prod"),
-      valid_line_(machine, "valid_map"),
-      lock_line_(machine, "cmdq->lock"),
+      llq_line_(machine, queue_name(smmu, index) + " llq"),
+      owner_line_(machine, queue_name(smmu, index) + " owner_prod"),
+      valid_line_(machine, queue_name(smmu, index) + " valid_map"),
+      lock_line_(machine, queue_name(smmu, index) + " lock"),
       window_(kFirstWindow) {
   if (timed_ != nullptr) {
     timed_->set_listener(*this);
@@ -71,7 +75,8 @@ CommandQueue::CommandQueue(lnx::Machine& machine, const DriverParams& params, st
   }
   if (coherent_) {
     for (std::uint64_t i = 0; i < kEntryLines; ++i) {
-      entry_lines_.emplace_back(machine, "cmdq entries");
+      entry_lines_.emplace_back(machine,
+                                fmt::format("{} entries {}", queue_name(smmu, index), i));
     }
   }
 }
@@ -89,8 +94,7 @@ void CommandQueue::make_room(std::uint64_t n) {
 }
 
 std::string CommandQueue::wait_name() const {
-  return index_ == 0 ? fmt::format("smmu{} cmdq", smmu_)
-                     : fmt::format("smmu{} cmdq{}", smmu_, index_);
+  return queue_name(smmu_, index_);
 }
 
 void CommandQueue::wait_holders(std::vector<const Process*>& out) const {
