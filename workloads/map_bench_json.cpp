@@ -60,6 +60,9 @@ std::string map_bench_json(const Settings& settings, const dma_iommu::MapBenchOp
                      {"iova_from_depot", r.iova.from_depot},
                      {"full_flushes", r.flush_queue.full_flushes},
                      {"timeout_flushes", r.flush_queue.timeout_flushes},
+                     {"stale_windows", r.stale.windows},
+                     {"stale_total_ps", r.stale.total.count()},
+                     {"stale_max_ps", r.stale.max.count()},
                      {"events", r.events}};
   return json.dump();
 }

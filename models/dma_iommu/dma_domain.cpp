@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include <fmt/format.h>
+
 namespace smmulab::dma_iommu {
 namespace {
 
@@ -22,7 +24,7 @@ DmaDomain::DmaDomain(lnx::Machine& machine, const DmaParams& params, smmu::Drive
       driver_(driver),
       domain_(domain),
       iovas_(machine, params),
-      flush_queue_(machine, params, driver, domain, iovas_),
+      flush_queue_(machine, params, driver, domain, iovas_, stale_),
       coherent_(machine.params().line.model == lnx::LineModel::kCoherent) {}
 
 Task<void> DmaDomain::write_entries(lnx::Thread& t, Iova iova, Bytes size) {
@@ -33,7 +35,8 @@ Task<void> DmaDomain::write_entries(lnx::Thread& t, Iova iova, Bytes size) {
   for (std::uint64_t line = iova.value() / kLineSpan; line * kLineSpan < end; ++line) {
     auto& entries = entry_lines_[line];
     if (!entries) {
-      entries = std::make_unique<lnx::SharedLine>(machine_, "page table entries");
+      entries = std::make_unique<lnx::SharedLine>(
+          machine_, fmt::format("page table entries {:#x}", line * kLineSpan));
     }
     lnx::SharedLine& shared = *entries;  // the map may grow while we wait
     co_await shared.write(t);
@@ -53,12 +56,14 @@ Task<void> DmaDomain::unmap(lnx::Thread& t, Iova iova, Bytes size) {
   const Bytes pages = whole_pages(size);
   t.charge(params_.unmap_base);
   co_await write_entries(t, iova, pages);
+  const SimTime cleared = machine_.now() + t.unpaid();
   if (params_.mode == DmaMode::kStrict) {
     co_await driver_.unmap(t, domain_, iova, pages);
+    stale_.add(machine_.now() + t.unpaid() - cleared);
     co_await iovas_.free(t, iova, pages);
   } else {
     co_await driver_.unmap_queued(t, domain_, iova, pages);
-    co_await flush_queue_.add(t, iova, pages);
+    co_await flush_queue_.add(t, iova, pages, cleared);
   }
 }
 

@@ -15,6 +15,7 @@
 
 #include "models/dma_iommu/flush_queue.hpp"
 #include "models/dma_iommu/iova.hpp"
+#include "models/dma_iommu/stale_time.hpp"
 #include "models/linux/shared_line.hpp"
 #include "models/smmuv3/driver/driver.hpp"
 
@@ -31,6 +32,10 @@ class DmaDomain {
 
   [[nodiscard]] const IovaDomain& iovas() const { return iovas_; }
   [[nodiscard]] const FlushQueue& flush_queue() const { return flush_queue_; }
+  // Windows that ended since forget_stale_time(). Strict: from the last store to the entries to the
+  // end of iommu_unmap(), its own CPU time included.
+  [[nodiscard]] const StaleTime& stale_time() const { return stale_; }
+  void forget_stale_time() { stale_ = {}; }
 
  private:
   Task<void> write_entries(lnx::Thread& t, Iova iova, Bytes size);
@@ -40,6 +45,7 @@ class DmaDomain {
   smmu::Driver& driver_;
   smmu::Domain& domain_;
   IovaDomain iovas_;
+  StaleTime stale_;
   FlushQueue flush_queue_;
   bool coherent_;
   tsl::robin_map<std::uint64_t, std::unique_ptr<lnx::SharedLine>> entry_lines_;

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/dma_iommu/flush_queue.hpp"
 
+#include <fmt/format.h>
+
 namespace smmulab::dma_iommu {
 
 FlushQueue::FlushQueue(lnx::Machine& machine, const DmaParams& params, smmu::Driver& driver,
-                       smmu::Domain& domain, IovaDomain& iovas)
+                       smmu::Domain& domain, IovaDomain& iovas, StaleTime& stale)
     : machine_(machine),
       params_(params),
       driver_(driver),
       domain_(domain),
       iovas_(iovas),
+      stale_(stale),
       rings_(machine.cpu_count()),
-      counters_line_(machine, "fq counters") {}
+      counters_line_(machine, fmt::format("fq counters {}", domain.id)) {}
 
 std::size_t FlushQueue::waiting() const {
   std::size_t sum = 0;
@@ -24,9 +27,31 @@ std::size_t FlushQueue::waiting() const {
 Task<void> FlushQueue::flush(lnx::Thread& t) {
   co_await counters_line_.write(t);
   ++started_;
+  co_await t.run();
+  const SimTime start = machine_.now();
   co_await driver_.flush_iotlb_all(t, domain_);
+  co_await t.run();
+  end_windows(start);
   co_await counters_line_.write(t);
   ++finished_;
+}
+
+// A flush that started at `start` has ended: it covers what was cleared before.
+void FlushQueue::end_windows(SimTime start) {
+  const SimTime end = machine_.now();
+  if (start >= last_start_) {
+    last_start_ = start;
+    last_end_ = end;
+  }
+  for (Ring& ring : rings_) {
+    // From the back: what an earlier flush covered is in front.
+    for (auto entry = ring.rbegin(); entry != ring.rend() && !entry->flushed; ++entry) {
+      if (entry->cleared <= start) {
+        entry->flushed = true;
+        stale_.add(end - entry->cleared);
+      }
+    }
+  }
 }
 
 Task<void> FlushQueue::free_flushed(lnx::Thread& t, Ring& ring) {
@@ -48,7 +73,7 @@ Task<void> FlushQueue::timer_work(lnx::Thread& t) {
   }
 }
 
-Task<void> FlushQueue::add(lnx::Thread& t, Iova iova, Bytes size) {
+Task<void> FlushQueue::add(lnx::Thread& t, Iova iova, Bytes size, SimTime cleared) {
   ++stat_.queued;
   t.charge(params_.fq_add);
   co_await t.run();
@@ -63,7 +88,11 @@ Task<void> FlushQueue::add(lnx::Thread& t, Iova iova, Bytes size) {
     co_await flush(t);
     co_await free_flushed(t, ring);
   }
-  ring.push_back({iova, size, started_});
+  const bool flushed = last_end_ != SimTime{} && cleared <= last_start_;
+  if (flushed) {  // since it was cleared, by this very call or meanwhile by another CPU
+    stale_.add(last_end_ - cleared);
+  }
+  ring.push_back({iova, size, started_, cleared, flushed});
   if (timer_due_ == kTimeMax) {
     co_await counters_line_.write(t);
     timer_due_ = machine_.now() + params_.fq_timeout;

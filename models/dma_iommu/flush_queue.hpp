@@ -4,7 +4,10 @@
 // end; an entry may go once a flush that started after it has ended, whoever did it. Rule:
 // Linux 6.12 drivers/iommu/dma-iommu.c queue_iova(), fq_flush_iotlb(), fq_flush_timeout().
 // Approximated: the timer's work is done by the next CPU that queues an IOVA after it is due, on
-// that CPU's time, and so not at all if none does. Not modelled: the single queue of virtual
+// that CPU's time, and so not at all if none does; it is due to the picosecond, not in whole
+// jiffies. Each entry's window of use after unmap is measured (stale_time.hpp); it ends with the
+// first flush that started after the unmap, which may be before the counters let the IOVA go. Not
+// modelled: the single queue of virtual
 // machines, page-table pages that wait with an IOVA, waiting for a ring's lock (others take it only
 // in the timer's work).
 #pragma once
@@ -14,6 +17,7 @@
 #include <vector>
 
 #include "models/dma_iommu/iova.hpp"
+#include "models/dma_iommu/stale_time.hpp"
 #include "models/linux/shared_line.hpp"
 #include "models/smmuv3/driver/driver.hpp"
 
@@ -28,10 +32,10 @@ struct FlushQueueStat {
 class FlushQueue {
  public:
   FlushQueue(lnx::Machine& machine, const DmaParams& params, smmu::Driver& driver,
-             smmu::Domain& domain, IovaDomain& iovas);
+             smmu::Domain& domain, IovaDomain& iovas, StaleTime& stale);
 
-  // queue_iova()
-  Task<void> add(lnx::Thread& t, Iova iova, Bytes size);
+  // queue_iova() of what was cleared from the page table at `cleared`.
+  Task<void> add(lnx::Thread& t, Iova iova, Bytes size, SimTime cleared);
   [[nodiscard]] const FlushQueueStat& stat() const { return stat_; }
   [[nodiscard]] std::size_t waiting() const;  // entries of all rings
 
@@ -40,10 +44,13 @@ class FlushQueue {
     Iova iova;
     Bytes size;
     std::uint64_t counter;
+    SimTime cleared;
+    bool flushed;  // its window of use after unmap is over
   };
   using Ring = std::deque<Entry>;
 
   Task<void> flush(lnx::Thread& t);
+  void end_windows(SimTime start);
   Task<void> free_flushed(lnx::Thread& t, Ring& ring);
   Task<void> timer_work(lnx::Thread& t);
 
@@ -52,9 +59,12 @@ class FlushQueue {
   smmu::Driver& driver_;
   smmu::Domain& domain_;
   IovaDomain& iovas_;
+  StaleTime& stale_;
   std::vector<Ring> rings_;  // by CPU
   std::uint64_t started_ = 0;
   std::uint64_t finished_ = 0;
+  SimTime last_start_{};  // of the flush that started last among those that have ended
+  SimTime last_end_{};
   lnx::SharedLine counters_line_;  // fq_flush_start_cnt, fq_flush_finish_cnt and fq_timer_on
   SimTime timer_due_ = kTimeMax;   // kTimeMax: off
   FlushQueueStat stat_;

@@ -15,7 +15,7 @@
 namespace smmulab::dma_iommu {
 namespace {
 
-constexpr std::uint32_t kWarmUp = 16;                 // rounds of each CPU
+constexpr std::uint32_t kWarmUp = 16;                 // rounds of each CPU that unmap
 constexpr std::uint32_t kInterruptEvery = 1U << 14U;  // events
 
 class MapBench {
@@ -24,12 +24,19 @@ class MapBench {
            const DmaParams& dma, const lnx::Topology& topology, const MapBenchOptions& options)
       : options_(options),
         dma_(dma),
-        warm_up_(dma.mode == DmaMode::kStrict ? kWarmUp : 2 * dma.fq_entries),
-        machine_(engine_, linux_kernel, topology),
+        warm_up_((dma.mode == DmaMode::kStrict ? kWarmUp : 2 * dma.fq_entries) +
+                 options.in_flight - 1),
+        machine_(engine_, linux_kernel, topology, nullptr, options.seed),
         driver_(smmu::make_counted_driver(machine_, driver)),
         smmu_(machine_, driver, SmmuIndex{0}),
-        domain_(machine_, dma, *driver_, driver_->boot_domain(smmu_)),
-        rounds_(options.cpus) {}
+        paging_(driver_->boot_domain(smmu_)),
+        domain_(machine_, dma, *driver_, paging_),
+        rounds_(options.cpus) {
+    device_.name = "device";
+    device_.smmu = &smmu_;
+    device_.stream_ids = {StreamId{0}};
+    driver_->boot_attach(device_, paging_);
+  }
 
   MapBenchResult run();
 
@@ -41,11 +48,13 @@ class MapBench {
 
   const MapBenchOptions& options_;
   const DmaParams& dma_;
-  std::uint32_t warm_up_;
+  std::uint64_t warm_up_;
   Engine engine_;
   lnx::Machine machine_;
   std::unique_ptr<smmu::CountedDriver> driver_;
   smmu::Smmu smmu_;
+  smmu::Master device_;
+  smmu::Domain& paging_;
   DmaDomain domain_;
   std::vector<std::uint64_t> rounds_;  // by CPU, since the start or the end of the warm-up
   std::uint32_t warming_up_ = 0;       // CPUs that have not done theirs
@@ -105,6 +114,7 @@ void MapBench::count_round(const lnx::Thread& t) {
       std::fill(rounds_.begin(), rounds_.end(), 0);
       result_ = {};
       start_ = machine_.now();
+      domain_.forget_stale_time();
       snapshot(-1);
     }
     return;
@@ -143,6 +153,7 @@ void MapBench::snapshot(int sign) {
   result_.lock_and_owner = difference(so_far.lock_and_owner, result_.lock_and_owner);
   result_.valid_map = difference(so_far.valid_map, result_.valid_map);
   result_.tlbi = so_far.tlbi - result_.tlbi;
+  result_.stale = domain_.stale_time();
   result_.iova = domain_.iovas().stat();
   result_.flush_queue = domain_.flush_queue().stat();
 }
