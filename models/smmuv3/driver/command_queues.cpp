@@ -2,31 +2,12 @@
 #include "models/smmuv3/driver/command_queues.hpp"
 
 namespace smmulab::smmu {
-namespace {
-
-// What a VCMDQ takes [Linux 6.12 tegra241_guest_vcmdq_supports_cmd() and its host-side like].
-bool vcmdq_takes(Command c) {
-  switch (c) {
-    case Command::kTlbiNhAsid:
-    case Command::kTlbiNhVa:
-    case Command::kTlbiS12Vmall:
-    case Command::kTlbiS2Ipa:
-    case Command::kAtcInv:
-      return true;
-    default:
-      return false;
-  }
-}
-
-}  // namespace
 
 CommandQueues::CommandQueues(lnx::Machine& machine, const DriverParams& params, std::uint32_t smmu,
                              TimedHardware* timed)
-    : kind_(params.cmdq_kind),
-      timed_(timed != nullptr),
-      unit_(std::make_unique<InvalidationUnit>()) {
+    : timed_(timed != nullptr), unit_(std::make_unique<InvalidationUnit>()) {
   queues_.emplace_back(machine, params, smmu, *unit_, 0, timed);
-  if (kind_ == QueueKind::kSingle) {
+  if (params.cmdq_kind == QueueKind::kSingle) {
     return;
   }
   if (timed_) {
@@ -38,9 +19,8 @@ CommandQueues::CommandQueues(lnx::Machine& machine, const DriverParams& params, 
   }
 }
 
-CommandQueue& CommandQueues::queue_for(const lnx::Thread& t, const CommandBatch& batch) {
-  if (queues_.size() == 1 ||
-      (kind_ == QueueKind::kCmdqv && (batch.size() == 0 || !vcmdq_takes(batch[0])))) {
+CommandQueue& CommandQueues::queue_for(const lnx::Thread& t) {
+  if (queues_.size() == 1) {
     return queues_.front();
   }
   return queues_[1 + t.cpu_index() % (queues_.size() - 1)];

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command queues of one SMMU, and which of them a batch goes to. single: the one. ecmdq: every
-// batch of CPU i goes to ECMDQ i modulo their number. cmdqv: TLBI and ATC_INV go to the VCMDQ of
-// that number, the rest to the main queue; a batch is of one sort, as the driver makes them. Rule:
-// Arm IHI 0070 section 3.5.6; Linux 6.12 tegra241-cmdqv.c (supported commands,
-// raw_smp_processor_id() % num_lvcmdqs). A SYNC completes what is before it in its own queue, which
-// is what the issuing CPU waits for. Not modelled: errors of a queue, VINTFs that belong to a VM, a
-// kernel that enables or frees ECMDQs at run time.
+// batch of CPU i goes to ECMDQ i modulo their number. cmdqv: likewise with the VCMDQs of the host's
+// VINTF, which is hypervisor-owned and so takes every command. Rule: Arm IHI 0070 section 3.5.6;
+// Linux 6.12 tegra241-cmdqv.c (raw_smp_processor_id() % num_lvcmdqs; supports_cmd is set without
+// hyp_own only). A SYNC completes what is before it in its own queue, which is what the issuing CPU
+// waits for. Not modelled: errors of a queue, VINTFs that belong to a VM (whose VCMDQs take
+// TLBI_NH_ASID, TLBI_NH_VA and ATC_INV alone), a kernel that enables or frees ECMDQs at run time.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ class CommandQueues {
 
   // The batch, with a CMD_SYNC at its end if `sync`; then waits for that SYNC.
   Task<void> issue(lnx::Thread& t, const CommandBatch& batch, bool sync) {
-    return queue_for(t, batch).issue(t, batch, sync);
+    return queue_for(t).issue(t, batch, sync);
   }
   // The same in the main queue, whatever there is besides.
   Task<void> issue_in_main(lnx::Thread& t, const CommandBatch& batch, bool sync) {
@@ -41,9 +41,8 @@ class CommandQueues {
   [[nodiscard]] std::uint64_t count(Command c) const;
 
  private:
-  [[nodiscard]] CommandQueue& queue_for(const lnx::Thread& t, const CommandBatch& batch);
+  [[nodiscard]] CommandQueue& queue_for(const lnx::Thread& t);
 
-  QueueKind kind_;
   bool timed_;
   std::unique_ptr<InvalidationUnit> unit_;
   std::deque<CommandQueue> queues_;  // the main one first

@@ -33,7 +33,7 @@ void describe_settings(ParamTable& t, DriverParams& p) {
       "atomic addition with owner counts",
       {"Linux 5.4..6.12 cmpxchg; J. Garry, linux-iommu list, Sep 2020, the other two"});
   t.add_enum("driver.cmdq_kind", &p.cmdq_kind, {"single", "ecmdq", "cmdqv"},
-             "command queues: one; one and ECMDQs; one and Tegra241 VCMDQs for TLBI and ATC_INV",
+             "command queues: one; one and ECMDQs; one and the host's Tegra241 VCMDQs",
              {"Arm IHI 0070 section 3.5.6; Linux 6.12 tegra241-cmdqv.c"});
   t.add("driver.cmdq_count", &p.cmdq_count, 0, 4096,
         "number of ECMDQs or VCMDQs, CPU i uses i modulo that; 0: one for each CPU",

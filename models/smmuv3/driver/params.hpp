@@ -18,7 +18,7 @@ enum class Stage : std::uint8_t { kS1, kS2 };
 // series of 2020, not merged).
 enum class Insertion : std::uint8_t { kCmpxchg, kSpinlock, kFetchAdd };
 // Which queues an SMMU has: one; one and ECMDQs, which CPUs share out among themselves; one and
-// Tegra241 VCMDQs, which take only TLBI and ATC_INV.
+// Tegra241 VCMDQs of the host.
 enum class QueueKind : std::uint8_t { kSingle, kEcmdq, kCmdqv };
 
 struct DriverParams {
