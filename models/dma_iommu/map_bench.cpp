@@ -24,8 +24,8 @@ class MapBench {
            const DmaParams& dma, const lnx::Topology& topology, const MapBenchOptions& options)
       : options_(options),
         dma_(dma),
-        warm_up_((dma.mode == DmaMode::kStrict ? kWarmUp : 2 * dma.fq_entries) +
-                 options.in_flight - 1),
+        warm_up_((dma.mode == DmaMode::kStrict ? kWarmUp : 2 * dma.fq_entries) + options.in_flight -
+                 1),
         machine_(engine_, linux_kernel, topology, nullptr, options.seed),
         driver_(smmu::make_counted_driver(machine_, driver)),
         smmu_(machine_, driver, SmmuIndex{0}),

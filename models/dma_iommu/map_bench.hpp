@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The map+unmap loop: a thread on each of the first CPUs maps a buffer and unmaps it again, all in
-// one domain of one SMMU, of one device, as kernel modules that measure the DMA API do (J. Garry's of 2020, Linux
-// kernel/dma/map_benchmark.c). Measured is the time between two points: when every CPU has had its
-// warm-up (its buffers mapped, and 16 unmaps, or two rings of them in lazy mode, so that IOVAs come
-// back from flushes), and when a number of rounds was done since. Threads go on until the end, so that all of them contend all the time. A
-// round takes dma.gap besides, which varies as CPU time does. Not modelled: the device's DMA
-// between map and unmap.
+// one domain of one SMMU, of one device, as kernel modules that measure the DMA API do (J. Garry's
+// of 2020, Linux kernel/dma/map_benchmark.c). Measured is the time between two points: when every
+// CPU has had its warm-up (its buffers mapped, and 16 unmaps, or two rings of them in lazy mode, so
+// that IOVAs come back from flushes), and when a number of rounds was done since. Threads go on
+// until the end, so that all of them contend all the time. A round takes dma.gap besides, which
+// varies as CPU time does. Not modelled: the device's DMA between map and unmap.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +44,7 @@ struct MapBenchResult {
   std::uint64_t tlbi = 0;
   IovaStat iova;
   FlushQueueStat flush_queue;
-  StaleTime stale;  // windows that ended in the measured time
+  StaleTime stale;           // windows that ended in the measured time
   std::uint64_t events = 0;  // of the engine
 
   [[nodiscard]] double rounds_per_cpu_second(std::uint32_t cpus) const;

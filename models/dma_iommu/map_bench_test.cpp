@@ -98,8 +98,8 @@ TEST_F(MapBenchTest, LazyModeSpreadsOneFlushOverARing) {
 
 TEST_F(MapBenchTest, EveryDriverVersionInvalidatesWhatIsUnmapped) {
   driver.hw_sync = 100_ns;
-  for (const auto version : {smmu::DriverVersion::k6_2, smmu::DriverVersion::k6_12,
-                             smmu::DriverVersion::kNewest}) {
+  for (const auto version :
+       {smmu::DriverVersion::k6_2, smmu::DriverVersion::k6_12, smmu::DriverVersion::kNewest}) {
     driver.version = version;
     const MapBenchResult r = run(1);
     EXPECT_EQ(r.tlbi, 1000U);

@@ -75,8 +75,7 @@ CommandQueue::CommandQueue(lnx::Machine& machine, const DriverParams& params, st
   }
   if (coherent_) {
     for (std::uint64_t i = 0; i < kEntryLines; ++i) {
-      entry_lines_.emplace_back(machine,
-                                fmt::format("{} entries {}", queue_name(smmu, index), i));
+      entry_lines_.emplace_back(machine, fmt::format("{} entries {}", queue_name(smmu, index), i));
     }
   }
 }
