@@ -157,7 +157,10 @@ const std::vector<PresetInfo>& presets() {
       {"qemu-mttcg", "the same with a host thread for each vCPU (no -icount); nothing fitted to it",
        apply_qemu_mttcg},
       {"d06",
-       "HiSilicon D06, 96 CPUs, Linux 5.9: the map+unmap loop; calibrated on two published points",
+       "HiSilicon D06, 96 CPUs, Linux 5.9: the map+unmap loop. hw.sync and dma.gap are calibrated "
+       "on "
+       "two published points; line.same_node is measured (core-to-core-latency), the other line.* "
+       "are derived from it by ratios of spinlock runs (wayca-scheduler); the rest is as in server",
        apply_d06},
   };
   return kPresets;
