@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from smmulab import ConfigError
 from smmulab.cli import main
-from smmulab.map_bench import Load, map_bench
+from smmulab.map_bench import STEPS, VARIANTS, Load, map_bench
 from smmulab.oracles import published
 
 EXIT_USAGE = 2
@@ -54,6 +55,59 @@ def test_several_queues_help_where_it_is() -> None:
     assert found["cmpxchg"] < found["cmdqv"] < found["ecmdq"]
 
 
+def test_the_library_names_a_load_that_cannot_be() -> None:
+    for wrong in ({"rounds": 0}, {"seed": -1}, {"size": 4096.5}, {"in_flight": True}):
+        name = next(iter(wrong))
+        with pytest.raises(ConfigError, match=f"{name} .*expected an integer"):
+            Load(**wrong)  # type: ignore[arg-type]
+
+
+def test_strict_variants_are_strict_on_a_lazy_machine(tmp_path: Path) -> None:
+    machine = tmp_path / "lazy.toml"
+    machine.write_text('preset = "d06"\n[dma]\nmode = "lazy"\n')
+    for variant in set(VARIANTS) - {"lazy"}:
+        table = map_bench([1], [variant], str(machine), load=Load(rounds=100))
+        assert table["stale_max_us"][0] < 2.0, variant
+
+
+def test_large_buffers_do_not_use_up_iovas() -> None:
+    # 4 GiB are 4096 buffers of 1 MiB.
+    table = map_bench([2], ["cmpxchg"], load=Load(rounds=4200, size=1 << 20))
+    assert table["kops_per_cpu"][0] > 1.0
+
+
+def test_the_seed_changes_who_wins() -> None:
+    # dma.gap draws nothing when it is 0: what is left is the order of requests that meet.
+    found = [
+        map_bench([8], ["cmpxchg"], set=["dma.gap=0"], load=Load(rounds=2000, seed=seed))
+        for seed in (1, 1, 2)
+    ]
+    rounds = [float(table["kops_per_cpu"][0]) for table in found]
+    assert rounds[0] == rounds[1] != rounds[2]
+
+
+def test_queues_rank_as_published() -> None:
+    # measured.md section 2, ECMDQ RFC, 6 queues: lazy 180, strict with ECMDQ 162, with one 145 Gb/s.
+    found = rates(variants=("cmpxchg", "ecmdq", "lazy"), cpus=6, load=Load(rounds=10_000))
+    assert found["cmpxchg"] < found["ecmdq"] < found["lazy"]
+
+
+def test_several_queues_take_less_time_for_invalidation() -> None:
+    # measured.md section 2, Tegra241 CMDQV: up to 20 % less with several in-kernel queues.
+    table = map_bench([8], ["cmpxchg", "cmdqv"], set=["dma.gap=100us"], load=Load(rounds=10_000))
+    steps = ["reserve_us", "write_us", "publish_us", "sync_us", "release_us"]
+    single, several = table[steps].sum(axis="columns")
+    assert 0.0 < 1 - several / single < 0.2
+
+
+def test_lazy_mode_leaves_buffers_open_for_long() -> None:
+    table = map_bench([8], ["cmpxchg", "lazy"])
+    strict, lazy = table["stale_mean_us"]
+    assert strict < 5
+    assert lazy > 50 * strict
+    assert table["stale_max_us"][1] < 10_000 + 100  # dma.fq_timeout
+
+
 def test_lazy_mode_beats_strict() -> None:
     # measured.md section 2: lazy 180 Gb/s of 188, strict with one queue 145.
     found = rates(variants=("cmpxchg", "lazy"), cpus=8, load=Load(rounds=20_000))
@@ -80,9 +134,7 @@ def test_the_command_prints_and_writes(capsys: pytest.CaptureFixture[str], tmp_p
     assert list(pd.read_csv(out / "table.csv")["cpus"]) == [1, 2]
     assert main([*argv, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    steps = [
-        value for name, value in rows[1].items() if name.endswith("_us") and name != "round_us"
-    ]
+    steps = [rows[1][f"{step}_us"] for step in STEPS]
     assert sum(steps) == pytest.approx(rows[1]["round_us"], rel=1e-6)
 
 
@@ -92,7 +144,12 @@ def test_the_command_prints_and_writes(capsys: pytest.CaptureFixture[str], tmp_p
         (("-c", "2,x"), ("--cpus 2,x",)),
         (("-c", "97"), ("97", "1 to 96")),
         (("-V", "spin"), ("spin", "known: cmpxchg")),
-        (("--rounds", "0"), ("--rounds 0", "1 or more")),
+        (("--rounds", "0"), ("--rounds 0", "from 1 to")),
+        (("--seed", str(2**64)), (f"--seed {2**64}", "from 1 to")),
+        (("--size", str(2**40)), ("--size", "from 1 to 1073741824")),
+        (("--in-flight", "-1"), ("--in-flight -1", "from 1 to 65536")),
+        (("-c", str(2**32)), (f"cpus {2**32}",)),
+        (("--published",), ("--published", "--out")),
         (("-s", "preset=server"), ("machine.cpus",)),
         (("-s", "sched.multiplexed=true"), ("line.model", "sched.multiplexed")),
     ],

@@ -16,26 +16,45 @@ COUNTS = (2, 4, 8, 16, 32, 64, 96)
 ROUNDS = 20_000
 
 # name -> what is set for it.
+STRICT = "dma.mode=strict"
+SINGLE = "driver.cmdq_kind=single"
 VARIANTS = {
-    "cmpxchg": ("driver.cmdq_kind=single", "driver.cmdq_insertion=cmpxchg"),
-    "spinlock": ("driver.cmdq_kind=single", "driver.cmdq_insertion=spinlock"),
-    "series": ("driver.cmdq_kind=single", "driver.cmdq_insertion=fetch-add"),
-    "ecmdq": ("driver.cmdq_kind=ecmdq", "driver.cmdq_count=0"),
-    "cmdqv": ("driver.cmdq_kind=cmdqv", "driver.cmdq_count=2"),
-    "lazy": ("dma.mode=lazy",),
+    "cmpxchg": (STRICT, SINGLE, "driver.cmdq_insertion=cmpxchg"),
+    "spinlock": (STRICT, SINGLE, "driver.cmdq_insertion=spinlock"),
+    "series": (STRICT, SINGLE, "driver.cmdq_insertion=fetch-add"),
+    "ecmdq": (STRICT, "driver.cmdq_kind=ecmdq", "driver.cmdq_count=0"),
+    "cmdqv": (STRICT, "driver.cmdq_kind=cmdqv", "driver.cmdq_count=2"),
+    "lazy": ("dma.mode=lazy", SINGLE, "driver.cmdq_insertion=cmpxchg"),
 }
 # Where the CPU time of a round goes, in the order in which it does; us in the table.
 STEPS = ("map", "reserve", "write", "publish", "sync", "release", "other")
 
 
+# What is more is a slip of the hand: the host keeps something for each page that is mapped.
+LIMITS = {"rounds": 10**12, "size": 2**30, "in_flight": 2**16, "seed": 2**64 - 1}
+
+
+def check_integer(name: str, value: object, most: int) -> None:
+    """Raises ConfigError unless `value` is an integer from 1 to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ConfigError(f"{name} {value}: expected an integer from 1 to {most}")
+
+
 @dataclass(frozen=True)
 class Load:
-    """What each CPU does: rounds in all, bytes of a buffer, buffers mapped at a time, the seed."""
+    """What each CPU does: rounds in all, bytes of a buffer, buffers mapped at a time, the seed.
+
+    Raises ConfigError for what is not an integer within LIMITS.
+    """
 
     rounds: int = ROUNDS
     size: int = 4096
     in_flight: int = 1
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name, most in LIMITS.items():
+            check_integer(name, getattr(self, name), most)
 
 
 def _row(variant: str, cpus: int, result: str) -> dict[str, float | int | str]:
@@ -63,6 +82,8 @@ def _row(variant: str, cpus: int, result: str) -> dict[str, float | int | str]:
         **{f"{name}_us": value / rounds / 1e6 for name, value in per_round.items()},
         "other_us": other / 1e6,
         "slowest_share": found["slowest_rounds"] * cpus / rounds,
+        "stale_mean_us": found["stale_total_ps"] / max(found["stale_windows"], 1) / 1e6,
+        "stale_max_us": found["stale_max_ps"] / 1e6,
     }
 
 
@@ -77,10 +98,16 @@ def map_bench(
     """A row for each variant and number of CPUs, on preset d06 unless `machine` names a file.
 
     Columns: variant, cpus, kops_per_cpu (thousand map+unmap per second and CPU), mops (million per
-    second in all), tries (cmpxchg per success), doorbells_per_sync, round_us and its steps, and
-    slowest_share (rounds of the slowest CPU over the mean).
+    second in all), tries (cmpxchg per success), doorbells_per_sync, round_us and its steps,
+    slowest_share (rounds of the slowest CPU over the mean), stale_mean_us and stale_max_us (from
+    the store that unmaps a buffer to the end of the invalidation that covers it; of buffers for
+    which that came in the measured time). Raises ConfigError for an unknown variant, a number of
+    CPUs that the machine does not have, or settings that exclude each other.
     """
     load = load or Load()
+    counts = list(counts)
+    for count in counts:
+        check_integer("cpus", count, 2**32 - 1)
     jobs = [(variant, cpus) for variant in variants for cpus in counts]
     rows = []
     for done, (variant, cpus) in enumerate(jobs):

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from smmulab import ConfigError, plot_dma, store
 from smmulab.commands.options import Runs, add_settings
-from smmulab.map_bench import COUNTS, ROUNDS, VARIANTS, Load, map_bench
+from smmulab.map_bench import COUNTS, LIMITS, ROUNDS, VARIANTS, Load, check_integer, map_bench
 from smmulab.oracles import published
 
 
@@ -55,14 +55,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--published",
         action="store_true",
-        help="draw the published measurements of a HiSilicon D06 into the figure",
+        help="draw the published measurements of a HiSilicon D06 into the figure of --out",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:
     """0."""
-    load = Load(*(_positive(args, name) for name in ("rounds", "size", "in_flight", "seed")))
+    for name, most in LIMITS.items():
+        check_integer(f"--{name.replace('_', '-')}", getattr(args, name), most)
+    load = Load(args.rounds, args.size, args.in_flight, args.seed)
+    if args.published and args.out is None:
+        raise ConfigError("--published draws into a figure: it needs --out FOLDER")
     if args.out is not None:
         store.prepare_folder(args.out)
     with Runs() as progress:
@@ -85,13 +89,6 @@ def run(args: argparse.Namespace) -> int:
         plot_dma.throughput(table, measured, ax=figure.add_subplot())
         figure.savefig(args.out / "figure.png", dpi=150)
     return 0
-
-
-def _positive(args: argparse.Namespace, name: str) -> int:
-    value: int = getattr(args, name)
-    if value < 1:
-        raise ConfigError(f"--{name.replace('_', '-')} {value}: expected 1 or more")
-    return value
 
 
 def _counts(text: str) -> list[int]:
