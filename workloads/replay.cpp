@@ -235,7 +235,7 @@ ReplayResult Replayer::run() {
     engine_->set_interrupt_check([this] { return !options_.progress(feed_.operations_ended()); },
                                  kEvery);
   }
-  result_.protocol = options_.protocol;
+  result_.protocol = iommufd::find_protocol(options_.protocol).name;
   result_.warnings = system_.placement_warnings(feed_.header());
   try {
     engine_->run();

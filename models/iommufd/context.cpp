@@ -300,7 +300,9 @@ IommufdGroup& Context::group_of(IommuGroup& group) {
   if (it != groups_.end()) {
     return **it;
   }
-  return *groups_.emplace_back(std::make_unique<IommufdGroup>(machine_, group));
+  IommufdGroup& made = *groups_.emplace_back(std::make_unique<IommufdGroup>(machine_, group));
+  protocol_->add_locks(made);
+  return made;
 }
 
 const Object* Context::peek(ObjectId id) const {

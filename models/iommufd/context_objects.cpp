@@ -5,6 +5,7 @@
 
 #include "models/iommufd/access.hpp"
 #include "models/iommufd/context.hpp"
+#include "models/iommufd/protocol.hpp"
 
 namespace smmulab::iommufd {
 
@@ -24,7 +25,9 @@ Task<int> Context::add_object(lnx::Thread& t, ObjectId id, std::unique_ptr<Objec
 }
 
 Task<int> Context::add_ioas(lnx::Thread& t, ObjectId id) {
-  return add_object(t, id, std::make_unique<Ioas>(machine_, driver(), params_, id));
+  auto ioas = std::make_unique<Ioas>(machine_, driver(), params_, id);
+  protocol_->add_locks(*ioas);
+  return add_object(t, id, std::move(ioas));
 }
 
 Task<int> Context::add_access(lnx::Thread& t, ObjectId id, bool deaf) {
@@ -66,6 +69,7 @@ Task<Hwpt*> Context::new_hwpt(lnx::Thread& t, Ioas& ioas, ObjectId id, Hwpt* par
   if (machine_.control() != nullptr) [[unlikely]] {
     add_destroy_rwsem(*hwpt);
   }
+  protocol_->add_locks(*hwpt);
   Hwpt* raw = hwpt.get();
   objects_[id.value()] = std::move(hwpt);
   raw->parent = parent;

@@ -59,6 +59,7 @@ struct Ioas final : Object {
   lnx::Mutex mutex;
   IoPagetable iopt;
   std::vector<Hwpt*> hwpt_list;
+  std::vector<std::unique_ptr<lnx::LockBase>> script_locks;  // of a scripted protocol
 };
 
 struct Device;
@@ -100,6 +101,7 @@ struct Hwpt final : Object {
   std::vector<Device*> devices;
   std::int64_t devices_users = 0;  // devices_users series (7.C)
   std::uint64_t sw_msi_bytes = 0;  // MSI pages mapped into the domain (Linux 6.15 and later)
+  std::vector<std::unique_ptr<lnx::LockBase>> script_locks;  // of a scripted protocol
 };
 
 // iommufd_group: one per context and iommu_group (protocols of 6.6 and later).
@@ -130,6 +132,7 @@ struct IommufdGroup {
   // Of this model: its bound devices, and how many of them are being moved right now.
   std::vector<Device*> bound;
   std::uint32_t changes = 0;
+  std::vector<std::unique_ptr<lnx::LockBase>> script_locks;  // of a scripted protocol
 };
 
 // VFIO's device set: devices that are reset together share its lock.

@@ -5,7 +5,9 @@
 // devices are attached, replaced and detached. Results are 0 or a negative errno.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -65,6 +67,11 @@ class Protocol {
 
   // From 6.3 on, binding asks iommu_group_has_isolated_msi(), which takes group->mutex for itself.
   [[nodiscard]] virtual bool checks_isolated_msi_at_bind() const { return false; }
+
+  // Called for each object when it is made: a scripted protocol gives it locks of its own.
+  virtual void add_locks(Hwpt& /*hwpt*/) {}
+  virtual void add_locks(Ioas& /*ioas*/) {}
+  virtual void add_locks(IommufdGroup& /*igroup*/) {}
 
   // Around every operation (a protocol with one lock for everything takes it here).
   virtual Task<void> enter(lnx::Thread& t);
@@ -141,12 +148,21 @@ struct ProtocolInfo {
   std::string_view description;  // one line
   std::string_view history;      // where it comes from and what became of it; sentences
   std::vector<std::string_view> hazards;
-  std::unique_ptr<Protocol> (*make)(Context& context, const ProtocolParams& params);
+  std::function<std::unique_ptr<Protocol>(Context& context, const ProtocolParams& params)> make;
 };
 
-// All protocols, in the order they are listed to users.
+// All built-in protocols, in the order they are listed to users.
 [[nodiscard]] const std::vector<ProtocolInfo>& protocols();
-// Throws ConfigError with the nearest name.
+// A built-in protocol, or one that was added. Of a key that holds a ':' and was not added, the
+// loader is asked to add it. Throws ConfigError with the nearest name, and what the loader throws.
+// References stay valid. May be called from any thread.
 [[nodiscard]] const ProtocolInfo& find_protocol(std::string_view name);
+using MakeProtocol = decltype(ProtocolInfo::make);
+// `key`: what find_protocol() is asked for; `name`: what results show. A key that is there already
+// means this protocol from now on.
+void add_protocol(const std::string& key, std::string name, std::string description,
+                  std::string_view base, MakeProtocol make);
+using ProtocolLoader = std::function<void(const std::string& key)>;
+void set_protocol_loader(ProtocolLoader loader);
 
 }  // namespace smmulab::iommufd

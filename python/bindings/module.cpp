@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, m) {
   smmulab::bindings::register_errors(m);
   smmulab::bindings::register_build_info(m);
   smmulab::bindings::register_workloads(m);
+  smmulab::bindings::register_protocols(m);
   smmulab::bindings::register_waits(m);
   smmulab::bindings::register_lockdep(m);
   smmulab::bindings::register_map_bench(m);

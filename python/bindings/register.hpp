@@ -12,6 +12,7 @@ void register_errors(pybind11::module_& m);
 void register_explore(pybind11::module_& m);
 void register_lockdep(pybind11::module_& m);
 void register_map_bench(pybind11::module_& m);
+void register_protocols(pybind11::module_& m);
 void register_smmu(pybind11::module_& m);
 void register_waits(pybind11::module_& m);
 void register_timeline(pybind11::module_& m);

@@ -58,11 +58,12 @@ Lockdep lockdep(const std::string& protocol, const Assignments& assignments,
   return interruptible(progress, [&](const auto& watch) {
     Reader reader;
     if (trace) {
-      reader.add(workloads::record_trace(*trace, *trace, settings, name, watch));
+      reader.add(workloads::record_trace(*trace, *trace, settings, protocol, watch));
       return reader.result(fmt::format("{}, {}", name, *trace));
     }
     workloads::record_covering_set(
-        settings, name, [&reader](const workloads::RecordedRun& run) { reader.add(run); }, watch);
+        settings, protocol, [&reader](const workloads::RecordedRun& run) { reader.add(run); },
+        watch);
     return reader.result(fmt::format("{}, covering set", name));
   });
 }

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from smmulab._version import __version__
     from smmulab.comparison import Comparison, compare
     from smmulab.config import Config
+    from smmulab.order_checks import explore, lockdep
+    from smmulab.protocol import Protocol
     from smmulab.running import Result, operations, run
     from smmulab.study import Range, Store, Sweep
     from smmulab.study.statistics import crossovers, differences, fit_usl, intervals
@@ -43,6 +45,7 @@ __all__ = [
     "Error",
     "Interrupted",
     "ModelError",
+    "Protocol",
     "Range",
     "Result",
     "Store",
@@ -56,9 +59,11 @@ __all__ = [
     "compare",
     "crossovers",
     "differences",
+    "explore",
     "fit_usl",
     "generate",
     "intervals",
+    "lockdep",
     "operations",
     "plot",
     "run",
@@ -70,6 +75,7 @@ _ELSEWHERE = {
     "Blame": "smmulab.waits",
     "Comparison": "smmulab.comparison",
     "Config": "smmulab.config",
+    "Protocol": "smmulab.protocol",
     "Range": "smmulab.study",
     "Result": "smmulab.running",
     "Store": "smmulab.study",
@@ -81,9 +87,11 @@ _ELSEWHERE = {
     "compare": "smmulab.comparison",
     "crossovers": "smmulab.study.statistics",
     "differences": "smmulab.study.statistics",
+    "explore": "smmulab.order_checks",
     "fit_usl": "smmulab.study.statistics",
     "generate": "smmulab.workload",
     "intervals": "smmulab.study.statistics",
+    "lockdep": "smmulab.order_checks",
     "operations": "smmulab.running",
     "run": "smmulab.running",
     "sweep": "smmulab.study",

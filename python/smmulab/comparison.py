@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from smmulab import _core, tables
 from smmulab._version import __version__
+from smmulab.protocol_source import ProtocolLike, key_and_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,16 +116,19 @@ def _in_child(job: tuple[str, str, list[str], str | None, str]) -> str:
         return pool.submit(_one, job).result()
 
 
-def _names(protocols: str | Sequence[str] | None) -> list[str]:
+def _keys(protocols: ProtocolLike | Sequence[ProtocolLike] | None) -> list[str]:
     if protocols is None:
         return [row[0] for row in _core.protocols()]
-    names = [protocols] if isinstance(protocols, str) else list(protocols)
-    for place, name in enumerate(names):
-        _core.check_protocol(name)
-        if name in names[:place]:
+    given = [protocols] if isinstance(protocols, str | type) else list(protocols)
+    keys, names = [], []
+    for protocol in given:
+        key, name = key_and_name(protocol)
+        if name in names:
             # Every run of it gives the same result, and the tables have a row for each name.
             raise _core.ConfigError(f"protocol '{name}' is named twice")
-    return names
+        keys.append(key)
+        names.append(name)
+    return keys
 
 
 def assignments_of(settings: str | Sequence[str] | Mapping[str, object]) -> list[str]:
@@ -142,15 +146,15 @@ def assignments_of(settings: str | Sequence[str] | Mapping[str, object]) -> list
 
 def compare(
     trace: str | PathLike[str],
-    protocols: str | Sequence[str] | None = None,
+    protocols: ProtocolLike | Sequence[ProtocolLike] | None = None,
     machine: str | PathLike[str] | None = None,
     *,
     set: str | Sequence[str] | Mapping[str, object] = (),
     engine: str = "native",
     progress: ProgressFunction | None = None,
 ) -> Comparison:
-    """Replay `trace` (.iotrace or .iotrace.zst) under each of `protocols` (one name or several;
-    default: all).
+    """Replay `trace` (.iotrace or .iotrace.zst) under each of `protocols` (one or several: names,
+    subclasses of Protocol, "FILE.py:CLASS"; default: all built-in ones).
 
     `machine`: a TOML file with parameters; `set`: assignments after it (see `smmulab describe`),
     "preset=NAME" included, as "KEY=VALUE", several of them, or a mapping. `engine`: "native" or "simgrid" (same results).
@@ -180,26 +184,26 @@ class Plan:
     def of(
         cls,
         trace: str | PathLike[str],
-        protocols: str | Sequence[str] | None,
+        protocols: ProtocolLike | Sequence[ProtocolLike] | None,
         machine: str | PathLike[str] | None,
         settings: str | Sequence[str] | Mapping[str, object],
         engine: str,
     ) -> Plan:
         """As `compare` takes them; raises ConfigError."""
-        names = _names(protocols)
+        keys = _keys(protocols)
         assignments = assignments_of(settings)
         machine_path = None if machine is None else fspath(machine)
         config = json.loads(_core.resolve(assignments, machine_path))
-        return cls(fspath(trace), names, machine_path, assignments, engine, config)
+        return cls(fspath(trace), keys, machine_path, assignments, engine, config)
 
     def results(self, progress: ProgressFunction | None = None) -> Iterator[dict[str, Any]]:
         """The raw document of each protocol, in order, each when it has been run."""
-        for name in self.protocols:
-            job = (self.trace, name, self.assignments, self.machine, self.engine)
+        for key in self.protocols:
+            job = (self.trace, key, self.assignments, self.machine, self.engine)
             if self.engine == "simgrid":
                 text = _in_child(job)
             else:
-                tell = None if progress is None else _teller(progress, name)
+                tell = None if progress is None else _teller(progress, _core.protocol_name(key))
                 text = _core.replay_json(*job, None, tell)
             yield json.loads(text)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from smmulab import _core
 from smmulab._core import ConfigError
 from smmulab.checking import known_name, nearest
+from smmulab.protocol_source import key_of
 
 if TYPE_CHECKING:
     from smmulab.workload import Workload
@@ -80,7 +81,8 @@ class Config:
     workload: Workload | None = None
 
     def __post_init__(self) -> None:
-        _core.check_protocol(str(self.protocol))
+        # A class is kept as its key.
+        object.__setattr__(self, "protocol", key_of(self.protocol))
         known_name(self.engine, ENGINES, "engine")
         for name, kind in (("protocol", str), ("trace", str | None)):
             if not isinstance(value := getattr(self, name), kind):
@@ -130,7 +132,9 @@ class Config:
         generated = (others.get("workload") or self.workload) is not None
         for key, value in _pairs(settings):
             name = canonical_key(key, generated=generated)
-            if name in {"protocol", "engine", "trace"}:
+            if name == "protocol":
+                fields[name] = value  # a class, perhaps
+            elif name in {"engine", "trace"}:
                 fields[name] = str(value)
             elif name.startswith(GENERATE):
                 generate[name.removeprefix(GENERATE)] = value

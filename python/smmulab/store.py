@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from smmulab._core import ConfigError, build_info
 from smmulab.percentiles import hgrm
+from smmulab.protocol_source import source_hashes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,6 +105,8 @@ def run_id(comparison: _Result) -> str:
         comparison.protocols,
         build_hash(),
     ]
+    if sources := source_hashes(comparison.protocols):
+        identity.append(sources)
     changes = getattr(comparison, "changes", None)
     if changes is not None:
         identity.append([change.assignments for change in changes])
@@ -114,6 +117,7 @@ def manifest(comparison: _Result) -> dict[str, Any]:
     """What made the results; the same inputs give the same bytes. Replays draw no random numbers,
     so the seed is null."""
     info = build_info()
+    sources = source_hashes(comparison.protocols)
     return {
         "schema": SCHEMA,
         "run_id": run_id(comparison),
@@ -126,6 +130,7 @@ def manifest(comparison: _Result) -> dict[str, Any]:
         "trace_xxh3_128": comparison.trace_hash,
         "seed": None,
         "protocols": comparison.protocols,
+        **({"protocol_sources_sha256": sources} if sources else {}),
         "config_sha256": hashlib.sha256(canonical_json(comparison.config).encode()).hexdigest(),
     }
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from smmulab import _core
 from smmulab.comparison import assignments_of
+from smmulab.protocol_source import ProtocolLike, key_and_name
 from smmulab.store import publish
 
 # Progress of the replay: (protocol, operations ended) -> go on?
@@ -20,7 +21,7 @@ ProgressFunction = Callable[[str, int], bool]
 def timeline(
     trace: str | PathLike[str],
     out: str | PathLike[str],
-    protocol: str = "igroup",
+    protocol: ProtocolLike = "igroup",
     machine: str | PathLike[str] | None = None,
     *,
     set: str | Sequence[str] | Mapping[str, object] = (),
@@ -31,15 +32,15 @@ def timeline(
     Arguments and errors as in `compare`; returns the replay's raw document. The record takes 32 bytes
     an event while this runs. A run that deadlocks is written up to there.
     """
-    _core.check_protocol(protocol)
+    key, name = key_and_name(protocol)
     machine_path = None if machine is None else fspath(machine)
-    tell = None if progress is None else (lambda ended: progress(protocol, ended))
+    tell = None if progress is None else (lambda ended: progress(name, ended))
     documents: list[str] = []
 
     def write(path: Path) -> None:
         documents.append(
             _core.timeline(
-                fspath(trace), protocol, assignments_of(set), fspath(path), machine_path, tell
+                fspath(trace), key, assignments_of(set), fspath(path), machine_path, tell
             )
         )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from smmulab import _core, tables
 from smmulab._version import __version__
 from smmulab.comparison import assignments_of
+from smmulab.protocol_source import ProtocolLike, key_and_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +91,7 @@ class Blame:
 
 def blame(
     trace: str | PathLike[str],
-    protocol: str = "igroup",
+    protocol: ProtocolLike = "igroup",
     machine: str | PathLike[str] | None = None,
     *,
     set: str | Sequence[str] | Mapping[str, object] = (),
@@ -101,17 +102,17 @@ def blame(
     Arguments and errors as in `compare`. The record takes 32 bytes an event while this runs. Of a
     run that deadlocks the waits up to there are told, and `unfinished` requests never granted.
     """
-    _core.check_protocol(protocol)
+    key, name = key_and_name(protocol)
     path, assignments = fspath(trace), assignments_of(set)
     machine_path = None if machine is None else fspath(machine)
     config = json.loads(_core.resolve(assignments, machine_path))
-    tell = None if progress is None else (lambda ended: progress(protocol, ended))
-    waits = _core.waits(path, protocol, assignments, machine_path, tell)
+    tell = None if progress is None else (lambda ended: progress(name, ended))
+    waits = _core.waits(path, key, assignments, machine_path, tell)
     found = json.loads(waits.blame)
     return Blame(
         path,
         _core.trace_hash(path),
-        protocol,
+        name,
         config,
         json.loads(waits.result),
         found["rows"],

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from smmulab import _core, tables
 from smmulab._version import __version__
 from smmulab.comparison import assignments_of
+from smmulab.protocol_source import ProtocolLike, key_and_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,13 +203,14 @@ class _Runner:
     def __init__(
         self,
         trace: str,
-        protocol: str,
+        key: str,
+        name: str,
         machine: str | None,
         assignments: list[str],
         progress: ProgressFunction | None,
         jobs: int,
     ) -> None:
-        self._trace, self._protocol, self._machine = trace, protocol, machine
+        self._trace, self._key, self._name, self._machine = trace, key, name, machine
         self._assignments, self._progress, self._jobs = assignments, progress, jobs
         self._stop = Event()
         self._ended = 0
@@ -227,14 +229,14 @@ class _Runner:
         assignments = [*self._assignments, *change.assignments]
         try:
             text = _core.replay_json(
-                self._trace, self._protocol, assignments, self._machine, progress=watch
+                self._trace, self._key, assignments, self._machine, progress=watch
             )
         except _core.ModelError as error:
-            return tables.unfinished(self._protocol, "model error", str(error))
+            return tables.unfinished(self._name, "model error", str(error))
         except _core.Interrupted:
             if looks < _STALLED:
                 raise
-            return tables.unfinished(self._protocol, "no progress", "no operation ends any more")
+            return tables.unfinished(self._name, "no progress", "no operation ends any more")
         result: dict[str, Any] = json.loads(text)
         return result
 
@@ -265,7 +267,7 @@ class _Runner:
 
 def whatif(
     trace: str | PathLike[str],
-    protocol: str = "igroup",
+    protocol: ProtocolLike = "igroup",
     machine: str | PathLike[str] | None = None,
     *,
     set: str | Sequence[str] | Mapping[str, object] = (),
@@ -284,7 +286,7 @@ def whatif(
     Raises what `compare` raises, and ModelError if the run as it is does not end well: there is then
     nothing to compare with.
     """
-    _core.check_protocol(protocol)
+    key, name = key_and_name(protocol)
     if jobs is None:
         jobs = min(2, len(os.sched_getaffinity(0)))
     if jobs < 1:
@@ -292,11 +294,11 @@ def whatif(
     path, assignments = fspath(trace), assignments_of(set)
     machine_path = None if machine is None else fspath(machine)
     config = json.loads(_core.resolve(assignments, machine_path))
-    runner = _Runner(path, protocol, machine_path, assignments, progress, jobs)
+    runner = _Runner(path, key, name, machine_path, assignments, progress, jobs)
     runner.known = 1
     (base,) = runner.run([Change("base", "as it is", "", ())])
     if base["status"] != "ok":
-        raise _core.ModelError(f"{protocol} on {path}: {base['status']}: {base['message']}")
+        raise _core.ModelError(f"{name} on {path}: {base['status']}: {base['message']}")
 
     keys = costs(config)
     groups = {
@@ -325,7 +327,7 @@ def whatif(
     return WhatIf(
         path,
         _core.trace_hash(path),
-        protocol,
+        name,
         config,
         base,
         [change for change, _ in kept],

@@ -72,13 +72,17 @@ std::string ProtocolRun::lock_name(const lnx::LockBase& lock) const {
   const auto named = [&lock](std::uint32_t id) {
     return fmt::format("{}({})", lock.lock_class().name, id);
   };
+  const auto among = [&lock](const auto& locks) {
+    return std::ranges::any_of(locks, [&lock](const auto& own) { return own.get() == &lock; });
+  };
   for (const Hwpt* hwpt : system_.context().all_hwpts()) {
-    if (&hwpt->devices_lock == &lock || hwpt->destroy_rwsem.get() == &lock) {
+    if (&hwpt->devices_lock == &lock || hwpt->destroy_rwsem.get() == &lock ||
+        among(hwpt->script_locks)) {
       return named(hwpt->id.value());
     }
   }
   for (const Ioas* ioas : system_.context().all_ioas()) {
-    if (&ioas->mutex == &lock || ioas->destroy_rwsem.get() == &lock) {
+    if (&ioas->mutex == &lock || ioas->destroy_rwsem.get() == &lock || among(ioas->script_locks)) {
       return named(ioas->id.value());
     }
   }
@@ -87,7 +91,8 @@ std::string ProtocolRun::lock_name(const lnx::LockBase& lock) const {
       return named(device.dev_set->id.value());
     }
     if (&device.group->mutex == &lock ||
-        (device.igroup != nullptr && &device.igroup->lock == &lock)) {
+        (device.igroup != nullptr &&
+         (&device.igroup->lock == &lock || among(device.igroup->script_locks)))) {
       return named(device.group->id.value());
     }
   }

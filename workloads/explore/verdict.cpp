@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <exception>
 
 #include <fmt/format.h>
 
@@ -120,6 +121,17 @@ void run_threads(const Program& program, Engine& engine, Run& run, Scheduler& sc
   engine.run_until(engine.now());
 }
 
+// A scripted protocol's mistake is its author's to mend, not a failure of one schedule.
+void throw_input_error(const ModelError& error) {
+  try {
+    std::rethrow_if_nested(error);
+  } catch (const ConfigError&) {
+    throw;
+  } catch (const std::exception&) {
+    return;  // the model error says it
+  }
+}
+
 }  // namespace
 
 std::vector<Failure> run_program(const Program& program, Scheduler& scheduler, Chooser& chooser,
@@ -148,6 +160,7 @@ std::vector<Failure> run_program(const Program& program, Scheduler& scheduler, C
       at_end(*run, end);
     }
   } catch (const ModelError& e) {
+    throw_input_error(e);
     failures.push_back({FailureKind::kModelError, "model error", e.what(), {}, 1});
   }
   for (Failure& failure : failures) {

@@ -54,14 +54,16 @@ class IgroupProtocol : public Protocol {
     return 0;
   }
 
- private:
-  // iommufd_hwpt_paging_alloc(). REQUIRES: ioas.mutex is held. Null with *rc set: failed, undone.
-  Task<Hwpt*> alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id, bool immediate_attach,
-                    const HwptRequest& request, int* rc);
+  // --- what they share -------------------------------------------------------------------------
   // The core's part, with page faults turned on before and off after where hwpts deliver them.
   Task<int> attach_hwpt(lnx::Thread& t, Device& device, Hwpt& hwpt);
   Task<int> replace_hwpt(lnx::Thread& t, Device& device, Hwpt& old, Hwpt& next);
   Task<void> detach_hwpt(lnx::Thread& t, Device& device, Hwpt* hwpt);
+
+ private:
+  // iommufd_hwpt_paging_alloc(). REQUIRES: ioas.mutex is held. Null with *rc set: failed, undone.
+  Task<Hwpt*> alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id, bool immediate_attach,
+                    const HwptRequest& request, int* rc);
   Task<void> set_iopf(lnx::Thread& t, Device& device, bool on);
   Task<void> respond_faults(lnx::Thread& t, Fault& fault);
   Task<int> replace_reserved(lnx::Thread& t, IommufdGroup& igroup, Hwpt& hwpt);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/iommufd/protocols/registry.hpp"
 
+#include <deque>
+#include <mutex>
 #include <string>
 
 #include <fmt/format.h>
@@ -190,7 +192,70 @@ const Hazard& find_hazard(std::string_view name) {
   return find_named("hazard", name, hazards());
 }
 
+namespace {
+
+// Protocols that were added, the newest last: older ones may still run. The texts are what the
+// views of `info` look at.
+struct Added {
+  std::string key;
+  std::string name;
+  std::string description;
+  ProtocolInfo info;
+};
+struct AddedProtocols {
+  std::mutex lock;
+  std::deque<Added> all;
+  ProtocolLoader loader;
+};
+AddedProtocols& added() {
+  static AddedProtocols the;
+  return the;
+}
+
+const ProtocolInfo* find_added(std::string_view key) {
+  AddedProtocols& a = added();
+  const std::lock_guard guard(a.lock);
+  for (auto it = a.all.rbegin(); it != a.all.rend(); ++it) {
+    if (it->key == key) {
+      return &it->info;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void add_protocol(const std::string& key, std::string name, std::string description,
+                  std::string_view base, MakeProtocol make) {
+  const std::string_view kernel = find_protocol(base).kernel;
+  AddedProtocols& a = added();
+  const std::lock_guard guard(a.lock);
+  Added& one = a.all.emplace_back(Added{key, std::move(name), std::move(description), {}});
+  one.info = {one.name, kernel, one.description, "", {}, std::move(make)};
+}
+
+void set_protocol_loader(ProtocolLoader loader) {
+  AddedProtocols& a = added();
+  const std::lock_guard guard(a.lock);
+  a.loader = std::move(loader);
+}
+
 const ProtocolInfo& find_protocol(std::string_view name) {
+  if (const ProtocolInfo* found = find_added(name)) {
+    return *found;
+  }
+  ProtocolLoader loader;
+  if (name.find(':') != std::string_view::npos) {
+    AddedProtocols& a = added();
+    const std::lock_guard guard(a.lock);
+    loader = a.loader;
+  }
+  if (loader) {
+    loader(std::string(name));
+    if (const ProtocolInfo* found = find_added(name)) {
+      return *found;
+    }
+  }
   return find_named("protocol", name, protocols());
 }
 

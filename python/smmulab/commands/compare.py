@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         action="append",
         metavar="NAME",
-        help="a protocol of `smmulab protocols`; may be repeated (default: all)",
+        help="a protocol of `smmulab protocols`, or FILE.py:CLASS (docs/python-protocols.md); may be repeated (default: all)",
     )
     add_settings(parser)
     parser.add_argument("--engine", default="native", help="native (default) or simgrid")

@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         required=True,
         metavar="NAME",
-        help="a protocol of `smmulab protocols`",
+        help="a protocol of `smmulab protocols`, or FILE.py:CLASS",
     )
     add_settings(parser)
     parser.add_argument(
@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         )
         print(text, end="")
         return EXIT_HAZARD if failed else 0
+    name = _core.protocol_name(args.protocol)
     with Progress() as progress:
         found = _core.explore(
             args.protocol,
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             args.trace,
             args.case,
             args.max_schedules,
-            lambda ended: progress(args.protocol, ended),
+            lambda ended: progress(name, ended),
         )
     print(found.json if args.json else found.text.rstrip())
     if found.failed:

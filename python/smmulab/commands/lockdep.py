@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         required=True,
         metavar="NAME",
-        help="a protocol of `smmulab protocols`",
+        help="a protocol of `smmulab protocols`, or FILE.py:CLASS",
     )
     add_settings(parser)
     parser.add_argument(
@@ -45,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 if clean, 1 if a hazard was found."""
+    name = _core.protocol_name(args.protocol)
     store.prepare_folder(args.out)
     with Progress() as progress:
         found = _core.lockdep(
@@ -52,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
             args.set,
             args.machine,
             args.trace,
-            lambda ended: progress(args.protocol, ended),
+            lambda ended: progress(name, ended),
         )
-    drawn = draw(found.dot, args.out / f"{args.protocol}.dot")
+    drawn = draw(found.dot, args.out / f"{name}.dot")
     if args.json:
         print(found.json)
     else:

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         default="igroup",
         metavar="NAME",
-        help="a protocol of `smmulab protocols` (default: igroup)",
+        help="a protocol of `smmulab protocols`, or FILE.py:CLASS (default: igroup)",
     )
     add_settings(parser)
     parser.add_argument(

@@ -11,6 +11,7 @@ from typing import Any
 
 from smmulab import _core
 from smmulab.config import Config
+from smmulab.protocol_source import identity
 from smmulab.store import canonical_json
 
 
@@ -54,16 +55,16 @@ class Job:
     def trace_identity(self) -> str:
         """What determines the trace."""
         if self.config.workload is not None:
-            from smmulab.workload.writer import identity  # noqa: PLC0415  imports numpy
+            from smmulab.workload import writer  # noqa: PLC0415  imports numpy
 
-            return identity(self.config.workload, self.seed)
+            return writer.identity(self.config.workload, self.seed)
         return trace_hash(str(self.config.trace))
 
     @cached_property
     def run_id(self) -> str:
         """64 hexadecimal digits."""
         parts = [
-            self.config.protocol,
+            identity(self.config.protocol),
             self.config.assignments,
             self.trace_identity,
             build_hash(),

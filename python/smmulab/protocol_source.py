@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where protocols written in Python come from: "FILE.py:CLASS", or a class.
+
+Everything that runs a protocol takes a text, its key, so that another process can find it too. A
+class that no file holds (a notebook's) is pickled to a file, and its key names that.
+"""
+
+from __future__ import annotations
+
+import atexit
+import difflib
+import hashlib
+import inspect
+import runpy
+import sys
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import Any, TypeAlias
+
+from smmulab import _core
+from smmulab._core import ConfigError
+from smmulab.checking import nearest
+from smmulab.protocol import Protocol
+
+# What functions take: a built-in protocol's name, "FILE.py:CLASS", or a class.
+ProtocolLike: TypeAlias = str | type[Protocol]
+
+_PICKLE = ".pickle"
+_hashes: dict[str, str] = {}  # by key, and by name
+_keys: dict[type[Protocol], str] = {}
+_folder: list[Path] = []
+
+
+def key_of(protocol: object) -> str:
+    """The text by which every process finds the protocol. Raises ConfigError, with the nearest
+    name, if there is none."""
+    if isinstance(protocol, str):
+        _core.check_protocol(protocol)
+        return protocol
+    if not (isinstance(protocol, type) and issubclass(protocol, Protocol)):
+        raise ConfigError(f"{protocol!r} is neither a protocol's name nor a subclass of Protocol")
+    if protocol not in _keys:
+        _keys[protocol] = _make_key(protocol)
+    return _keys[protocol]
+
+
+def key_and_name(protocol: ProtocolLike) -> tuple[str, str]:
+    """`key_of`, and the name that results show."""
+    key = key_of(protocol)
+    return key, _core.protocol_name(key)
+
+
+def source_hashes(protocols: list[str]) -> dict[str, str]:
+    """SHA-256 of the source of each that is written in Python, by its name (or key)."""
+    return {name: _hashes[name] for name in protocols if name in _hashes}
+
+
+def identity(protocol: str) -> str | list[str]:
+    """What determines the protocol: its name; written in Python, name and hash of the source."""
+    _core.check_protocol(protocol)
+    return [_core.protocol_name(protocol), _hashes[protocol]] if protocol in _hashes else protocol
+
+
+def load(key: str) -> None:
+    """Make the class of "FILE.py:CLASS" known. Raises ConfigError."""
+    file, _, name = key.rpartition(":")
+    path = Path(file)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"protocol '{key}': cannot read '{file}': {reason}") from None
+    if path.suffix == _PICKLE:
+        import cloudpickle  # noqa: PLC0415  few need it
+
+        _register(key, cloudpickle.loads(data), path.stem.rpartition("-")[2])
+        return
+    try:
+        found = runpy.run_path(file, run_name="smmulab_protocol")
+    except Exception as error:
+        raise ConfigError(f"protocol '{key}': {type(error).__name__}: {error}") from error
+    classes = {
+        each: value
+        for each, value in found.items()
+        if isinstance(value, type) and issubclass(value, Protocol) and value is not Protocol
+    }
+    if name not in classes:
+        known = f"; it has: {', '.join(classes)}" if classes else "; it has none"
+        raise ConfigError(
+            f"protocol '{key}': no protocol '{name}' in {file}{nearest(name, classes)}{known}"
+        )
+    _register(key, classes[name], hashlib.sha256(data).hexdigest())
+
+
+def _make_key(cls: type[Protocol]) -> str:
+    module = sys.modules.get(cls.__module__)
+    file = getattr(module, "__file__", None)
+    if file and cls.__module__ != "__main__" and getattr(module, cls.__name__, None) is cls:
+        key = f"{Path(file).resolve()}:{cls.__name__}"
+        _register(key, cls, hashlib.sha256(Path(file).read_bytes()).hexdigest())
+        return key
+    import cloudpickle  # noqa: PLC0415  few need it
+
+    data = cloudpickle.dumps(cls)
+    try:
+        source = inspect.getsource(cls).encode()
+    except (OSError, TypeError):
+        source = data
+    # What the class refers to is not in its source, so that the pickle counts, too.
+    digest = hashlib.sha256(source + data).hexdigest()
+    if not _folder:
+        _folder.append(Path(mkdtemp(prefix="smmulab-protocols-")))
+        atexit.register(rmtree, _folder[0], ignore_errors=True)
+    path = _folder[0] / f"{cls.__name__}-{digest}{_PICKLE}"
+    path.write_bytes(data)
+    key = f"{path}:{cls.__name__}"
+    _register(key, cls, digest)
+    return key
+
+
+def _register(key: str, cls: type[Protocol], digest: str) -> None:
+    known = ["base", "name", "locks", *_core.script_operations()]
+    for each in vars(cls):
+        # A slip of the pen would leave the operation to the base protocol.
+        near = difflib.get_close_matches(each, known, n=1, cutoff=0.85)
+        if near and not each.startswith("_") and not hasattr(Protocol, each):
+            raise ConfigError(
+                f"protocol '{cls.__name__}': '{each}' is no operation; did you mean '{near[0]}'?"
+            )
+    name = cls.name or cls.__name__
+    text = inspect.getdoc(cls) if cls.__doc__ else None
+    description = (text or f"written in Python over {cls.base}").partition("\n")[0]
+    _core.add_protocol(key, cls, name, description, cls.base, dict(cls.locks), _operations(cls))
+    _hashes[key] = _hashes[name] = digest
+
+
+def _operations(cls: type[Protocol]) -> list[str]:
+    """The operations that are not the base protocol's."""
+
+    def own(name: str) -> bool:
+        method: Any = getattr(cls, name)
+        return method is not getattr(Protocol, name)
+
+    made_of = {"attach_ioas": "attach", "replace_ioas": "replace"}
+    return [name for name in _core.script_operations() if own(name) or own(made_of.get(name, name))]

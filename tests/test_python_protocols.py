@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Protocols written in Python: as fast (in simulated time) and as right as what they say, found by
+every command, and clear about what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import python_protocols as written
+import smmulab
+from smmulab import ConfigError, Protocol, _core, store
+from smmulab.protocol_source import key_of
+
+ROOT = Path(__file__).parents[1]
+TRACES = sorted((ROOT / "workloads/traces").glob("*.iotrace.zst"))
+BY_IOAS = ROOT / "workloads/traces/A_qplain_smp2-c2_auto_8dev_2ioas.iotrace.zst"
+GROUP = ROOT / "workloads/traces/A_qplain_smp2-e_group4_replace_4hwpt.iotrace.zst"
+ATTACH = ROOT / "workloads/traces/A_qplain_smp2-a_attach1_8dev_1hwpt.iotrace.zst"
+IGROUP = f"{ROOT / 'tests/python_protocols.py'}:PythonIgroup"
+
+
+def replayed(trace: Path, protocol: str, folder: Path, engine: str = "native") -> tuple[str, bytes]:
+    """The document but for the name, and each operation's times."""
+    ops = folder / "ops"
+    text = _core.replay_json(str(trace), protocol, [], None, engine, str(ops))
+    document = json.loads(text)
+    del document["protocol"]
+    return json.dumps(document, sort_keys=True), ops.read_bytes()
+
+
+@pytest.mark.parametrize("trace", TRACES, ids=lambda path: path.name.split(".")[0])
+def test_igroup_in_python_takes_the_same_times(trace: Path, tmp_path: Path) -> None:
+    """Nine recorded traces; every operation, lock and device."""
+    in_cpp, in_python = replayed(trace, "igroup", tmp_path), replayed(trace, IGROUP, tmp_path)
+    assert in_python[1] == in_cpp[1]
+    assert in_python[0] == in_cpp[0]
+
+
+def test_there_are_recorded_traces() -> None:
+    assert len(TRACES) == 9
+
+
+def test_operations_by_ioas_are_scripts_there() -> None:
+    """Of the trace by ioas, so that its agreement says something."""
+    kinds = {row["kind"] for row in smmulab.compare(BY_IOAS, "igroup").results[0]["kinds"]}
+    assert "attach" in kinds
+
+
+def test_nothing_overridden_is_the_base() -> None:
+    class OnlyABase(Protocol):
+        base = "v6.2"
+
+    found = smmulab.compare(ATTACH, ["v6.2", OnlyABase])
+    ours, theirs = found.result("OnlyABase"), found.result("v6.2")
+    assert {**ours, "protocol": ""} == {**theirs, "protocol": ""}
+
+
+def test_lockdep_and_explore_find_igroup_clean_in_python() -> None:
+    """As they find the built-in one, but for its known H9."""
+    assert smmulab.lockdep(written.PythonIgroup).clean
+    ours = smmulab.explore(written.PythonIgroup, cases=["replace", "attach-detach"])
+    theirs = smmulab.explore("igroup", cases=["replace", "attach-detach"])
+    assert ours.clean
+    # The same steps are seen, so the same orders matter.
+    assert [c["schedules"] for c in ours.document["cases"]] == [
+        c["schedules"] for c in theirs.document["cases"]
+    ]
+
+
+def test_lockdep_flags_an_ab_ba() -> None:
+    found = smmulab.lockdep(written.AbBa)
+    assert not found.clean
+    assert "hwpt->sem" in found.text
+
+
+def test_explore_finds_its_deadlock() -> None:
+    found = smmulab.explore(written.AbBa, cases=["replace"])
+    assert not found.clean
+    assert "deadlock" in found.text
+    assert re.search(r"hwpt->sem\(1\d\)", found.text)
+
+
+def test_by_file_and_class_on_the_command_line(tmp_path: Path) -> None:
+    def command(*argv: str) -> tuple[int, str]:
+        line = [sys.executable, "-m", "smmulab", *argv]
+        run = subprocess.run(line, capture_output=True, text=True, check=False)
+        return run.returncode, run.stdout + run.stderr
+
+    out = tmp_path / "out"
+    code, text = command("compare", str(GROUP), "-p", "igroup", "-p", IGROUP, "-o", str(out))
+    assert code == 0, text
+    assert "PythonIgroup" in text
+    made = json.loads((out / "manifest.json").read_text())
+    assert list(made["protocol_sources_sha256"]) == ["PythonIgroup"]
+    wrong = IGROUP.replace("PythonIgroup", "AbBa")
+    for argv in (("lockdep", "-o", str(tmp_path)), ("explore", "-c", "replace")):
+        code, text = command(*argv, "-p", wrong)
+        assert code == 1, text
+        assert "hwpt->sem" in text
+    assert (tmp_path / "AbBa.dot").exists()
+
+
+def test_blame_whatif_and_timeline_take_a_class(tmp_path: Path) -> None:
+    assert smmulab.blame(GROUP, written.PythonIgroup).protocol == "PythonIgroup"
+    document = smmulab.timeline(GROUP, tmp_path / "t.pftrace", written.PythonIgroup)
+    assert document["protocol"] == "PythonIgroup"
+
+
+def test_workers_find_the_class() -> None:
+    """By its file, in a process of their own."""
+    config = smmulab.Config.of(protocol=written.PythonIgroup, trace=ATTACH)
+    same = smmulab.Config.of(protocol="igroup", trace=ATTACH)
+    assert smmulab.run(config).ops_per_s == smmulab.run(same).ops_per_s
+    assert smmulab.Config.from_json(config.to_json()) == config
+
+
+def test_workers_find_a_class_that_no_file_holds() -> None:
+    """As a notebook's: made in a function, with what it refers to."""
+    extra = 5_000_000
+
+    class Slower(Protocol):
+        def attach(self, device, hwpt):
+            yield self.block("spend", extra)
+            return (yield self.block("base.attach", device, hwpt))
+
+    config = smmulab.Config.of(protocol=Slower, trace=ATTACH)
+    slow, fast = smmulab.run(config), smmulab.run(config.replace(protocol="igroup"))
+    assert slow.document["protocol"] == "Slower"
+    assert slow.ops_per_s < fast.ops_per_s
+
+
+def test_a_class_of_main(tmp_path: Path) -> None:
+    """A script, or a notebook: its class is __main__'s; workers do not run the script again."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"""
+import smmulab
+
+class Mine(smmulab.Protocol):
+    def attach(self, device, hwpt):
+        return (yield self.block("base.attach", device, hwpt))
+
+config = smmulab.Config.of(protocol=Mine, trace={str(ATTACH)!r})
+print(smmulab.run(config).document["protocol"], smmulab.compare({str(ATTACH)!r}, Mine).protocols)
+"""
+    )
+    run = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert run.stdout == "Mine ['Mine']\n", run.stderr
+
+
+@pytest.mark.skipif(not smmulab.build_info().simgrid, reason="built without SimGrid")
+def test_both_engines_agree() -> None:
+    found = [
+        smmulab.compare(GROUP, written.PythonIgroup, engine=engine).results[0]
+        for engine in ("native", "simgrid")
+    ]
+    assert found[0] == found[1]
+
+
+def test_a_sweep_over_classes(tmp_path: Path) -> None:
+    config = smmulab.Config(workload=smmulab.Workload(devices=2, hwpts=2, ops=40))
+    swept = smmulab.sweep(config, {"protocol": ["igroup", IGROUP]}, seeds=1, out=tmp_path / "sweep")
+    rates = swept.frame()["ops_per_s"]
+    assert len(rates) == 2
+    assert rates.nunique() == 1
+
+
+def test_another_source_is_another_run(tmp_path: Path) -> None:
+    """Neither the manifest's run_id nor a study's takes an edited class for the old one."""
+    ids = []
+    for cost in (1, 2):
+        file = tmp_path / f"{cost}" / "mine.py"
+        file.parent.mkdir()
+        file.write_text(
+            "import smmulab\n\n\nclass Mine(smmulab.Protocol):\n"
+            "    def attach(self, device, hwpt):\n"
+            f'        yield self.block("spend", {cost})\n'
+            '        return (yield self.block("base.attach", device, hwpt))\n'
+        )
+        key = f"{file}:Mine"
+        ids.append(
+            (
+                store.run_id(smmulab.compare(ATTACH, key)),
+                smmulab.study.job.Job(smmulab.Config.of(protocol=key, trace=ATTACH), 1).run_id,
+            )
+        )
+    assert ids[0][0] != ids[1][0]
+    assert ids[0][1] != ids[1][1]
+
+
+WRONG = {
+    "Raises": ["ZeroDivisionError", "python_protocols.py", "in half"],
+    "Forgets": ["ends with 'igroup->lock' held"],
+    "ReleasesTooMuch": ["releases 'igroup->lock', which this operation does not hold"],
+    "WrongLock": ["unknown lock 'igroup->lok', did you mean 'igroup->lock'?"],
+    "WrongBlock": ["unknown block 'atach_group', did you mean 'attach_group'?"],
+    "WrongArgument": ["TypeError", "expected a device, an hwpt, an ioas, a whole number or None"],
+    "NoVerb": ["yields 17; expected acquire(), release()"],
+    "NoGenerator": ["is no generator function"],
+    "NoResult": ["its result: expected a device", "'attached'"],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_said_with_operation_and_time(name: str) -> None:
+    for run in (
+        lambda cls: smmulab.compare(ATTACH, cls),
+        lambda cls: smmulab.explore(cls, cases=["replace"]),
+    ):
+        with pytest.raises(ConfigError) as error:
+            run(getattr(written, name))
+        text = str(error.value)
+        assert re.match(rf"protocol {name}, attach by thread \S+ at \d+ ps", text), text
+        for part in WRONG[name]:
+            assert part in text
+
+
+def test_a_misused_verb_says_its_line() -> None:
+    with pytest.raises(ConfigError, match=r"python_protocols\.py:\d+\): unknown lock"):
+        smmulab.compare(ATTACH, written.WrongLock)
+
+
+def test_a_class_that_cannot_be_made() -> None:
+    with pytest.raises(ConfigError, match=r"protocol NotMade: cannot be made(.|\n)*argument"):
+        smmulab.compare(ATTACH, written.NotMade)
+
+
+def test_what_no_protocol_is(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"neither a protocol's name nor a subclass of Protocol"):
+        smmulab.compare(ATTACH, [int])  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match=r"no protocol 'PythonIgrup' in .*'PythonIgroup'"):
+        smmulab.compare(ATTACH, IGROUP.replace("PythonIgroup", "PythonIgrup"))
+    with pytest.raises(ConfigError, match=r"cannot read 'nowhere.py': No such file"):
+        smmulab.compare(ATTACH, "nowhere.py:Mine")
+    broken = tmp_path / "broken.py"
+    broken.write_text("import smmulab\nclass Mine(smmulab.Protocol)\n")
+    with pytest.raises(ConfigError, match=r"SyntaxError"):
+        smmulab.compare(ATTACH, f"{broken}:Mine")
+
+
+def test_a_class_is_checked_when_it_is_named() -> None:
+    slip = type("Slip", (Protocol,), {"atach": Protocol.attach})
+    with pytest.raises(ConfigError, match=r"'atach' is no operation; did you mean 'attach'"):
+        key_of(slip)
+    with pytest.raises(ConfigError, match=r"unknown base protocol 'igrup'"):
+        key_of(type("Base", (Protocol,), {"base": "igrup"}))
+    with pytest.raises(ConfigError, match=r"no kind of lock; expected mutex or rwsem"):
+        key_of(type("Kind", (Protocol,), {"locks": {"hwpt->sem": "seqlock"}}))
+    with pytest.raises(ConfigError, match=r"a built-in protocol has that name"):
+        key_of(type("Name", (Protocol,), {"name": "igroup"}))
+
+
+def test_objects_end_with_their_run() -> None:
+    kept = []
+
+    class Keeps(Protocol):
+        def attach(self, device, hwpt):
+            kept.append(hwpt)
+            return (yield self.block("base.attach", device, hwpt))
+
+    smmulab.compare(ATTACH, Keeps)
+    with pytest.raises(ConfigError, match=r"run is over"):
+        _ = kept[0].id
+
+
+def test_every_block_is_documented() -> None:
+    page = (ROOT / "docs/python-protocols.md").read_text()
+    for name, _, description in _core.script_blocks():
+        assert f"`{name}" in page, name
+        if not name.startswith("base."):
+            assert description in page, name
+
+
+def test_the_example_of_the_page(tmp_path: Path) -> None:
+    """It is as short as promised, clean in lockdep and explore, and ends where igroup does."""
+    page = (ROOT / "docs/python-protocols.md").read_text()
+    example = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert example is not None
+    assert len(example[1].splitlines()) <= 40
+    file = tmp_path / "read_first.py"
+    file.write_text(example[1])
+    key = f"{file}:ReadFirst"
+    assert smmulab.lockdep(key).clean
+    found = smmulab.explore(key)
+    failing = [case["name"] for case in found.document["cases"] if case.get("failures")]
+    assert failing == [], found.text
+    compared = smmulab.compare(GROUP, ["igroup", key])
+    assert [result["status"] for result in compared.results] == ["ok", "ok"]
+    assert compared.results[0]["final_state"] == compared.results[1]["final_state"]
