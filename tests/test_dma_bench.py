@@ -59,7 +59,7 @@ def test_the_library_names_a_load_that_cannot_be() -> None:
     for wrong in ({"rounds": 0}, {"seed": -1}, {"size": 4096.5}, {"in_flight": True}):
         name = next(iter(wrong))
         with pytest.raises(ConfigError, match=f"{name} .*expected an integer"):
-            Load(**wrong)  # type: ignore[arg-type]
+            Load(**wrong)
 
 
 def test_strict_variants_are_strict_on_a_lazy_machine(tmp_path: Path) -> None:
