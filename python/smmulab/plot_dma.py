@@ -61,8 +61,8 @@ def throughput(
 
 
 def dark(devices: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """How long devices' DMA was refused at a time, in us on a log axis, a row for each protocol: a
-    dot at the mean of all windows, a tick at the longest. `devices`: Comparison.devices() of a run
+    """How long devices' DMA was refused at a time, in us, a row for each protocol: a dot at the
+    mean of all windows, a tick at the longest. `devices`: Comparison.devices() of a run
     with streams."""
     ax = Figure(figsize=(7, 2.6), layout="constrained").add_subplot() if ax is None else ax
     rows = devices.groupby("protocol", sort=False).agg(
@@ -79,8 +79,8 @@ def dark(devices: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.plot(mean, places, linestyle="", marker="o", color=COLOURS[0])
     for place, protocol in enumerate(rows.index):
         text = f"{mean[protocol]:.1f} us, {int(rows['windows'][protocol])} times"
-        ax.annotate(text, (mean[protocol], place), (0, 7), textcoords="offset points", ha="center")
-    ax.set_xscale("log")
+        ax.annotate(text, (mean[protocol], place), (0, 7), textcoords="offset points")
+    ax.set_xlim(0, None)
     ax.set_ylim(len(rows) - 0.4, -0.7)
     ax.set_yticks(list(places), [str(name) for name in rows.index])
     ax.grid(color="0.88", axis="x")
