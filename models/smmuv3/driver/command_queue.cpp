@@ -206,8 +206,8 @@ Task<CommandQueue::Reservation> CommandQueue::reserve(lnx::Thread& t, std::uint3
   if (params_.cmdq_insertion == Insertion::kFetchAdd) {
     co_await llq_line_.write(t);
     const Reservation mine = take(n);
-    if (space() < 0) {
-      co_await wait_not_full(t, 0);
+    if (mine.end - cons_ > size_) {
+      co_await wait_for_room(t, mine.end);
     }
     co_return mine;
   }
@@ -292,6 +292,22 @@ Task<void> CommandQueue::wait_not_full(lnx::Thread& t, std::int64_t needed) {
       }
     }
     co_await t.poll_until(next);
+  }
+}
+
+// fetch-add: until slots that are taken already are free. The owner of the burst may hold the lock
+// and wait for this CPU's valid bits, so it looks at CONS without the lock (assumed).
+Task<void> CommandQueue::wait_for_room(lnx::Thread& t, Slot end) {
+  ++stat_.full_waits;
+  const Ps round = std::max(params_.sync_poll, kLeastPollRound);
+  co_await t.run();
+  while (end - cons_ > size_) {
+    co_await t.run(params_.mmio_read);
+    update_cons(machine_.now());
+    if (end - cons_ > size_) {  // nothing changes before the next command completes
+      const SimTime next = machine_.now() + round;
+      co_await t.poll_until(cons_ < published_ ? std::max(next, entry(cons_).done) : next);
+    }
   }
 }
 

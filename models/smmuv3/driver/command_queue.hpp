@@ -99,6 +99,7 @@ class CommandQueue : public Waitable, private QueueListener {
   void consumed(std::uint64_t slot) override;
   void update_cons(SimTime now);
   Task<void> wait_not_full(lnx::Thread& t, std::int64_t needed);
+  Task<void> wait_for_room(lnx::Thread& t, Slot end);
   Task<Reservation> reserve(lnx::Thread& t, std::uint32_t n);
   Task<void> cmpxchg_loop(lnx::Thread& t, std::uint32_t n);
   Reservation take(std::uint32_t n);
