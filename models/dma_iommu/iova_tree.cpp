@@ -62,7 +62,7 @@ void IovaTree::free(Iova iova) {
   for (Zone* zone : {&low_, &high_}) {
     const bool in_zone = range->second <= zone->top;
     const bool higher = zone->cached != ranges_.end() && range->first >= zone->cached->first;
-    if (in_zone && higher) {
+    if (range == zone->cached || (in_zone && higher)) {
       zone->cached = next;
     }
   }
