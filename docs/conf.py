@@ -30,6 +30,7 @@ include_patterns = [
     "notebooks/*.ipynb",
     "results/README.md",
     "workloads/traces/README.md",
+    "workloads/recordings/README.md",
 ]
 exclude_patterns = ["build", ".venv", "**/.*"]
 

@@ -168,6 +168,9 @@ def furnish(folder: Path, page: str) -> None:
     shutil.copy(ROOT / "tests" / "data" / "qemu_smmu_stock.log.zst", folder / "LOG")
     shutil.copy(ROOT / "models" / "pcie" / "testdata" / "recorded_a.toml", folder / "HOST.toml")
     (folder / "lspci.txt").write_text(_LSPCI)
+    page_of_protocols = (ROOT / "docs" / "python-protocols.md").read_text("utf-8")
+    example = page_of_protocols.split("```python\n")[1].split("```")[0]
+    (folder / "read_first.py").write_text(example, "utf-8")
     study = (ROOT / "docs" / "studies.md").read_text().split("```toml\n")[1].split("```")[0]
     study = study.replace("ops = 5000", "ops = 150").replace("seeds = 5 ", "seeds = 1 ")
     for name in ("STUDY.toml", "study.toml"):

@@ -154,7 +154,7 @@ def test_what_cannot_be_is_refused(settings_: Any, message: str) -> None:
         ({"changed": (("preset", "server"),)}, "unknown parameter 'preset'"),
         ({"changed": 3}, "changed: expected pairs"),
         ({"engine": 3}, "unknown engine '3'"),
-        ({"protocol": 3}, "unknown protocol '3'"),
+        ({"protocol": 3}, "3 is neither a protocol's name nor a subclass of Protocol"),
         ({"trace": 3}, "trace: expected a text, not '3'"),
         ({"workload": {"devices": 2}}, "workload: expected a Workload"),
         ({"trace": "t", "workload": Workload()}, "give one of them"),

@@ -10,8 +10,8 @@ import pytest
 import smmulab
 from conftest import RECORDED_RUNS, TRACES
 from smmulab import plot_dma, report, store
-from smmulab.commands.validate import check
-from smmulab.oracles import ORACLES, Oracle, lock_sequences
+from smmulab.oracles import ORACLES, lock_sequences
+from smmulab.oracles.recorded_run import recorded_run
 
 TRACE = TRACES / "A_qdma_smp2-g_dma_4dev_2hwpt_2map.iotrace.zst"
 STREAMS = {
@@ -33,7 +33,6 @@ def test_lock_sequences_are_those_of_the_kernel() -> None:
     path = RECORDED_RUNS / f"{oracle.run}.tar.xz"
     if not path.exists():
         pytest.skip(f"no recorded run {path}")
-
     with recorded_run(path) as run:
         table = lock_sequences.check(run, ["smmuv3.hardware=timed"])
     assert table[table["verdict"] == "miss"].empty
