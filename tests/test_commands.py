@@ -291,7 +291,7 @@ def test_import_of_an_archive_lists_its_shapes(
 
 def test_import_writes_traces_only(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     log = tmp_path / "x.ops.txt"
-    log.touch()
+    log.write_text("# iofd_bench shape=a\n")
     code, _, err = run(capsys, "import", str(log), "-o", str(tmp_path / "c.txt"))
     assert code == 2
     assert "c.txt: a trace is named FILE.iotrace or FILE.iotrace.zst" in err

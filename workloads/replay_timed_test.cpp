@@ -116,6 +116,17 @@ TEST(TimedReplay, DetachAndAttachLeavesDmaDarkForLongerThanAReplace) {
   EXPECT_GT(dark("v6.2"), dark("igroup"));
 }
 
+// Unmaps page by page fill a queue of 128 entries, whatever way they are inserted.
+TEST(TimedReplay, AFullQueueIsWaitedFor) {
+  for (const std::string insertion : {"cmpxchg", "spinlock", "fetch-add"}) {
+    const auto outcomes = testing::replay_all(
+        dma_trace(), timed_settings({"driver.cmdq_insertion=" + insertion, "driver.queue_log2=7",
+                                     "driver.range_inv=false", "iommufd.run_pages=1"}));
+    EXPECT_EQ(outcomes.result.status, "ok") << insertion;
+    EXPECT_LT(to_ps(outcomes.result.end), to_ps(SimTime{100'000_ms})) << insertion;
+  }
+}
+
 TEST(TimedReplay, DevicesWithoutAStreamHaveNoDmaResult) {
   const auto outcomes = testing::replay_all(dma_trace(), with_streams({"stream.devices=1"}));
   EXPECT_TRUE(outcomes.result.devices[0].dma);

@@ -9,6 +9,8 @@
 namespace smmulab::iommufd {
 namespace {
 
+constexpr std::int64_t kMostSteps = 1'000'000;
+
 Device& device(const ScriptValue& value) {
   return *std::get<Device*>(value);
 }
@@ -125,6 +127,9 @@ const std::vector<ScriptedProtocol::BlockEntry>& ScriptedProtocol::blocks() {
        }},
       {{"list_step", "n", "CPU time of so many steps along a list (iommufd.list_step)"},
        [](P& p, T& t, const Args& a) -> Task<V> {
+         if (number(a[0]) < 0 || number(a[0]) > kMostSteps) {
+           throw ScriptFailure("list_step: expected 0 to 1000000 steps");
+         }
          t.charge(p.costs().list_step * number(a[0]));
          co_return std::int64_t{0};
        }},

@@ -15,6 +15,8 @@ namespace {
 
 using lnx::LockKind;
 
+constexpr std::int64_t kMaxErrno = 4095;
+
 constexpr std::array<std::string_view, 4> kBuiltinLocks = {"igroup->lock", "ioas->mutex",
                                                            "hwpt->devices_lock", "group->mutex"};
 
@@ -279,6 +281,11 @@ Task<int> ScriptedProtocol::drive(lnx::Thread& t, ScriptOp op, Args args) {
     if (as<Device>(result) != nullptr || ioas_of(result) != nullptr) {
       throw ScriptFailure("gave an object as its result; expected 0 or a negative errno");
     }
+    if (const auto* number = std::get_if<std::int64_t>(&result);
+        number != nullptr && (*number > 0 || *number < -kMaxErrno)) {
+      throw ScriptFailure(
+          fmt::format("gave {} as its result; expected 0 or a negative errno", *number));
+    }
   } catch (const ScriptFailure& failure) {
     const std::string where = script == nullptr ? "" : script->where();
     throw ConfigError(fmt::format("protocol {}, {} by thread {} at {} ps{}: {}", info_.name,
@@ -287,7 +294,7 @@ Task<int> ScriptedProtocol::drive(lnx::Thread& t, ScriptOp op, Args args) {
                                   failure.what()));
   }
   const std::int64_t* rc = std::get_if<std::int64_t>(&result);
-  co_return rc == nullptr ? 0 : static_cast<int>(*rc);
+  co_return rc == nullptr ? 0 : static_cast<int>(*rc);  // in the range checked above
 }
 
 Task<void> ScriptedProtocol::hwpt_destroy(lnx::Thread& t, Hwpt& hwpt) {

@@ -306,7 +306,8 @@ Task<void> CommandQueue::wait_for_room(lnx::Thread& t, Slot end) {
     update_cons(machine_.now());
     if (end - cons_ > size_) {  // nothing changes before the next command completes
       const SimTime next = machine_.now() + round;
-      co_await t.poll_until(cons_ < published_ ? std::max(next, entry(cons_).done) : next);
+      const bool known = timed_ == nullptr && cons_ < published_;
+      co_await t.poll_until(known ? std::max(next, entry(cons_).done) : next);
     }
   }
 }

@@ -140,8 +140,9 @@ void CountedDriver::make_tables(Domain& domain, Smmu& smmu) {
   }
   domain.stored = smmu.hardware->new_page_table(domain.stage == Stage::kS1 ? 1 : 2);
   if (params_.version == DriverVersion::k6_2 && domain.stage == Stage::kS1 &&
-      domain.cd_table == 0) {
+      domain.cd_table_of != &smmu) {
     domain.cd_table = smmu.hardware->new_cd_table();
+    domain.cd_table_of = &smmu;
   }
 }
 

@@ -91,6 +91,7 @@ struct Domain {
   PageTable table;
   std::unique_ptr<hw::PageTable> stored;  // the same bit for bit; timed hardware only
   std::uint64_t cd_table = 0;             // its address; timed hardware, driver 6.2
+  const Smmu* cd_table_of = nullptr;      // in whose memory that is
 
   // Whose masters and invalidations are meant.
   [[nodiscard]] Domain& invalidated() { return parent == nullptr ? *this : *parent; }

@@ -48,6 +48,7 @@ _START_PAGE_NS, _START_RUN_NS = 2_200.0, 4_700.0  # start of the iteration; not 
 _ROUNDS = 6
 _L1_ROUNDS = 40
 _LEAST_KEPT = 0.75
+_DIGITS = 6  # that linear algebra libraries agree on
 
 
 @dataclass(frozen=True)
@@ -145,9 +146,14 @@ def _solve_runs(maps: pd.DataFrame, excess_runs: NDArray[np.float64]) -> NDArray
     pieces = zip(maps["offset_pages"], maps["pages"], strict=True)
     for row, (offset, pages) in enumerate(pieces):
         covers[row, offset : offset + pages - 1] = 1
-    target = np.clip(np.round(excess_runs), 0, None)
+    target = np.clip(_whole(excess_runs), 0, None)
     solution = np.linalg.lstsq(covers, target, rcond=None)[0]
-    return np.clip(np.round(solution), 0, 1).astype(np.int64)
+    return np.clip(_whole(solution), 0, 1).astype(np.int64)
+
+
+def _whole(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rounded; halves as if there were no noise in the last digits, which is each machine's own."""
+    return np.round(np.round(values, _DIGITS))
 
 
 def _runs(ops: pd.DataFrame, bits: NDArray[np.int64]) -> list[int]:
