@@ -9,9 +9,10 @@
     journal-*.jsonl     runs that ended since, a line each
 
 A run is appended to a journal, in one write, as soon as it ends; a kill at any moment loses none of
-those (a power failure may lose the last ones). The tables are written from what the folder holds when a study ends. Several studies may write
-to one store at a time: each has a journal of its own, which it keeps locked, and a lock file orders
-the writing of tables. The same runs give the same bytes, whoever made them and in whatever order.
+those (a power failure may lose the last ones). The tables are written from what the folder holds
+when a study ends. Several studies may write to one store at a time: each has a journal of its own,
+which it keeps locked, and a lock file orders the making of journals and the writing of tables. The
+same runs give the same bytes, whoever made them and in whatever order.
 """
 
 from __future__ import annotations
@@ -133,7 +134,9 @@ class Store:
 
     def journal(self) -> Journal:
         """A new journal to append to."""
-        return Journal(self.folder)
+        # Between its making and its lock, compact() would take it for one that has ended.
+        with self._locked():
+            return Journal(self.folder)
 
     def _journals(self) -> list[Path]:
         return sorted(self.folder.glob("journal-*.jsonl"))
