@@ -11,6 +11,7 @@ from typing import IO
 import pytest
 
 from smmulab import Store
+from smmulab.store import prepare_folder, publish
 
 
 def test_a_journal_is_not_taken_between_its_making_and_its_lock(
@@ -47,3 +48,34 @@ def test_a_journal_is_not_taken_between_its_making_and_its_lock(
         journal.append({"runs": [row], "operations": [], "locks": [], "latencies": []})
         assert journal.path.exists()
     assert Store(tmp_path).compact()["runs"] == {"ok": 1}
+
+
+def test_a_file_may_be_published_while_another_publishes_it(tmp_path: Path) -> None:
+    path = tmp_path / "store.json"
+
+    def slow(partial: Path) -> None:
+        partial.write_text("slow")
+        publish(path, lambda other: other.write_text("fast"))
+        assert path.read_text() == "fast"
+
+    publish(path, slow)
+    assert path.read_text() == "slow"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_may_be_prepared_while_another_prepares_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch = Path.touch
+    touched: list[Path] = []
+
+    def hooked(path: Path) -> None:
+        touch(path)
+        touched.append(path)
+        if len(touched) == 1:
+            prepare_folder(tmp_path)
+
+    monkeypatch.setattr(Path, "touch", hooked)
+    prepare_folder(tmp_path)
+    assert len(touched) == 2
+    assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -34,14 +35,15 @@ def publish(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, put it on the disk (fsync), then give it that name: after
     a power failure, too, there is the old file or the new one, whole.
 
-    A link stays, and what it leads to is replaced. Raises ConfigError, before `write` is called, if
+    A link stays, and what it leads to is replaced. Several may publish one name at a time: the last
+    wins. Raises ConfigError, before `write` is called, if
     something other than a file is there: a folder, a device, a pipe.
     """
     if path.exists() and not path.is_file():
         what = "a folder" if path.is_dir() else "no regular file"
         raise ConfigError(f"cannot write {path}: it is {what}")
     target = path.resolve() if path.is_symlink() else path
-    partial = target.with_name(f".{target.name}.partial")
+    partial = target.with_name(f".{target.name}.{_own()}.partial")
     try:
         write(partial)
         _sync(partial)
@@ -49,6 +51,11 @@ def publish(path: Path, write: Callable[[Path], object]) -> None:
         _sync(target.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _own() -> str:
+    """A part of a file's name that no one else uses at the same time."""
+    return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def _sync(path: Path) -> None:
@@ -65,9 +72,9 @@ def prepare_folder(folder: Path) -> None:
         raise ConfigError(f"{folder}: is a file, not a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
+        probe = folder / f".writable.{_own()}"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"{folder}: cannot write to this folder: {reason}") from None
