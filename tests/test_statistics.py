@@ -157,6 +157,16 @@ def test_plausible_ranges_come_from_the_registry() -> None:
         plausible(factor=1)
 
 
+def test_plausible_ranges_are_of_costs_that_count() -> None:
+    """What nothing charges would only dilute the samples: sensitivity 0, at the price of runs."""
+    counted = {name.split(".")[0] for name in plausible()}
+    timed = {name.split(".")[0] for name in plausible(Config.of({"smmuv3.hardware": "timed"}))}
+    assert counted == {"sched", "line", "lock", "driver", "iommufd", "hw"}
+    assert timed == counted - {"hw"} | {"smmuv3"}
+    with pytest.raises(smmulab.ConfigError, match=r"hardware=counted dma.*, smmuv3.*, stream.* do"):
+        plausible(only=["smmuv3.tcu"])
+
+
 # What nobody waits for: one thread on one device, no contention.
 ALONE = Config(workload=Workload(devices=1, ops=40))
 

@@ -39,6 +39,14 @@ def parameter_units() -> Mapping[str, str]:
     return {p.key: p.unit for p in _core.parameters()}
 
 
+def inert_costs(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Beginnings of the names of durations that do nothing in a replay with these `parameters`:
+    the DMA API's, which replayed operations do not use, and those of the hardware that is not
+    there."""
+    absent = {"counted": ("smmuv3.", "stream."), "timed": ("hw.",)}
+    return ("dma.", *absent[parameters["smmuv3.hardware"]])
+
+
 def _workload_fields() -> list[str]:
     from smmulab.workload import Workload  # noqa: PLC0415  imports numpy
 

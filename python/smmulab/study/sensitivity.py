@@ -5,7 +5,8 @@
 The plausible range of a cost is no parameter's legal range, which only keeps nonsense out. It comes
 from its provenance: an assumed cost may be FACTOR times less or more (4 by default, which is an
 assumption itself), one with a named source keeps its value. It is clipped to the legal range; a
-cost that is 0 stays 0.
+cost that is 0 stays 0. Costs that do nothing in the run keep their value, too: `hw.*` with
+smmuv3.hardware=timed, `smmuv3.*` and `stream.*` without, `dma.*` always.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from smmulab import _core
 from smmulab._core import ConfigError
 from smmulab.checking import known_name, picoseconds, whole_number
-from smmulab.config import Config
+from smmulab.config import Config, inert_costs
 from smmulab.study.design import Range
 from smmulab.study.statistics import PROTOCOL, SEED
 from smmulab.study.sweeping import Sweep, sweep
@@ -36,13 +37,15 @@ def plausible(
     config: Config | None = None, factor: float = FACTOR, only: Sequence[str] = ()
 ) -> dict[str, Range]:
     """The plausible range of each assumed cost of `config`, logarithmic. `only`: of these parameters
-    (beginnings of their names). ConfigError if `factor` is not above 1 or `only` names none."""
+    (beginnings of their names). Without those that do nothing (`inert_costs`). ConfigError if
+    `factor` is not above 1 or `only` names none."""
     if not factor > 1:
         raise ConfigError(f"factor must be above 1, not {factor}")
     values = (config or Config()).parameters
+    inert = inert_costs(values)
     ranges = {}
     for p in _core.parameters():
-        if p.unit != "ps" or not p.provenance.startswith("assumed"):
+        if p.unit != "ps" or not p.provenance.startswith("assumed") or p.key.startswith(inert):
             continue
         if only and not any(p.key.startswith(name) for name in only):
             continue
@@ -53,7 +56,12 @@ def plausible(
         if 0 < low < high:
             ranges[p.key] = Range(f"{low}ps", f"{high}ps", log=True)
     if not ranges:
-        raise ConfigError(f"no assumed cost begins with {', '.join(only)}")
+        why = ""
+        if any(name.startswith(inert) for name in only):
+            kind = values["smmuv3.hardware"]
+            groups = ", ".join(f"{name}*" for name in inert)
+            why = f" and counts: with smmuv3.hardware={kind} {groups} do nothing"
+        raise ConfigError(f"no assumed cost begins with {', '.join(only)}{why}")
     return ranges
 
 
