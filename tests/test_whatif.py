@@ -180,6 +180,34 @@ def test_half_a_cost_is_between_none_and_all(found: smmulab.WhatIf, alone: Path)
     assert "hw.sync" not in found.unused
 
 
+def test_of_the_hardware_what_counts_is_changed(alone: Path, found: smmulab.WhatIf) -> None:
+    """hw.* when it is counted, smmuv3.* when it is timed, whose one command queue stays one."""
+    timed = smmulab.whatif(alone, set={"smmuv3.hardware": "timed"})
+    for what_if_, here, not_here in ((found, "hw.", "smmuv3."), (timed, "smmuv3.", "hw.")):
+        tried = [*(change.what for change in what_if_.changes), *what_if_.unused]
+        assert f"{here}*" in tried
+        assert not [what for what in tried if what.startswith(not_here)]
+    assert "driver.cmdq_kind" in {change.what for change in found.changes}
+    assert "driver.cmdq_kind" not in {change.what for change in timed.changes}
+    summary = timed.summary()
+    assert set(summary["status"]) == {"ok"}
+    doorbell = gain(summary, "smmuv3.link.doorbell", "x0")
+    assert 0 < gain(summary, "smmuv3.link.doorbell", "x0.5") < doorbell
+    assert doorbell < gain(summary, "smmuv3.*", "x0")
+
+
+def test_times_that_may_not_be_0_stay_and_are_told() -> None:
+    timed = json.loads(_core.resolve(["smmuv3.hardware=timed"]))
+    assert not {"smmuv3.tbu.cycle", "sched.tick"} & {*what_if.costs(timed)}
+    told = "\n".join(what_if.absent(timed))
+    assert "smmuv3.tbu.cycle" in told
+    assert "sched.tick" in told
+    assert "one command queue" in told
+    counted = "\n".join(what_if.absent(json.loads(_core.resolve([]))))
+    assert "sched.tick" in counted
+    assert "smmuv3." not in counted
+
+
 def test_jobs_make_no_difference(alone: Path) -> None:
     assert smmulab.whatif(alone, jobs=1) == smmulab.whatif(alone, jobs=3)
     with pytest.raises(smmulab.ConfigError, match="jobs"):

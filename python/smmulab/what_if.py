@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from smmulab import _core, tables
 from smmulab._version import __version__
 from smmulab.comparison import assignments_of
+from smmulab.config import inert_costs
 from smmulab.protocol_source import ProtocolLike, key_and_name
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ ProgressFunction = Callable[[int, int, str], bool]
 # Groups of costs that are changed together, too: whose time it is.
 BLOCKS = {
     "driver": "SMMUv3 driver, CPU time",
-    "hw": "SMMU hardware",
+    "hw": "SMMU hardware, counted",
+    "smmuv3": "SMMU hardware, timed",
     "iommufd": "iommufd and VFIO, CPU time",
     "lock": "lock primitives, not contended",
     "sched": "scheduler",
@@ -130,16 +132,29 @@ def _scaled(config: dict[str, Any], keys: Iterable[str], factor: Fraction) -> tu
     return tuple(f"{key}={int(_picoseconds(config[key]) * factor)}ps" for key in keys)
 
 
+def _durations(config: dict[str, Any]) -> Iterator[_core.Parameter]:
+    """Durations of BLOCKS that are not 0, without those that do nothing with this hardware."""
+    inert = inert_costs(config)
+    for p in _core.parameters():
+        if p.unit != "ps" or p.key.split(".")[0] not in BLOCKS or p.key.startswith(inert):
+            continue
+        if _picoseconds(config[p.key]) > 0:
+            yield p
+
+
 def costs(config: dict[str, Any]) -> list[str]:
     """The parameters that are costs: durations of a block that may be 0 and are not."""
-    return [
-        p.key
-        for p in _core.parameters()
-        if p.unit == "ps"
-        and p.key.split(".")[0] in BLOCKS
-        and _picoseconds(p.minimum) == 0
-        and _picoseconds(config[p.key]) > 0
-    ]
+    return [p.key for p in _durations(config) if _picoseconds(p.minimum) == 0]
+
+
+def absent(config: dict[str, Any]) -> list[str]:
+    """What is not tried, with the reason: ABSENT, durations that may not be 0, and queues that timed
+    hardware has not."""
+    never_0 = [p.key for p in _durations(config) if _picoseconds(p.minimum) > 0]
+    lines = [*ABSENT, f"{', '.join(never_0)} at 0 or half: these times may not be 0"]
+    if config["smmuv3.hardware"] == "timed":
+        lines.append("driver.cmdq_kind=ecmdq: timed hardware has one command queue")
+    return lines
 
 
 def scale(config: dict[str, Any], keys: Sequence[str], what: str, factor: Fraction) -> Change:
@@ -191,7 +206,7 @@ def setting_changes(config: dict[str, Any]) -> list[Change]:
         )
         for key in keys
     ]
-    if config["driver.cmdq_kind"] == "single":
+    if config["driver.cmdq_kind"] == "single" and config["smmuv3.hardware"] == "counted":
         queues = ("driver.cmdq_kind=ecmdq", "driver.cmdq_count=0")
         changes.append(Change("setting", "driver.cmdq_kind", "ecmdq", queues))
     return changes
@@ -278,10 +293,12 @@ def whatif(
 
     Changed are: each lock class, made free (parameters free.*); each that somebody waited for, split
     by device, group, hwpt, ioas and SMMU (split.*; what makes no difference is left out); each cost
-    that the run uses and each block of them, at 0 and at half; spinning; the global ASID lock; range
-    invalidation. `machine`
-    and `set` as in `compare`; `jobs`: runs at a time (default: two, or one CPU). `progress(ended,
-    known, what)` is called after each run; False ends them.
+    that the run uses and each block of them, at 0 and at half (of the hardware hw.*, or smmuv3.* with
+    smmuv3.hardware=timed); spinning; the global ASID lock; range invalidation; with counted hardware
+    a command queue for each CPU. `absent` tells what is not.
+
+    `machine` and `set` as in `compare`; `jobs`: runs at a time (default: two, or one CPU).
+    `progress(ended, known, what)` is called after each run; False ends them.
 
     Raises what `compare` raises, and ModelError if the run as it is does not end well: there is then
     nothing to compare with.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from smmulab import report, store
 from smmulab.commands.options import Runs, add_settings
-from smmulab.what_if import ABSENT, whatif
+from smmulab.what_if import absent, whatif
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +66,6 @@ def run(args: argparse.Namespace) -> int:
             )
         )
     else:
-        print(report.whatif_text(found, ABSENT))
+        print(report.whatif_text(found, absent(found.config)))
         print(f"\nwritten to {args.out} (run {made['run_id'][:12]}); figure: whatif.png")
     return 0
