@@ -195,19 +195,18 @@ TEST_F(ScriptedTest, ABlocksArgumentsAreChecked) {
   EXPECT_NE(text.find("block 'fill' takes (hwpt)"), std::string::npos) << text;
 }
 
-TEST_F(ScriptedTest, StepsAndResultsHaveTheirRange) {
-  for (const std::int64_t steps : {std::int64_t{-1}, std::int64_t{1} << 40}) {
-    const std::string text = error_of_attach(verbs([steps](const Args& /*a*/) {
-      return std::vector{block("list_step", {ScriptValue{steps}})};
-    }));
-    EXPECT_NE(text.find("list_step: expected 0 to 1000000 steps"), std::string::npos) << text;
-  }
-  for (const std::int64_t rc : {std::int64_t{1}, -(std::int64_t{1} << 32)}) {
-    const std::string text = error_of_attach(
-        verbs([](const Args&) { return std::vector<Verb>{}; }, ScriptValue{rc}));
-    EXPECT_NE(text.find("as its result; expected 0 or a negative errno"), std::string::npos)
-        << text;
-  }
+TEST_F(ScriptedTest, StepsHaveTheirRange) {
+  const std::string text = error_of_attach(verbs([](const Args& /*a*/) {
+    return std::vector{block("list_step", {ScriptValue{std::int64_t{-1}}})};
+  }));
+  EXPECT_NE(text.find("list_step: expected 0 to 1000000 steps"), std::string::npos) << text;
+}
+
+TEST_F(ScriptedTest, AResultIsAnErrno) {
+  const std::string text = error_of_attach(
+      verbs([](const Args&) { return std::vector<Verb>{}; }, ScriptValue{std::int64_t{1}}));
+  EXPECT_NE(text.find("gave 1 as its result; expected 0 or a negative errno"), std::string::npos)
+      << text;
 }
 
 TEST_F(ScriptedTest, ALockKeptAtTheEnd) {
