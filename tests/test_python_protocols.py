@@ -4,6 +4,7 @@ every command, and clear about what is wrong with them."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import subprocess
@@ -173,27 +174,52 @@ def test_a_sweep_over_classes(tmp_path: Path) -> None:
     assert rates.nunique() == 1
 
 
-def test_another_source_is_another_run(tmp_path: Path) -> None:
-    """Neither the manifest's run_id nor a study's takes an edited class for the old one."""
-    ids = []
-    for cost in (1, 2):
-        file = tmp_path / f"{cost}" / "mine.py"
-        file.parent.mkdir()
-        file.write_text(
-            "import smmulab\n\n\nclass Mine(smmulab.Protocol):\n"
-            "    def attach(self, device, hwpt):\n"
-            f'        yield self.block("spend", {cost})\n'
-            '        return (yield self.block("base.attach", device, hwpt))\n'
-        )
-        key = f"{file}:Mine"
-        ids.append(
-            (
-                store.run_id(smmulab.compare(ATTACH, key)),
-                smmulab.study.job.Job(smmulab.Config.of(protocol=key, trace=ATTACH), 1).run_id,
-            )
-        )
-    assert ids[0][0] != ids[1][0]
-    assert ids[0][1] != ids[1][1]
+def spending(cost: int) -> str:
+    """Source of a protocol `Mine` whose attach takes so many ps more."""
+    return (
+        "import smmulab\n\n\nclass Mine(smmulab.Protocol):\n"
+        "    def attach(self, device, hwpt):\n"
+        f'        yield self.block("spend", {cost})\n'
+        '        return (yield self.block("base.attach", device, hwpt))\n'
+    )
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_an_edited_source_is_another_run(
+    as_text: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within one process: neither the manifest's run_id nor a study's takes it for the old one, and
+    compare, which runs here, gives what run does in a process of its own."""
+    file = tmp_path / "edited_protocol.py"
+    file.write_text(spending(1))
+    protocol = f"{file}:Mine"
+    if not as_text:
+        monkeypatch.syspath_prepend(tmp_path)
+        protocol = importlib.import_module("edited_protocol").Mine
+    config = smmulab.Config.of(protocol=protocol, trace=ATTACH)
+    kept = []
+    for cost in (1, 10**9):
+        file.write_text(spending(cost))
+        compared, ran = smmulab.compare(ATTACH, protocol), smmulab.run(config)
+        assert compared.summary()["ops_per_s"][0] == ran.ops_per_s
+        kept.append((store.run_id(compared), ran.run_id, ran.ops_per_s))
+    assert kept[0][0] != kept[1][0]
+    assert kept[0][1] != kept[1][1]
+    assert kept[0][2] > 10 * kept[1][2]
+
+
+def test_a_run_does_not_take_a_source_edited_since(tmp_path: Path) -> None:
+    """Its row would stand under the old source's run_id."""
+    file = tmp_path / "mine.py"
+    file.write_text(spending(1))
+    job = smmulab.study.job.Job(
+        smmulab.Config.of(protocol=f"{file}:Mine", trace=ATTACH), 1
+    ).to_dict()
+    assert smmulab.study.isolated.run_isolated(job)["status"] == "ok"
+    file.write_text(spending(2))
+    answer = smmulab.study.isolated.run_isolated(job)
+    assert (answer["status"], answer["result"]) == ("error", None)
+    assert "was edited since this run was planned" in answer["error"]
 
 
 WRONG = {

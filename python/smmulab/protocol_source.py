@@ -36,12 +36,13 @@ def key_of(protocol: object) -> str:
     """The text by which every process finds the protocol. Raises ConfigError, with the nearest
     name, if there is none."""
     if isinstance(protocol, str):
-        _core.check_protocol(protocol)
+        _refresh(protocol)
         return protocol
     if not (isinstance(protocol, type) and issubclass(protocol, Protocol)):
         raise ConfigError(f"{protocol!r} is neither a protocol's name nor a subclass of Protocol")
     if protocol not in _keys:
         _keys[protocol] = _make_key(protocol)
+    _refresh(_keys[protocol])
     return _keys[protocol]
 
 
@@ -57,9 +58,16 @@ def source_hashes(protocols: list[str]) -> dict[str, str]:
 
 
 def identity(protocol: str) -> str | list[str]:
-    """What determines the protocol: its name; written in Python, name and hash of the source."""
-    _core.check_protocol(protocol)
+    """What determines the protocol: its name; written in Python, name and hash of the source as it
+    is now. Raises ConfigError."""
+    _refresh(protocol)
     return [_core.protocol_name(protocol), _hashes[protocol]] if protocol in _hashes else protocol
+
+
+def expect(protocol: str, known: str | list[str]) -> None:
+    """Raise ConfigError unless its identity is still `known`: another process loads the file anew."""
+    if identity(protocol) != known:
+        raise ConfigError(f"protocol '{protocol}' was edited since this run was planned")
 
 
 def load(key: str) -> None:
@@ -91,6 +99,20 @@ def load(key: str) -> None:
             f"protocol '{key}': no protocol '{name}' in {file}{nearest(name, classes)}{known}"
         )
     _register(key, classes[name], hashlib.sha256(data).hexdigest())
+
+
+def _refresh(key: str) -> None:
+    """Make the protocol known, of its file as it is now: other processes load that."""
+    _core.check_protocol(key)
+    file = Path(key.rpartition(":")[0])
+    if key not in _hashes or file.suffix == _PICKLE:  # a pickle is named by its hash
+        return
+    try:
+        same = hashlib.sha256(file.read_bytes()).hexdigest() == _hashes[key]
+    except OSError:
+        same = False
+    if not same:
+        load(key)
 
 
 def _make_key(cls: type[Protocol]) -> str:

@@ -61,10 +61,15 @@ class Job:
         return trace_hash(str(self.config.trace))
 
     @cached_property
+    def protocol_identity(self) -> str | list[str]:
+        """What determines the protocol."""
+        return identity(self.config.protocol)
+
+    @cached_property
     def run_id(self) -> str:
         """64 hexadecimal digits."""
         parts = [
-            identity(self.config.protocol),
+            self.protocol_identity,
             self.config.assignments,
             self.trace_identity,
             build_hash(),
@@ -77,6 +82,7 @@ class Job:
         return {
             "run_id": self.run_id,
             "protocol": config.protocol,
+            "protocol_identity": self.protocol_identity,
             "assignments": config.assignments,
             "engine": config.engine,
             "trace": config.trace,

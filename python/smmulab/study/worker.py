@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from smmulab import _core
+from smmulab.protocol_source import expect
 
 # A run in which no operation ends for so many looks at it (65536 events each) goes round in circles.
 _STALLED = 256
@@ -50,6 +51,7 @@ def simulate(job: dict[str, Any], trace: str) -> str:
         return looks < _STALLED
 
     try:
+        expect(job["protocol"], job["protocol_identity"])
         text = _core.replay_json(
             trace,
             job["protocol"],
