@@ -157,6 +157,32 @@ print(smmulab.run(config).document["protocol"], smmulab.compare({str(ATTACH)!r},
     assert run.stdout == "Mine ['Mine']\n", run.stderr
 
 
+def test_a_sweep_of_a_class_that_no_file_holds_goes_on_in_a_new_process(tmp_path: Path) -> None:
+    """As a notebook's after its kernel was started anew."""
+    source = """
+import sys
+import smmulab
+costs = {{"device": {cost}, "hwpt": 3}}
+def made(names):
+    class Mine(smmulab.Protocol):
+        def attach(self, device, hwpt):
+            for name in sorted(names):
+                yield self.block("spend", costs[name])
+            return (yield self.block("base.attach", device, hwpt))
+    return Mine
+config = smmulab.Config.of(protocol=made({{"device", "hwpt"}}), trace=sys.argv[1])
+done = smmulab.sweep(config, out=sys.argv[2])
+print(done.ran, done.skipped)
+"""
+
+    def swept(cost: int) -> str:
+        line = [sys.executable, "-c", source.format(cost=cost), str(ATTACH), str(tmp_path / "out")]
+        run = subprocess.run(line, capture_output=True, text=True, check=False)
+        return run.stdout + run.stderr
+
+    assert [swept(5), swept(5), swept(6)] == ["1 0\n", "0 1\n", "1 0\n"]
+
+
 @pytest.mark.skipif(not smmulab.build_info().simgrid, reason="built without SimGrid")
 def test_both_engines_agree() -> None:
     found = [

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 from smmulab import _core
 from smmulab._core import ConfigError
 from smmulab.checking import nearest
+from smmulab.fingerprint import fingerprint
 from smmulab.protocol import Protocol
 
 # What functions take: a built-in protocol's name, "FILE.py:CLASS", or a class.
@@ -125,12 +126,7 @@ def _make_key(cls: type[Protocol]) -> str:
     import cloudpickle  # noqa: PLC0415  few need it
 
     data = cloudpickle.dumps(cls)
-    try:
-        source = inspect.getsource(cls).encode()
-    except (OSError, TypeError):
-        source = data
-    # What the class refers to is not in its source, so that the pickle counts, too.
-    digest = hashlib.sha256(source + data).hexdigest()
+    digest = fingerprint(cls)
     if not _folder:
         _folder.append(Path(mkdtemp(prefix="smmulab-protocols-")))
         atexit.register(rmtree, _folder[0], ignore_errors=True)
