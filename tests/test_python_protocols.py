@@ -9,13 +9,16 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import python_protocols as written
 import smmulab
 from smmulab import ConfigError, Protocol, _core, store
+from smmulab.comparison import Plan
 from smmulab.protocol_source import key_of
 
 ROOT = Path(__file__).parents[1]
@@ -234,6 +237,27 @@ def test_an_edited_source_is_another_run(
     assert kept[0][2] > 10 * kept[1][2]
 
 
+@pytest.mark.parametrize("make", [smmulab.compare, smmulab.blame, smmulab.whatif])
+def test_a_class_of_the_same_name_leaves_earlier_results_as_they_are(
+    make: Callable[..., Any],
+) -> None:
+    def spending_class(cost: int) -> type[Protocol]:
+        class Mine(Protocol):
+            def attach(self, device, hwpt):
+                yield self.block("spend", cost)
+                return (yield self.block("base.attach", device, hwpt))
+
+        return Mine
+
+    first = make(ATTACH, spending_class(1))
+    made = store.manifest(first)
+    assert list(made["protocol_sources_sha256"]) == ["Mine"]
+    second = make(ATTACH, spending_class(2))
+    assert store.manifest(first) == made
+    assert store.manifest(second)["protocol_sources_sha256"] != made["protocol_sources_sha256"]
+    assert store.run_id(second) != made["run_id"]
+
+
 def test_a_run_does_not_take_a_source_edited_since(tmp_path: Path) -> None:
     """Its row would stand under the old source's run_id."""
     file = tmp_path / "mine.py"
@@ -246,6 +270,18 @@ def test_a_run_does_not_take_a_source_edited_since(tmp_path: Path) -> None:
     answer = smmulab.study.isolated.run_isolated(job)
     assert (answer["status"], answer["result"]) == ("error", None)
     assert "was edited since this run was planned" in answer["error"]
+
+
+@pytest.mark.skipif(not smmulab.build_info().simgrid, reason="built without SimGrid")
+def test_a_comparison_does_not_take_a_source_edited_since(tmp_path: Path) -> None:
+    """SimGrid's process loads the file; the manifest has the hash of what was planned."""
+    file = tmp_path / "mine.py"
+    file.write_text(spending(1))
+    plan = Plan.of(ATTACH, f"{file}:Mine", None, (), "simgrid")
+    assert [result["status"] for result in plan.results()] == ["ok"]
+    file.write_text(spending(2))
+    with pytest.raises(ConfigError, match="was edited since this run was planned"):
+        list(plan.results())
 
 
 WRONG = {

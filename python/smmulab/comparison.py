@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from smmulab import _core, tables
 from smmulab._version import __version__
-from smmulab.protocol_source import ProtocolLike, key_and_name
+from smmulab.protocol_source import ProtocolLike, expect, key_and_name, source_hashes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,8 @@ class Comparison:
 
     `results` has the raw document of each protocol as `smmulab-replay --json` prints it (times are
     integers in ps); `config` every parameter as resolved; `trace_hash` the XXH3-128 of the trace's
-    uncompressed bytes.
+    uncompressed bytes; `sources` the SHA-256 of each protocol's source that is written in Python, by
+    name.
     """
 
     trace: str
@@ -36,6 +37,7 @@ class Comparison:
     config: dict[str, Any] = field(repr=False)
     results: list[dict[str, Any]] = field(repr=False)
     version: str = __version__
+    sources: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def protocols(self) -> list[str]:
@@ -102,18 +104,20 @@ class Comparison:
         return plot.latency(self.frame(), ax=ax)
 
 
-def _one(job: tuple[str, str, list[str], str | None, str]) -> str:
-    """Runs in a process of its own: SimGrid allows one engine per process."""
+def _one(job: tuple[str, str, list[str], str | None, str], known: str | list[str]) -> str:
+    """Runs in a process of its own: SimGrid allows one engine per process. `known`: the protocol's
+    identity."""
     trace, protocol, assignments, machine, engine = job
+    expect(protocol, known)
     return _core.replay_json(trace, protocol, assignments, machine, engine)
 
 
-def _in_child(job: tuple[str, str, list[str], str | None, str]) -> str:
+def _in_child(job: tuple[str, str, list[str], str | None, str], known: str | list[str]) -> str:
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415  few need it
     from multiprocessing import get_context  # noqa: PLC0415
 
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_one, job).result()
+        return pool.submit(_one, job, known).result()
 
 
 def _keys(protocols: ProtocolLike | Sequence[ProtocolLike] | None) -> list[str]:
@@ -179,6 +183,7 @@ class Plan:
     assignments: list[str]
     engine: str
     config: dict[str, Any]
+    sources: dict[str, str]
 
     @classmethod
     def of(
@@ -194,16 +199,19 @@ class Plan:
         assignments = assignments_of(settings)
         machine_path = None if machine is None else fspath(machine)
         config = json.loads(_core.resolve(assignments, machine_path))
-        return cls(fspath(trace), keys, machine_path, assignments, engine, config)
+        sources = source_hashes(keys)
+        return cls(fspath(trace), keys, machine_path, assignments, engine, config, sources)
 
     def results(self, progress: ProgressFunction | None = None) -> Iterator[dict[str, Any]]:
         """The raw document of each protocol, in order, each when it has been run."""
         for key in self.protocols:
             job = (self.trace, key, self.assignments, self.machine, self.engine)
+            name = _core.protocol_name(key)
             if self.engine == "simgrid":
-                text = _in_child(job)
+                source = self.sources.get(name)
+                text = _in_child(job, key if source is None else [name, source])
             else:
-                tell = None if progress is None else _teller(progress, _core.protocol_name(key))
+                tell = None if progress is None else _teller(progress, name)
                 text = _core.replay_json(*job, None, tell)
             yield json.loads(text)
 
@@ -211,7 +219,11 @@ class Plan:
         """Of some or all results."""
         # The hash last: a replay says better where a damaged trace is wrong.
         trace_hash = _core.trace_hash(self.trace)
-        return Comparison(self.trace, trace_hash, self.engine, self.config, results)
+        ran = {result["protocol"] for result in results}
+        sources = {name: source for name, source in self.sources.items() if name in ran}
+        return Comparison(
+            self.trace, trace_hash, self.engine, self.config, results, sources=sources
+        )
 
 
 def _teller(progress: ProgressFunction, protocol: str) -> Callable[[int], bool]:

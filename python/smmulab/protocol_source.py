@@ -28,7 +28,7 @@ from smmulab.protocol import Protocol
 ProtocolLike: TypeAlias = str | type[Protocol]
 
 _PICKLE = ".pickle"
-_hashes: dict[str, str] = {}  # by key, and by name
+_hashes: dict[str, str] = {}  # by key
 _keys: dict[type[Protocol], str] = {}
 _folder: list[Path] = []
 
@@ -53,9 +53,10 @@ def key_and_name(protocol: ProtocolLike) -> tuple[str, str]:
     return key, _core.protocol_name(key)
 
 
-def source_hashes(protocols: list[str]) -> dict[str, str]:
-    """SHA-256 of the source of each that is written in Python, by its name (or key)."""
-    return {name: _hashes[name] for name in protocols if name in _hashes}
+def source_hashes(keys: list[str]) -> dict[str, str]:
+    """SHA-256 of the source of each that is written in Python, by the name that results show. Of
+    what `key_of` loaded last: results keep it, since the name may come to mean another class."""
+    return {_core.protocol_name(key): _hashes[key] for key in keys if key in _hashes}
 
 
 def identity(protocol: str) -> str | list[str]:
@@ -150,7 +151,7 @@ def _register(key: str, cls: type[Protocol], digest: str) -> None:
     text = inspect.getdoc(cls) if cls.__doc__ else None
     description = (text or f"written in Python over {cls.base}").partition("\n")[0]
     _core.add_protocol(key, cls, name, description, cls.base, dict(cls.locks), _operations(cls))
-    _hashes[key] = _hashes[name] = digest
+    _hashes[key] = digest
 
 
 def _operations(cls: type[Protocol]) -> list[str]:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from smmulab._core import ConfigError, build_info
 from smmulab.percentiles import hgrm
-from smmulab.protocol_source import source_hashes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,8 +111,8 @@ def run_id(comparison: _Result) -> str:
         comparison.protocols,
         build_hash(),
     ]
-    if sources := source_hashes(comparison.protocols):
-        identity.append(sources)
+    if comparison.sources:
+        identity.append(comparison.sources)
     changes = getattr(comparison, "changes", None)
     if changes is not None:
         identity.append([change.assignments for change in changes])
@@ -124,7 +123,7 @@ def manifest(comparison: _Result) -> dict[str, Any]:
     """What made the results; the same inputs give the same bytes. Replays draw no random numbers,
     so the seed is null."""
     info = build_info()
-    sources = source_hashes(comparison.protocols)
+    sources = comparison.sources
     return {
         "schema": SCHEMA,
         "run_id": run_id(comparison),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from smmulab import _core, tables
 from smmulab._version import __version__
 from smmulab.comparison import assignments_of
-from smmulab.protocol_source import ProtocolLike, key_and_name
+from smmulab.protocol_source import ProtocolLike, key_and_name, source_hashes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,8 @@ class Blame:
     """What the threads of one replay waited for.
 
     `result` is the replay's raw document (see Comparison.results), `config` every parameter as
-    resolved; `rows`, `stacks` and `path` what the methods give as tables and text.
+    resolved; `rows`, `stacks` and `path` what the methods give as tables and text; `sources` as in
+    Comparison.
     """
 
     trace: str
@@ -43,6 +44,7 @@ class Blame:
     seen: list[dict[str, Any]] = field(repr=False)
     version: str = __version__
     engine: str = "native"
+    sources: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def protocols(self) -> list[str]:
@@ -103,6 +105,7 @@ def blame(
     run that deadlocks the waits up to there are told, and `unfinished` requests never granted.
     """
     key, name = key_and_name(protocol)
+    sources = source_hashes([key])
     path, assignments = fspath(trace), assignments_of(set)
     machine_path = None if machine is None else fspath(machine)
     config = json.loads(_core.resolve(assignments, machine_path))
@@ -120,4 +123,5 @@ def blame(
         found["unfinished"],
         json.loads(waits.critical_path),
         json.loads(waits.tracepoints),
+        sources=sources,
     )

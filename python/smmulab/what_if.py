@@ -22,7 +22,7 @@ from smmulab import _core, tables
 from smmulab._version import __version__
 from smmulab.comparison import assignments_of
 from smmulab.config import inert_costs
-from smmulab.protocol_source import ProtocolLike, key_and_name
+from smmulab.protocol_source import ProtocolLike, key_and_name, source_hashes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +76,7 @@ class WhatIf:
 
     `base` is the raw document of the run as it is, `results` those of the changed runs (see
     Comparison.results); `config` every parameter of the base run. Costs that make no difference
-    when they are 0 are in `unused`, not in `changes`.
+    when they are 0 are in `unused`, not in `changes`; `sources` as in Comparison.
     """
 
     trace: str
@@ -89,6 +89,7 @@ class WhatIf:
     unused: list[str] = field(repr=False)
     version: str = __version__
     engine: str = "native"
+    sources: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def protocols(self) -> list[str]:
@@ -304,6 +305,7 @@ def whatif(
     nothing to compare with.
     """
     key, name = key_and_name(protocol)
+    sources = source_hashes([key])
     if jobs is None:
         jobs = min(2, len(os.sched_getaffinity(0)))
     if jobs < 1:
@@ -350,4 +352,5 @@ def whatif(
         [change for change, _ in kept],
         [result for _, result in kept],
         [change.what for change in zero if change not in used],
+        sources=sources,
     )
