@@ -20,6 +20,7 @@ import smmulab
 from smmulab import ConfigError, Protocol, _core, store
 from smmulab.comparison import Plan
 from smmulab.protocol_source import key_of
+from smmulab.study.sensitivity import decision
 
 ROOT = Path(__file__).parents[1]
 TRACES = sorted((ROOT / "workloads/traces").glob("*.iotrace.zst"))
@@ -201,6 +202,46 @@ def test_a_sweep_over_classes(tmp_path: Path) -> None:
     rates = swept.frame()["ops_per_s"]
     assert len(rates) == 2
     assert rates.nunique() == 1
+    assert list(swept.frame()["param.protocol"]) == ["igroup", "PythonIgroup"]
+
+
+def test_a_class_is_a_factors_value(tmp_path: Path) -> None:
+    """Tables, filters and progress have its name, wherever it comes from."""
+    config = smmulab.Config(workload=smmulab.Workload(devices=2, hwpts=2, ops=40))
+
+    class Here(Protocol):
+        base = "v6.2"
+
+    told: list[str] = []
+    swept = smmulab.sweep(
+        config,
+        {"protocol": [Here, "v6.2", written.PythonIgroup], "devices": [1, 2]},
+        where=lambda point: (point["protocol"], point["generate.devices"]) != ("Here", 1),
+        out=tmp_path / "sweep",
+        progress=lambda _ended, _known, what: not told.append(what),
+    )
+    names = ["Here", "v6.2", "v6.2", "PythonIgroup", "PythonIgroup"]
+    assert list(swept.frame()["param.protocol"]) == names
+    assert set(swept.frame()["status"]) == {"ok"}
+    assert sorted(told) == sorted(names)
+
+
+def test_two_protocols_of_one_name_are_refused_in_a_sweep(tmp_path: Path) -> None:
+    """Its tables could not tell them apart."""
+    same = type("PythonIgroup", (Protocol,), {})
+    config = smmulab.Config.of(trace=ATTACH)
+    with pytest.raises(ConfigError, match=r"two protocols have the name 'PythonIgroup'"):
+        smmulab.sweep(config, {"protocol": [written.PythonIgroup, same]}, out=tmp_path / "sweep")
+    with pytest.raises(ConfigError, match=r"1 is neither a protocol's name"):
+        smmulab.sweep(config, {"protocol": [1]}, out=tmp_path / "sweep")
+
+
+def test_decision_takes_a_class(tmp_path: Path) -> None:
+    config = smmulab.Config(workload=smmulab.Workload(devices=2, hwpts=2, ops=40))
+    found = decision(
+        config, [written.PythonIgroup, "one-lock"], out=tmp_path / "d", samples=2, only=["hw.sync"]
+    )
+    assert list(found.table["param.protocol"]) == ["PythonIgroup", "one-lock"]
 
 
 def spending(cost: int) -> str:

@@ -111,7 +111,7 @@ def _study(args: argparse.Namespace) -> tuple[Config, dict[Any, Any], dict[str, 
 
 
 def _line(job: Job) -> str:
-    words = [job.run_id[:12], job.config.protocol, f"seed={job.seed}", *job.config.assignments]
+    words = [job.run_id[:12], job.protocol_name, f"seed={job.seed}", *job.config.assignments]
     if job.config.workload is not None:
         words += job.config.workload.options()
     return "  ".join(words)

@@ -20,6 +20,7 @@ from smmulab import _core
 from smmulab._core import ConfigError
 from smmulab.checking import known_name, picoseconds, whole_number
 from smmulab.config import GENERATE, canonical_key, parameter_units
+from smmulab.protocol_source import key_of
 
 DESIGNS = ("grid", "zip", "lhs", "sobol")
 Point = dict[str, Any]
@@ -183,7 +184,17 @@ def _check_names(names: list[str]) -> None:
             raise ConfigError(f"factor '{name}' is named twice")
 
 
-def check_protocols(found: Iterable[Point]) -> None:
-    """ConfigError, with the nearest name, for a protocol that there is not."""
-    for name in dict.fromkeys(point["protocol"] for point in found if "protocol" in point):
-        _core.check_protocol(str(name))
+def with_protocol_keys(found: Sequence[Point]) -> list[Point]:
+    """The points with the key of each protocol (a name, "FILE.py:CLASS", a class). ConfigError, with
+    the nearest name, for one that there is not, and for two of one name: tables have only that."""
+    given = dict.fromkeys(point["protocol"] for point in found if "protocol" in point)
+    keys = {protocol: key_of(protocol) for protocol in given}
+    names: dict[str, str] = {}
+    for key in keys.values():
+        name = _core.protocol_name(key)
+        if names.setdefault(name, key) != key:
+            raise ConfigError(f"factor 'protocol': two protocols have the name '{name}'")
+    return [
+        {**point, "protocol": keys[point["protocol"]]} if "protocol" in point else point
+        for point in found
+    ]

@@ -60,6 +60,11 @@ class Job:
             return writer.identity(self.config.workload, self.seed)
         return trace_hash(str(self.config.trace))
 
+    @property
+    def protocol_name(self) -> str:
+        """The name that results show."""
+        return _core.protocol_name(self.config.protocol)
+
     @cached_property
     def protocol_identity(self) -> str | list[str]:
         """What determines the protocol."""

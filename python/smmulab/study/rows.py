@@ -22,7 +22,7 @@ def parameters(job: Job) -> dict[str, Any]:
     """`param.*` of a run: every parameter, resolved; durations as integers, named `..._ps`."""
     config = job.config
     trace = None if config.trace is None else Path(config.trace).name
-    row: dict[str, Any] = {"protocol": config.protocol, "seed": job.seed, "trace": trace}
+    row: dict[str, Any] = {"protocol": job.protocol_name, "seed": job.seed, "trace": trace}
     row |= {"trace_identity": job.trace_identity}
     row |= _machine(config)
     if config.workload is not None:

@@ -104,7 +104,7 @@ class Runner:
                         continue
                     keep(rows.record(job, answer))
                     ended += 1
-                    if tell is not None and not tell(ended, known, job.config.protocol):
+                    if tell is not None and not tell(ended, known, job.protocol_name):
                         raise Interrupted("interrupted")
         finally:
             for future in running:

@@ -30,6 +30,8 @@ from smmulab.study.sweeping import Sweep, sweep
 if TYPE_CHECKING:
     import pandas as pd
 
+    from smmulab.protocol_source import ProtocolLike
+
 FACTOR = 4.0
 
 
@@ -75,23 +77,22 @@ def _points(ranges: Mapping[str, Range], samples: Any) -> dict[tuple[str, ...], 
     }
 
 
-def _outputs(done: Sweep, points: int, y: str, protocols: Sequence[str]) -> pd.DataFrame:
-    """`y` by point (in the order of the design) and protocol, the mean over seeds."""
+def _outputs(done: Sweep, points: int, y: str) -> pd.DataFrame:
+    """`y` by point (in the order of the design) and protocol's name, the mean over seeds."""
     runs = done.store.runs(all_parameters=True).set_index("run_id")
     frame = runs.loc[list(done.run_ids), [PROTOCOL, SEED, y]].reset_index(drop=True)
     # Protocols first, then points, then seeds: as the factors were given.
-    seeds = len(frame) // (points * len(protocols))
-    frame["point"] = np.tile(np.repeat(np.arange(points), seeds), len(protocols))
-    return frame.pivot_table(index="point", columns=PROTOCOL, values=y, dropna=False)[
-        list(protocols)
-    ]
+    names = list(dict.fromkeys(frame[PROTOCOL]))
+    seeds = len(frame) // (points * len(names))
+    frame["point"] = np.tile(np.repeat(np.arange(points), seeds), len(names))
+    return frame.pivot_table(index="point", columns=PROTOCOL, values=y, dropna=False)[names]
 
 
 def _run(
     config: Config,
     ranges: Mapping[str, Range],
     samples: Any,
-    protocols: Sequence[str],
+    protocols: Sequence[ProtocolLike],
     y: str,
     options: Mapping[str, Any],
 ) -> pd.DataFrame:
@@ -100,7 +101,7 @@ def _run(
     unique = list(dict.fromkeys(rows))  # Morris and Sobol visit some points twice
     (names,) = cells
     done = sweep(config, {"protocol": list(protocols), names: unique}, **options)
-    found = _outputs(done, len(unique), y, protocols)
+    found = _outputs(done, len(unique), y)
     place = {row: number for number, row in enumerate(unique)}
     return found.iloc[[place[row] for row in rows]].reset_index(drop=True)
 
@@ -126,7 +127,7 @@ def sensitivity(
     *,
     out: str | PathLike[str],
     method: str = "morris",
-    protocols: Sequence[str] = ("igroup",),
+    protocols: Sequence[ProtocolLike] = ("igroup",),
     y: str = "ops_per_s",
     samples: int = 8,
     factor: float = FACTOR,
@@ -156,10 +157,11 @@ def sensitivity(
         rows = sample(problem, samples, calc_second_order=False, seed=seed)
     found = _run(config, ranges, rows, protocols, y, {**options, "out": out})
     name = y
-    values = found[protocols[0]].to_numpy(dtype=float)
-    if len(protocols) == 2:
-        values = np.log(values / found[protocols[1]].to_numpy(dtype=float))
-        name = f"ln({y} of {protocols[0]} / {protocols[1]})"
+    first, *second = found.columns
+    values = found[first].to_numpy(dtype=float)
+    for other in second:
+        values = np.log(values / found[other].to_numpy(dtype=float))
+        name = f"ln({y} of {first} / {other})"
     if not np.isfinite(values).all():
         raise ConfigError(f"{int((~np.isfinite(values)).sum())} runs gave no {y}; see the store")
     return Sensitivity(method, name, _analysis(library, method, problem, rows, values, seed))
@@ -222,7 +224,7 @@ class Decision:
 
 def decision(
     config: Config,
-    protocols: Sequence[str],
+    protocols: Sequence[ProtocolLike],
     *,
     out: str | PathLike[str],
     y: str = "ops_per_s",
@@ -247,7 +249,7 @@ def decision(
     top = signed.eq(signed.max(axis=1), axis=0)
     share = top.div(top.sum(axis=1).clip(lower=1), axis=0)
     table = []
-    for protocol in protocols:
+    for protocol in found.columns:
         wins = float(share[protocol].sum())
         ends = binomtest(round(wins), samples).proportion_ci(method="wilson")
         table.append([protocol, wins / samples, float(ends.low), float(ends.high), samples])

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
+from smmulab import _core
 from smmulab._core import ConfigError
 from smmulab.checking import whole_number
 from smmulab.config import Config
-from smmulab.study.design import Factors, Filter, check_protocols, points
+from smmulab.study.design import Factors, Filter, Point, points, with_protocol_keys
 from smmulab.study.job import Job
 from smmulab.study.runner import ProgressFunction, Runner
 from smmulab.study.store import Store
@@ -106,7 +107,7 @@ def jobs_of(
         max_runs = whole_number(max_runs, 1, 2**63 - 1, "max_runs")
     generated = config.workload is not None
     found = points(factors, generated=generated, design=design, samples=samples, seed=design_seed)
-    check_protocols(found)
+    found = with_protocol_keys(found)
     jobs: dict[str, Job] = {}
     numbers: list[int] | None = None
     resolved: dict[tuple[tuple[str, str], ...], Config] = {}
@@ -119,12 +120,12 @@ def jobs_of(
                 resolved[key] = config.replace(others)
             except ConfigError:
                 # A point that cannot be is what filters are there to leave out.
-                if where is not None and not where({**_view(config), **point}):
+                if where is not None and not where({**_view(config), **_named(point)}):
                     continue
                 raise
         changed = resolved[key]
         if "protocol" in point:
-            changed = changed.replace(protocol=str(point["protocol"]))
+            changed = changed.replace(protocol=point["protocol"])
         if where is not None and not where(_view(changed)):
             continue
         if changed.trace is None and changed.workload is None:
@@ -141,10 +142,18 @@ def jobs_of(
     return list(jobs.values())
 
 
+def _named(point: Point) -> Point:
+    """The point with the protocol's name, as tables have it."""
+    if "protocol" not in point:
+        return point
+    return {**point, "protocol": _core.protocol_name(point["protocol"])}
+
+
 def _view(config: Config) -> dict[str, Any]:
     """What a filter is given."""
     generate = {} if config.workload is None else config.workload.to_dict()
     own = {"protocol": config.protocol, "engine": config.engine, "trace": config.trace}
+    own = _named(own)
     return {**config.parameters, **{f"generate.{key}": v for key, v in generate.items()}, **own}
 
 
@@ -168,7 +177,7 @@ def sweep(
     """Run `config` at every point of a design of `factors` with every seed, results into `out`.
 
     `factors`: names (a parameter of `smmulab describe`, "protocol", "trace", "generate.FIELD"; "cores"
-    is short) to lists of values or a `Range`; a tuple of names goes with tuples of values. `design`,
+    is short) to lists of values (of protocols also classes) or a `Range`; a tuple of names goes with tuples of values. `design`,
     `samples`, `design_seed`, `where`: see `smmulab.study.design`. `seeds`: how many, or which. The
     same seeds go to every point, so that protocols meet the same operations (common random numbers).
 
