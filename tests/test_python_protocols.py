@@ -140,6 +140,18 @@ def test_workers_find_a_class_that_no_file_holds() -> None:
     assert slow.ops_per_s < fast.ops_per_s
 
 
+def test_a_class_whose_base_no_worker_finds() -> None:
+    """Its pickle names the module, which is on this process's path only: no crash, but words."""
+
+    class Here(written.PythonIgroup):
+        pass
+
+    config = smmulab.Config.of(protocol=Here, trace=ATTACH)
+    assert smmulab.compare(ATTACH, Here).results[0]["status"] == "ok"
+    with pytest.raises(ConfigError, match=r"ModuleNotFoundError: .*'python_protocols'"):
+        smmulab.run(config)
+
+
 def test_a_class_of_main(tmp_path: Path) -> None:
     """A script, or a notebook: its class is __main__'s; workers do not run the script again."""
     script = tmp_path / "script.py"

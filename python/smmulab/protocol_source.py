@@ -13,6 +13,8 @@ import hashlib
 import inspect
 import runpy
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -84,12 +86,12 @@ def load(key: str) -> None:
     if path.suffix == _PICKLE:
         import cloudpickle  # noqa: PLC0415  few need it
 
-        _register(key, cloudpickle.loads(data), path.stem.rpartition("-")[2])
+        with _as_config_error(key):
+            cls = cloudpickle.loads(data)
+        _register(key, cls, path.stem.rpartition("-")[2])
         return
-    try:
+    with _as_config_error(key):
         found = runpy.run_path(file, run_name="smmulab_protocol")
-    except Exception as error:
-        raise ConfigError(f"protocol '{key}': {type(error).__name__}: {error}") from error
     classes = {
         each: value
         for each, value in found.items()
@@ -101,6 +103,15 @@ def load(key: str) -> None:
             f"protocol '{key}': no protocol '{name}' in {file}{nearest(name, classes)}{known}"
         )
     _register(key, classes[name], hashlib.sha256(data).hexdigest())
+
+
+@contextmanager
+def _as_config_error(key: str) -> Iterator[None]:
+    """What a protocol's own code raises says whose it is."""
+    try:
+        yield
+    except Exception as error:
+        raise ConfigError(f"protocol '{key}': {type(error).__name__}: {error}") from error
 
 
 def _refresh(key: str) -> None:
