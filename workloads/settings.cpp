@@ -28,10 +28,11 @@ void describe_replay(ParamTable& t, ReplayParams& p) {
   t.add_enum("replay.mode", &p.mode, {"closed", "timed"},
              "each thread's next operation after its last, or at its recorded time",
              {"user's choice"});
-  t.add_enum("replay.think", &p.think, {"zero", "recorded", "slept"},
-             "closed: between operations of a thread: nothing, or the recorded gap, as user time or "
-             "asleep",
-             {"user's choice"});
+  t.add_enum(
+      "replay.think", &p.think, {"zero", "recorded", "slept"},
+      "closed: between operations of a thread: nothing, or the recorded gap, as user time or "
+      "asleep",
+      {"user's choice"});
   t.add("replay.user_time", &p.user_time, 0_ps, 1'000_ms,
         "user-mode CPU time before each operation, in addition", {"user's choice"});
   t.add("replay.speed_percent", &p.speed_percent, 1, 100'000,

@@ -144,7 +144,10 @@ def check(run: RecordedRun, settings: Sequence[str] = ()) -> pd.DataFrame:
             known = recorded(reference, operation)
             verdict, kind = _judge(operation, words, known)
             if verdict == "miss" and unknown and "ioas->mutex" in words:
-                verdict, kind = "not judged", "groups of several with automatic domains: not recorded"
+                verdict, kind = (
+                    "not judged",
+                    "groups of several with automatic domains: not recorded",
+                )
             text = details(verdict, words, known)
             rows.append((shape, operation, count, verdict, kind, words, text))
     columns = ["shape", "operation", "count", "verdict", "recorded", "model", "details"]

@@ -153,7 +153,8 @@ def _solve_runs(maps: pd.DataFrame, excess_runs: NDArray[np.float64]) -> NDArray
 
 def _whole(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rounded; halves as if there were no noise in the last digits, which is each machine's own."""
-    return np.round(np.round(values, _DIGITS))
+    rounded: NDArray[np.float64] = np.round(np.round(values, _DIGITS))
+    return rounded
 
 
 def _runs(ops: pd.DataFrame, bits: NDArray[np.int64]) -> list[int]:
