@@ -250,7 +250,7 @@ def update() -> int:
                     if not same_output(item.shown, printed):
                         new.append((item, printed))
         for item, printed in reversed(new):
-            indent = re.match(" *", lines[item.last - 1])[0]  # type: ignore[index]
+            indent = re.match(" *", lines[item.line - 1])[0]  # type: ignore[index]
             end = item.last + len((item.shown or "").split("\n")) if item.shown else item.last
             lines[item.last : end] = [
                 (indent + line).rstrip() for line in printed.rstrip().split("\n")
