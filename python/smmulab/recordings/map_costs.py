@@ -147,7 +147,7 @@ def _solve_runs(maps: pd.DataFrame, excess_runs: NDArray[np.float64]) -> NDArray
     for row, (offset, pages) in enumerate(pieces):
         covers[row, offset : offset + pages - 1] = 1
     target = np.clip(_whole(excess_runs), 0, None)
-    solution = np.linalg.lstsq(covers, target, rcond=None)[0]
+    solution = np.linalg.lstsq(covers, target, rcond=None)[0].astype(np.float64)
     return np.clip(_whole(solution), 0, 1).astype(np.int64)
 
 
