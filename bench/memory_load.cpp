@@ -51,7 +51,7 @@ Task<void> fill(lnx::Thread& t, iommufd::Iommufd& io, const MemoryShape& shape,
   for (std::uint32_t i = 0; i < shape.devices; ++i) {
     expect_success(co_await io.bind(t, DeviceIndex{i}));
     if (i == 0) {
-      expect_success(co_await io.hwpt_alloc(t, kHwpt, DeviceIndex{i}, kIoas));
+      expect_success(co_await io.hwpt_alloc(t, kHwpt, DeviceIndex{i}, kIoas, 0, ObjectId{}));
     }
     expect_success(co_await io.attach(t, DeviceIndex{i}, kHwpt));
   }
