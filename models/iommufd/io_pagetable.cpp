@@ -75,7 +75,8 @@ int IoPagetable::check_range(std::uint64_t start, std::uint64_t length) const {
 }
 
 Task<int> IoPagetable::map(lnx::Thread& t, Iova iova, Bytes length) {
-  const PagesRange fresh{std::make_shared<IoptPages>(machine_, pages_class_), 0, length.value()};
+  const PagesRange fresh{new IoptPages(machine_, pages_class_, length.value() / kPage), 0,
+                         length.value()};
   co_return co_await map_pages(t, iova, {&fresh, 1});
 }
 

@@ -28,15 +28,15 @@ namespace smmulab::iommufd {
 struct Access;
 
 struct Area {
-  Area(std::uint64_t last_byte, std::shared_ptr<IoptPages> area_pages, std::uint64_t page)
+  Area(std::uint64_t last_byte, boost::intrusive_ptr<IoptPages> area_pages, std::uint64_t page)
       : last(last_byte), pages(std::move(area_pages)), first_page(page) {}
 
   std::uint64_t last;  // last byte of the IOVA range
-  std::shared_ptr<IoptPages> pages;
+  boost::intrusive_ptr<IoptPages> pages;
   std::uint64_t first_page;                // of `pages`
   smmu::Domain* storage_domain = nullptr;  // the domain PFNs can be read back from
-  bool published = false;  // area->pages is set: neither half-mapped nor half-unmapped
   std::uint32_t num_accesses = 0;
+  bool published = false;  // area->pages is set: neither half-mapped nor half-unmapped
   bool prevent_access = false;  // an unmap has begun
 };
 

@@ -11,12 +11,19 @@
 #include <memory>
 #include <utility>
 
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
 #include "models/linux/mutex.hpp"
 
 namespace smmulab::iommufd {
 
-// Pages are numbered from the start of the memory.
-class IoptPages {
+// Pages are numbered from the start of the memory. There may be millions of memories, most of them
+// mapped by one area, wholly: such areas are a count, all else is made when it is needed.
+class IoptPages : public boost::intrusive_ref_counter<IoptPages, boost::thread_unsafe_counter> {
+ private:
+  std::uint32_t whole_areas_ = 0;  // areas of all pages; here, where the layout has a gap
+
  public:
   enum class Holder : std::uint8_t { kNobody, kAccess, kDomain };
   struct Span {
@@ -30,9 +37,12 @@ class IoptPages {
     std::uint64_t domain = 0;
   };
 
-  IoptPages(lnx::Machine& machine, lnx::LockClass& cls) : mutex(machine, cls) {}
+  // Of so many whole pages.
+  IoptPages(lnx::Machine& machine, lnx::LockClass& cls, std::uint64_t pages)
+      : mutex(machine, cls), pages_(pages) {}
 
   // Who holds `first`, and up to where; `last` bounds the answer. Accesses go before domains.
+  // REQUIRES, of all that take a range: its pages are of this memory.
   [[nodiscard]] Span span(std::uint64_t first, std::uint64_t last) const;
   [[nodiscard]] Counts counts(std::uint64_t first, std::uint64_t last) const;
 
@@ -57,20 +67,32 @@ class IoptPages {
   // Each holds up to the next; before the first nobody holds anything.
   using Covers = std::map<std::uint64_t, Cover>;
 
-  [[nodiscard]] static Holder holder_of(const Cover& cover);
-  // The entry that begins at the page: made if need be.
-  Covers::iterator split(std::uint64_t page);
-  // Adds `by` to the member for each page of the range.
-  void change(std::uint64_t first, std::uint64_t last, std::uint32_t Cover::* member,
-              std::int32_t by);
+  // All but the areas of all pages.
+  struct Parts {
+    Covers covers;
+    std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> pins;  // users by range
 
-  Covers covers_;
-  std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> pins_;  // users by range
+    // The entry that begins at the page: made if need be.
+    Covers::iterator split(std::uint64_t page);
+    // Adds `by` to the member for each page of the range.
+    void change(std::uint64_t first, std::uint64_t last, std::uint32_t Cover::* member,
+                std::int32_t by);
+  };
+
+  [[nodiscard]] Holder holder_of(const Cover& cover) const;
+  [[nodiscard]] bool is_whole(std::uint64_t first, std::uint64_t last) const {
+    return first == 0 && last == pages_ - 1;
+  }
+  [[nodiscard]] Parts& parts();
+  void drop_empty_parts();
+
+  std::uint64_t pages_;
+  std::unique_ptr<Parts> parts_;
 };
 
 // A stretch of some memory: what IOMMU_IOAS_COPY takes from its source.
 struct PagesRange {
-  std::shared_ptr<IoptPages> pages;
+  boost::intrusive_ptr<IoptPages> pages;
   std::uint64_t first_page;
   std::uint64_t bytes;
 };

@@ -57,10 +57,10 @@ class Mutex final : public LockBase {
   Task<void> sleep(Thread& t);
   void remove(const Waiter& w);
 
+  std::uint8_t flags_ = 0;  // the small ones first: they fit behind LockBase's last
+  std::uint16_t last_cpu_ = 0xffff;
   Thread* owner_ = nullptr;
   std::unique_ptr<Slow> slow_;
-  std::uint16_t last_cpu_ = 0xffff;
-  std::uint8_t flags_ = 0;
 };
 
 struct Mutex::UnlockAwaiter {

@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <vector>
 
-#include <tsl/robin_set.h>
+#include <tsl/robin_map.h>
 
 #include "sim/ids.hpp"
 
@@ -43,12 +43,18 @@ class PageTable {
   UnmapWork unmap(Iova iova, Bytes size);
   // Leaf entries that such a mapping has.
   [[nodiscard]] static std::uint64_t leaves(Iova iova, Bytes size, Bytes contiguous);
-  [[nodiscard]] std::uint64_t table_pages() const { return tables_.size() + 1; }  // with the PGD
+  [[nodiscard]] std::uint64_t table_pages() const { return table_count_ + 1; }  // with the PGD
 
  private:
   std::uint64_t drop_tables(std::uint64_t at, std::uint64_t span);
 
-  tsl::robin_set<std::uint64_t> tables_;  // level and address of each table below the PGD
+  // False: it was there already, or was not.
+  bool add_table(std::uint64_t at, std::size_t level);
+  bool remove_table(std::uint64_t at, std::size_t level);
+
+  // The tables below the PGD: a bit for each, in words of 64 neighbours of one level.
+  tsl::robin_map<std::uint64_t, std::uint64_t> tables_;
+  std::uint64_t table_count_ = 0;
 };
 
 }  // namespace smmulab::smmu
