@@ -24,14 +24,25 @@ struct Event {
   }
 };
 
+// Whoever takes an event most often puts in another next. So pop() leaves a gap at the root, which
+// the next push() fills on one way down; only a second pop() closes it.
 class EventHeap {
  public:
-  [[nodiscard]] bool empty() const { return items_.empty(); }
-  [[nodiscard]] std::size_t size() const { return items_.size(); }
-  [[nodiscard]] const Event& top() const { return items_.front(); }
-  void clear() { items_.clear(); }
+  [[nodiscard]] bool empty() const { return size() == 0; }
+  [[nodiscard]] std::size_t size() const { return items_.size() - (gap_ ? 1 : 0); }
+  // REQUIRES: !empty()
+  [[nodiscard]] const Event& top() const { return items_[least_]; }
+  void clear() {
+    items_.clear();
+    gap_ = false;
+    least_ = 0;
+  }
 
   void push(const Event& event) {
+    if (gap_) {
+      fill_gap(event);
+      return;
+    }
     std::size_t i = items_.size();
     items_.push_back(event);
     while (i > 0) {
@@ -45,38 +56,55 @@ class EventHeap {
     items_[i] = event;
   }
 
+  // REQUIRES: !empty()
   void pop() {
-    const Event last = items_.back();
-    items_.pop_back();
-    const std::size_t n = items_.size();
-    if (n == 0) {
-      return;
+    if (gap_) {
+      const Event last = items_.back();
+      items_.pop_back();
+      fill_gap(last);  // not the last one itself: there is one to pop beside the gap
     }
-    std::size_t i = 0;
-    for (;;) {
-      const std::size_t first = i * kArity + 1;
-      if (first >= n) {
-        break;
-      }
-      std::size_t least = first;
-      const std::size_t end = first + kArity < n ? first + kArity : n;
-      for (std::size_t child = first + 1; child < end; ++child) {
-        if (items_[child].before(items_[least])) {
-          least = child;
-        }
-      }
-      if (!items_[least].before(last)) {
-        break;
-      }
-      items_[i] = items_[least];
-      i = least;
-    }
-    items_[i] = last;
+    gap_ = true;
+    least_ = least_child(0);
   }
 
  private:
   static constexpr std::size_t kArity = 4;
+
+  // Of items_[i]; 0: it has none.
+  [[nodiscard]] std::size_t least_child(std::size_t i) const {
+    const std::size_t n = items_.size();
+    const std::size_t first = i * kArity + 1;
+    if (first >= n) {
+      return 0;
+    }
+    std::size_t least = first;
+    const std::size_t end = first + kArity < n ? first + kArity : n;
+    for (std::size_t child = first + 1; child < end; ++child) {
+      if (items_[child].before(items_[least])) {
+        least = child;
+      }
+    }
+    return least;
+  }
+
+  // The root's least child may have been counted among the items when least_ was found, and be
+  // gone now: then it is `event` itself.
+  void fill_gap(const Event& event) {
+    std::size_t i = 0;
+    std::size_t child = least_ < items_.size() ? least_ : least_child(0);
+    while (child != 0 && items_[child].before(event)) {
+      items_[i] = items_[child];
+      i = child;
+      child = least_child(i);
+    }
+    items_[i] = event;
+    gap_ = false;
+    least_ = 0;
+  }
+
   std::vector<Event> items_;
+  std::size_t least_ = 0;  // where top() is
+  bool gap_ = false;       // items_[0] is none
 };
 
 }  // namespace smmulab
