@@ -32,7 +32,10 @@ def archive(name: str) -> Path:
 
 def unpacked(name: str, folder: Path, *, keep: str = "") -> Path:
     with tarfile.open(archive(name)) as packed:
-        packed.extractall(folder, filter="data")
+        if hasattr(tarfile, "data_filter"):  # not in Python 3.11.2, which Debian 12 has
+            packed.extractall(folder, filter="data")
+        else:
+            packed.extractall(folder)
     for file in folder.iterdir():
         if keep and file.name.endswith(".ops.txt") and not file.name.startswith(keep):
             file.unlink()
