@@ -144,7 +144,6 @@ TEST(TimedReplay, RefusesWhatDoesNotFit) {
     }
   };
   refuses(testing::settings_with({"stream.pattern=random"}), "smmuv3.hardware = timed");
-  refuses(timed_settings({"driver.cmdq_kind=ecmdq"}), "driver.cmdq_kind");
   refuses(timed_settings({"smmuv3.oas=40"}), "smmuv3.oas");
   refuses(timed_settings({"smmuv3.tcu.ptw_slots=128"}), "smmuv3.tcu.ptw_slots");
   refuses(

@@ -149,13 +149,9 @@ def costs(config: dict[str, Any]) -> list[str]:
 
 
 def absent(config: dict[str, Any]) -> list[str]:
-    """What is not tried, with the reason: ABSENT, durations that may not be 0, and queues that timed
-    hardware has not."""
+    """What is not tried, with the reason: ABSENT, and durations that may not be 0."""
     never_0 = [p.key for p in _durations(config) if _picoseconds(p.minimum) > 0]
-    lines = [*ABSENT, f"{', '.join(never_0)} at 0 or half: these times may not be 0"]
-    if config["smmuv3.hardware"] == "timed":
-        lines.append("driver.cmdq_kind=ecmdq: timed hardware has one command queue")
-    return lines
+    return [*ABSENT, f"{', '.join(never_0)} at 0 or half: these times may not be 0"]
 
 
 def scale(config: dict[str, Any], keys: Sequence[str], what: str, factor: Fraction) -> Change:
@@ -207,7 +203,7 @@ def setting_changes(config: dict[str, Any]) -> list[Change]:
         )
         for key in keys
     ]
-    if config["driver.cmdq_kind"] == "single" and config["smmuv3.hardware"] == "counted":
+    if config["driver.cmdq_kind"] == "single":
         queues = ("driver.cmdq_kind=ecmdq", "driver.cmdq_count=0")
         changes.append(Change("setting", "driver.cmdq_kind", "ecmdq", queues))
     return changes

@@ -67,7 +67,7 @@ CommandQueue::CommandQueue(lnx::Machine& machine, const DriverParams& params, st
       lock_line_(machine, queue_name(smmu, index) + " lock"),
       window_(kFirstWindow) {
   if (timed_ != nullptr) {
-    timed_->set_listener(*this);
+    timed_queue_ = timed_->add_queue(*this);
   }
   if (params.cmdq_insertion == Insertion::kSpinlock) {
     insertion_lock_ = std::make_unique<lnx::Spinlock>(
@@ -125,13 +125,13 @@ Task<void> CommandQueue::issue(lnx::Thread& t, const CommandBatch& batch, bool s
   for (std::uint32_t i = 0; i < batch.size(); ++i) {
     entry(mine.begin + i).command = batch[i];
     if (timed_ != nullptr) {
-      timed_->store_command(mine.begin + i, batch.words(i));
+      timed_->store_command(timed_queue_, mine.begin + i, batch.words(i));
     }
   }
   if (sync) {
     entry(mine.end - 1).command = Command::kSync;
     if (timed_ != nullptr) {
-      timed_->store_sync(mine.end - 1, params_.sync_mode);
+      timed_->store_sync(timed_queue_, mine.end - 1, params_.sync_mode);
     }
     syncs_.push_back({mine.end - 1, &t, kTimeMax});
     co_await lock_line_.write(t);

@@ -131,6 +131,7 @@ class CommandQueue : public Waitable, private QueueListener {
   const DriverParams& params_;
   CountedHardware hardware_;
   TimedHardware* timed_;
+  std::uint32_t timed_queue_ = 0;  // its number there
   std::uint32_t smmu_;
   std::uint32_t index_;
   RecordedObject recorded_;

@@ -87,7 +87,7 @@ void CommandQueue::ring(const lnx::Thread& t, Slot begin, Slot end) {
       entry(s).valid = false;
     }
     published_ = end;
-    timed_->ring(end);
+    timed_->ring(timed_queue_, end);
     return;
   }
   hardware_.doorbell(machine_.now());

@@ -10,12 +10,9 @@ CommandQueues::CommandQueues(lnx::Machine& machine, const DriverParams& params, 
   if (params.cmdq_kind == QueueKind::kSingle) {
     return;
   }
-  if (timed_) {
-    throw ConfigError("smmuv3.hardware = timed has one command queue (driver.cmdq_kind = single)");
-  }
   const std::size_t more = params.cmdq_count == 0 ? machine.cpu_count() : params.cmdq_count;
   for (std::size_t i = 1; i <= more; ++i) {
-    queues_.emplace_back(machine, params, smmu, *unit_, static_cast<std::uint32_t>(i));
+    queues_.emplace_back(machine, params, smmu, *unit_, static_cast<std::uint32_t>(i), timed);
   }
 }
 

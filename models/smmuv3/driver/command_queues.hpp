@@ -18,8 +18,7 @@ namespace smmulab::smmu {
 
 class CommandQueues {
  public:
-  // `timed`: hardware of the one queue; nullptr: counted hardware. Throws ConfigError if there are
-  // more queues than timed hardware has.
+  // `timed`: hardware at the other end of all queues; nullptr: counted hardware.
   CommandQueues(lnx::Machine& machine, const DriverParams& params, std::uint32_t smmu,
                 TimedHardware* timed = nullptr);
 

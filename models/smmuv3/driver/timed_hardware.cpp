@@ -43,12 +43,22 @@ TimedHardware::TimedHardware(Engine& engine, const TimedHardwareParams& params, 
       domains_(domains_of(params.features.oas)),
       frames_(memory_, kFirstFrame),
       streams_(frames_, shape_of(params)),
-      smmu_(params.smmu, params.features, streams_.base(), memory_, params.run_ahead) {
-  const std::uint64_t base = frames_.allocate(params.queue_log2 + kCommandLog2);
-  smmu_.commands().set_queue({base, params.queue_log2});
+      smmu_(params.smmu, params.features, streams_.base(), memory_, params.run_ahead),
+      queue_log2_(params.queue_log2) {
   smmu_.commands().set_range_invalidation(params.range_inv);
   smmu_.commands().set_listener(this);
   process_ = &engine_.spawn(run(), {.name = name_, .component = name_, .daemon = true});
+}
+
+timed::QueueNumber TimedHardware::add_queue(QueueListener& listener) {
+  const timed::CommandProcessor::Queue queue{frames_.allocate(queue_log2_ + kCommandLog2),
+                                             queue_log2_};
+  queues_.push_back({&listener, {}});
+  if (queues_.size() > 1) {
+    return smmu_.commands().add_queue(queue);
+  }
+  smmu_.commands().set_queue(queue);
+  return 0;
 }
 
 void TimedHardware::advance() {
@@ -152,34 +162,38 @@ hw::FrameAllocator::Held TimedHardware::unmap(hw::PageTable& table, Iova iova, B
   return frames_.take_held();
 }
 
-void TimedHardware::store_command(std::uint64_t slot, const CommandWords& words) {
-  const std::uint64_t at = smmu_.commands().address_of(slot);
+void TimedHardware::store_command(timed::QueueNumber queue, std::uint64_t slot,
+                                  const CommandWords& words) {
+  const std::uint64_t at = smmu_.commands().address_of(slot, queue);
   memory_.write64(at, words[0]);
   memory_.write64(at + 8, words[1]);
 }
 
-void TimedHardware::store_sync(std::uint64_t slot, SyncMode mode) {
+void TimedHardware::store_sync(timed::QueueNumber queue, std::uint64_t slot, SyncMode mode) {
   hw::Command sync;
   sync.opcode = hw::Opcode::kSync;
   sync.signal = mode == SyncMode::kMsi ? 1 : mode == SyncMode::kSev ? 2 : 0;
-  store_command(slot, encode(sync));
-  unpublished_syncs_.push_back(slot);
+  store_command(queue, slot, encode(sync));
+  queues_[queue].unpublished_syncs.push_back(slot);
 }
 
-void TimedHardware::ring(std::uint64_t prod) {
+void TimedHardware::ring(timed::QueueNumber queue, std::uint64_t prod) {
   advance();
-  syncs_ += std::erase_if(unpublished_syncs_, [prod](std::uint64_t slot) { return slot < prod; });
-  smmu_.commands().write_prod(prod);
+  syncs_ += std::erase_if(queues_[queue].unpublished_syncs,
+                          [prod](std::uint64_t slot) { return slot < prod; });
+  smmu_.commands().write_prod(prod, queue);
   rearm();
 }
 
-void TimedHardware::consumed(std::uint64_t index, const hw::Command& command) {
+void TimedHardware::consumed(timed::QueueNumber queue, std::uint64_t index,
+                             const hw::Command& command) {
   syncs_ -= command.opcode == hw::Opcode::kSync ? 1U : 0U;
-  listener_->consumed(index);
+  queues_[queue].listener->consumed(index);
 }
 
-void TimedHardware::command_error(std::uint64_t index, timed::CommandError error) {
-  throw ModelError(fmt::format("{}: command queue error {} at entry {}", name_,
+void TimedHardware::command_error(timed::QueueNumber queue, std::uint64_t index,
+                                  timed::CommandError error) {
+  throw ModelError(fmt::format("{}: command queue {}: error {} at entry {}", name_, queue,
                                static_cast<unsigned>(error), index));
 }
 

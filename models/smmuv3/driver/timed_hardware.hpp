@@ -10,7 +10,7 @@
 // access of a CPU (a store to an entry or descriptor, PROD, CONS) and, while a SYNC is in the
 // queue, by a process of its own at each of its events, so that a waiting CPU is told at the time.
 // At one time the hardware's events come first. Memory that a table gave up is not used again
-// before the driver says that its TLBI is complete. Not modelled: several command queues, MSI and
+// before the driver says that its TLBI is complete. Not modelled: MSI and
 // event writes as memory traffic, event and PRI queues, the ATC (an ATC_INV takes its round trip),
 // payload.
 #pragma once
@@ -52,7 +52,9 @@ class TimedHardware final : private timed::CommandListener, private timed::AtcTa
   TimedHardware(const TimedHardware&) = delete;
   TimedHardware& operator=(const TimedHardware&) = delete;
 
-  void set_listener(QueueListener& listener) { listener_ = &listener; }
+  // A command queue in memory; the first is the SMMU's own. `listener` is told of its commands and
+  // must live as long as the engine runs.
+  timed::QueueNumber add_queue(QueueListener& listener);
   // The hardware's time: that of the event under way, or the last that advance() came to.
   [[nodiscard]] SimTime time() const { return smmu_.now(); }
   // Lets the hardware run up to the engine's time.
@@ -85,10 +87,10 @@ class TimedHardware final : private timed::CommandListener, private timed::AtcTa
   // What a read or write by the device comes to when nothing is cached: the tables as they are.
   [[nodiscard]] hw::Outcome look_up(StreamId stream, Iova iova, bool write = false);
 
-  void store_command(std::uint64_t slot, const CommandWords& words);
-  void store_sync(std::uint64_t slot, SyncMode mode);
-  // A store to PROD: entries below `prod` are there.
-  void ring(std::uint64_t prod);
+  void store_command(timed::QueueNumber queue, std::uint64_t slot, const CommandWords& words);
+  void store_sync(timed::QueueNumber queue, std::uint64_t slot, SyncMode mode);
+  // A store to the queue's PROD: entries below `prod` are there.
+  void ring(timed::QueueNumber queue, std::uint64_t prod);
 
   // DMA of a device from now on. Gives its number.
   std::size_t add_dma(const timed::StreamParams& params);
@@ -103,8 +105,9 @@ class TimedHardware final : private timed::CommandListener, private timed::AtcTa
   [[nodiscard]] const timed::TimedSmmu& smmu() const { return smmu_; }
 
  private:
-  void consumed(std::uint64_t index, const hw::Command& command) override;
-  void command_error(std::uint64_t index, timed::CommandError error) override;
+  void consumed(timed::QueueNumber queue, std::uint64_t index, const hw::Command& command) override;
+  void command_error(timed::QueueNumber queue, std::uint64_t index,
+                     timed::CommandError error) override;
   std::optional<SimTime> atc_invalidate(const hw::Command& command) override;
   void write_entry(std::uint64_t address, const Entry& entry);
   void begin_dma(std::size_t number, timed::StreamParams params);
@@ -122,9 +125,13 @@ class TimedHardware final : private timed::CommandListener, private timed::AtcTa
   hw::FrameAllocator frames_;
   hw::StreamTable streams_;
   timed::TimedSmmu smmu_;
-  QueueListener* listener_ = nullptr;
-  std::uint64_t syncs_ = 0;                       // published and not complete
-  std::vector<std::uint64_t> unpublished_syncs_;  // slots
+  struct CommandMemory {
+    QueueListener* listener;
+    std::vector<std::uint64_t> unpublished_syncs;  // slots
+  };
+  std::uint8_t queue_log2_;
+  std::vector<CommandMemory> queues_;
+  std::uint64_t syncs_ = 0;  // published and not complete
   Process* process_ = nullptr;
   SimTime armed_ = kTimeMax;  // when the process goes on
   std::vector<std::unique_ptr<DmaWatch>> dmas_;

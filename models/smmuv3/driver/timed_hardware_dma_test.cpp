@@ -189,6 +189,7 @@ TEST_P(JoinedStaleUseTest, NoUseAfterTheOperationThatEndsIt) {
   timed_hardware->run_ahead = seed % 2 == 0;
   driver_params.range_inv = seed % 4 != 1;
   driver_params.stage = seed % 5 == 2 ? Stage::kS2 : Stage::kS1;
+  driver_params.cmdq_kind = seed % 7 == 3 ? QueueKind::kEcmdq : QueueKind::kSingle;
   driver_params.write_step = driver_params.unmap_call = 100_ns;
   Master& m = master(1);
   domains_ = {&used(m), &used(m)};

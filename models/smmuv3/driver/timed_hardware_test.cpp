@@ -13,6 +13,7 @@ struct Choice {
   DriverVersion version;
   Stage stage;
   SyncMode mode = SyncMode::kMsi;
+  QueueKind queues = QueueKind::kSingle;
 };
 
 class TimedHardwareTest : public DriverTest, public ::testing::WithParamInterface<Choice> {
@@ -20,6 +21,7 @@ class TimedHardwareTest : public DriverTest, public ::testing::WithParamInterfac
   TimedHardwareTest() : DriverTest(GetParam().version) {
     driver_params.stage = GetParam().stage;
     driver_params.sync_mode = GetParam().mode;
+    driver_params.cmdq_kind = GetParam().queues;
     timed_hardware.emplace();
   }
   [[nodiscard]] bool blocks() const { return GetParam().version != DriverVersion::k6_2; }
@@ -141,15 +143,52 @@ TEST_P(TimedHardwareTest, AMoreDistantTbuMakesEverySyncLonger) {
   EXPECT_GE(attach(m, used(m)), 3 * 4_us);  // at least three SYNCs, each there and back twice
 }
 
-INSTANTIATE_TEST_SUITE_P(Drivers, TimedHardwareTest,
-                         ::testing::Values(Choice{DriverVersion::k6_12, Stage::kS1},
-                                           Choice{DriverVersion::k6_12, Stage::kS2},
-                                           Choice{DriverVersion::k6_12, Stage::kS1, SyncMode::kSev},
-                                           Choice{DriverVersion::k6_12, Stage::kS1,
-                                                  SyncMode::kPoll},
-                                           Choice{DriverVersion::k6_2, Stage::kS1},
-                                           Choice{DriverVersion::k6_2, Stage::kS2},
-                                           Choice{DriverVersion::kNewest, Stage::kS1}));
+INSTANTIATE_TEST_SUITE_P(
+    Drivers, TimedHardwareTest,
+    ::testing::Values(
+        Choice{DriverVersion::k6_12, Stage::kS1}, Choice{DriverVersion::k6_12, Stage::kS2},
+        Choice{DriverVersion::k6_12, Stage::kS1, SyncMode::kSev},
+        Choice{DriverVersion::k6_12, Stage::kS1, SyncMode::kPoll},
+        Choice{DriverVersion::k6_2, Stage::kS1}, Choice{DriverVersion::k6_2, Stage::kS2},
+        Choice{DriverVersion::kNewest, Stage::kS1},
+        Choice{DriverVersion::k6_12, Stage::kS1, SyncMode::kMsi, QueueKind::kEcmdq},
+        Choice{DriverVersion::k6_12, Stage::kS2, SyncMode::kSev, QueueKind::kCmdqv},
+        Choice{DriverVersion::k6_12, Stage::kS1, SyncMode::kPoll, QueueKind::kEcmdq},
+        Choice{DriverVersion::k6_2, Stage::kS1, SyncMode::kMsi, QueueKind::kEcmdq},
+        Choice{DriverVersion::k6_2, Stage::kS2, SyncMode::kMsi, QueueKind::kCmdqv},
+        Choice{DriverVersion::kNewest, Stage::kS1, SyncMode::kMsi, QueueKind::kCmdqv}));
+
+// Two CPUs flush at once. With one queue the second CPU's SYNC is behind the first's; with one for
+// each CPU it does not wait for the first's completion signal.
+TEST(TimedQueues, ASyncOfOneCpuDoesNotWaitForAnothers) {
+  class TwoFlush : public DriverTest {
+   public:
+    explicit TwoFlush(QueueKind queues) : DriverTest(DriverVersion::k6_12) {
+      driver_params.cmdq_kind = queues;
+      timed_hardware.emplace();
+      timed_hardware->smmu.link.completion = 10_us;
+    }
+    void TestBody() override {}
+    // How long after the first the second CPU is through.
+    Ps apart() {
+      Master& m = master(1);
+      std::array<SimTime, 2> through{};
+      for (std::uint32_t cpu = 0; cpu < 2; ++cpu) {
+        thread(std::to_string(cpu), cpu, [&, cpu](lnx::Thread& t) -> Task<void> {
+          co_await until(t, Ps{1'000} * cpu);
+          co_await driver().flush_iotlb_all(t, *m.domain);
+          co_await t.run();
+          through[cpu] = engine.now();
+        });
+      }
+      engine.run();
+      EXPECT_EQ(sent(), "TLBI_NH_ASID 2, SYNC 2");
+      return through[1] - through[0];
+    }
+  };
+  EXPECT_GT(TwoFlush(QueueKind::kSingle).apart(), 10_us);
+  EXPECT_LT(TwoFlush(QueueKind::kEcmdq).apart(), 1_us);
+}
 
 }  // namespace
 }  // namespace smmulab::smmu

@@ -112,38 +112,51 @@ class NestedWorld {
 // Software's end of the command queue: writes commands into memory and rings the doorbell.
 class Commands final : public CommandListener {
  public:
-  Commands(TimedSmmu& smmu, hw::testing::World& world) : smmu_(smmu), memory_(world.memory) {
+  // `queues`: the SMMU's own and so many less one others.
+  Commands(TimedSmmu& smmu, hw::testing::World& world, QueueNumber queues = 1)
+      : smmu_(smmu), memory_(world.memory), queues_(queues) {
     smmu.commands().set_queue({world.frames.allocate(kLog2 + 4), kLog2});
+    for (QueueNumber i = 1; i < queues; ++i) {
+      smmu.commands().add_queue({world.frames.allocate(kLog2 + 4), kLog2});
+    }
     smmu.commands().set_listener(this);
   }
   // Gives the index of the command.
-  std::uint64_t add(const hw::Command& command) { return add_words(hw::encode(command)); }
-  std::uint64_t add_words(const hw::CommandWords& words) {
-    const std::uint64_t at = smmu_.commands().address_of(prod_);
+  std::uint64_t add(const hw::Command& command, QueueNumber queue = 0) {
+    return add_words(hw::encode(command), queue);
+  }
+  std::uint64_t add_words(const hw::CommandWords& words, QueueNumber queue = 0) {
+    std::vector<SimTime>& done = queues_[queue];
+    const std::uint64_t at = smmu_.commands().address_of(done.size(), queue);
     memory_.write64(at, words[0]);
     memory_.write64(at + 8, words[1]);
-    done_.push_back(kTimeMax);
-    return prod_++;
+    done.push_back(kTimeMax);
+    return done.size() - 1;
   }
-  std::uint64_t add(hw::Opcode opcode) {
+  std::uint64_t add(hw::Opcode opcode, QueueNumber queue = 0) {
     hw::Command command;
     command.opcode = opcode;
-    return add(command);
+    return add(command, queue);
   }
-  void ring() { smmu_.commands().write_prod(prod_); }
-  [[nodiscard]] bool full() const { return prod_ + 8 > smmu_.commands().cons() + (1ULL << kLog2); }
+  void ring(QueueNumber queue = 0) { smmu_.commands().write_prod(queues_[queue].size(), queue); }
+  [[nodiscard]] bool full() const {
+    return queues_[0].size() + 8 > smmu_.commands().cons() + (1ULL << kLog2);
+  }
   // When CONS passed it; kTimeMax: not yet.
-  [[nodiscard]] SimTime done(std::uint64_t index) const { return done_[index]; }
-
-  void consumed(std::uint64_t index, const hw::Command& /*command*/) override {
-    done_[index] = smmu_.timers().now();
+  [[nodiscard]] SimTime done(std::uint64_t index, QueueNumber queue = 0) const {
+    return queues_[queue][index];
   }
-  void command_error(std::uint64_t index, CommandError error) override {
-    errors.push_back({index, error});
+
+  void consumed(QueueNumber queue, std::uint64_t index, const hw::Command& /*command*/) override {
+    queues_[queue][index] = smmu_.timers().now();
+  }
+  void command_error(QueueNumber queue, std::uint64_t index, CommandError error) override {
+    errors.push_back({index, error, queue});
   }
   struct Error {
     std::uint64_t index;
     CommandError error;
+    QueueNumber queue;
   };
   std::vector<Error> errors;
 
@@ -151,8 +164,7 @@ class Commands final : public CommandListener {
   static constexpr std::uint8_t kLog2 = 8;
   TimedSmmu& smmu_;
   hw::Memory& memory_;
-  std::uint64_t prod_ = 0;
-  std::vector<SimTime> done_;
+  std::vector<std::vector<SimTime>> queues_;  // of each command
 };
 
 }  // namespace smmulab::smmu::timed::testing

@@ -9,29 +9,43 @@ using hw::Opcode;
 
 CommandProcessor::CommandProcessor(Timers& timers, const TimedParams& params, hw::Memory& memory,
                                    MemoryPort& port, Tcu& tcu)
-    : timers_(timers), params_(params), memory_(memory), port_(port), tcu_(tcu) {}
+    : timers_(timers), params_(params), memory_(memory), port_(port), tcu_(tcu), queues_(1) {}
 
-void CommandProcessor::write_prod(std::uint64_t prod) {
-  SMMULAB_CHECK(prod >= prod_ && prod - cons_ <= (1ULL << queue_.log2_entries),
+QueueNumber CommandProcessor::add_queue(const Queue& queue) {
+  queues_.emplace_back().place = queue;
+  return static_cast<QueueNumber>(queues_.size() - 1);
+}
+
+bool CommandProcessor::idle() const {
+  return std::ranges::none_of(queues_, [](const QueueState& q) { return q.awake; });
+}
+
+void CommandProcessor::write_prod(std::uint64_t prod, QueueNumber queue) {
+  QueueState& q = queues_[queue];
+  SMMULAB_CHECK(prod >= q.prod && prod - q.cons <= (1ULL << q.place.log2_entries),
                 "CMDQ_PROD overtakes CMDQ_CONS");
-  prod_ = prod;
-  if (!busy_ && error_ == CommandError::kNone && cons_ != prod_) {
-    busy_ = true;
-    timers_.after(params_.link.doorbell, *this, kStart);
+  q.prod = prod;
+  if (!q.awake && q.error == CommandError::kNone && q.cons != q.prod) {
+    ring(queue);
   }
 }
 
-void CommandProcessor::acknowledge_error() {
-  SMMULAB_CHECK(error_ != CommandError::kNone, "no command queue error to acknowledge");
-  error_ = CommandError::kNone;
-  busy_ = true;
-  timers_.after(params_.link.doorbell, *this, kStart);
+void CommandProcessor::acknowledge_error(QueueNumber queue) {
+  SMMULAB_CHECK(error(queue) != CommandError::kNone, "no command queue error to acknowledge");
+  queues_[queue].error = CommandError::kNone;
+  ring(queue);
+}
+
+void CommandProcessor::ring(QueueNumber queue) {
+  queues_[queue].awake = true;
+  timers_.after(params_.link.doorbell, *this, kStart, queue);
 }
 
 void CommandProcessor::fire(std::uint32_t what, std::uint32_t index) {
   switch (what) {
     case kStart:
-      fetch();
+      queues_[index].ready = true;
+      take_turn();
       return;
     case kFetched:
       tcu_.read_ended();
@@ -45,26 +59,25 @@ void CommandProcessor::fire(std::uint32_t what, std::uint32_t index) {
         tbu->set_invalidation(invalidation_);
         timers_.after(params_.link.dti, *tbu, kTbuInvalidate);
       }
-      consume();
+      end_turn();
       return;
     case kInvalidateAck:
-      --acks_missing_;
-      if (acks_missing_ == 0 && waits_for_token_) {
+      if (--acks_missing_ == 0) {
+        try_sync();  // first: what it waits for must not grow
         try_invalidate();
-      } else {
-        try_sync();
       }
       return;
     case kNoStale:
-      try_sync();
+      ask_tbus();
       return;
     case kSyncAck:
       if (--syncs_missing_ == 0) {
-        timers_.after(params_.link.completion, *this, kSynced);
+        signal_drained();
+        try_sync();
       }
       return;
     case kSynced:
-      consume();
+      synced(index);
       return;
     case kAtcArrived:
       atc_arrived(index);
@@ -80,10 +93,28 @@ void CommandProcessor::fire(std::uint32_t what, std::uint32_t index) {
   }
 }
 
+// The next queue that has a command, if none is being fetched or sent.
+void CommandProcessor::take_turn() {
+  if (busy_) {
+    return;
+  }
+  const auto n = static_cast<QueueNumber>(queues_.size());
+  for (QueueNumber i = 1; i <= n; ++i) {
+    const QueueNumber queue = (turn_ + i) % n;
+    if (queues_[queue].ready) {
+      turn_ = queue;
+      busy_ = true;
+      fetch();
+      return;
+    }
+  }
+}
+
 void CommandProcessor::fetch() {
+  const std::uint64_t at = address_of(cons(turn_), turn_);
   fetch_aborted_ = false;
   for (std::size_t w = 0; w < words_.size(); ++w) {
-    const auto word = memory_.read64(address_of(cons_) + 8 * w);
+    const auto word = memory_.read64(at + 8 * w);
     fetch_aborted_ = fetch_aborted_ || !word;
     words_[w] = word.value_or(0);
   }
@@ -91,84 +122,135 @@ void CommandProcessor::fetch() {
   timers_.at(port_.access(timers_.now()), *this, kFetched);
 }
 
-void CommandProcessor::fail(CommandError error) {
-  error_ = error;
-  busy_ = false;
+void CommandProcessor::fail(QueueNumber queue, CommandError error) {
+  QueueState& q = queues_[queue];
+  q.error = error;
+  q.awake = q.ready = false;
   if (listener_ != nullptr) {
-    listener_->command_error(cons_, error);
+    listener_->command_error(queue, q.cons, error);
   }
 }
 
 void CommandProcessor::execute() {
   const auto command = hw::decode_command(words_, range_inv_);
   if (fetch_aborted_ || !command) {
-    fail(fetch_aborted_ ? CommandError::kAbt : CommandError::kIll);
+    busy_ = false;
+    fail(turn_, fetch_aborted_ ? CommandError::kAbt : CommandError::kIll);
+    take_turn();
     return;
   }
   command_ = *command;
   if (command_.opcode == Opcode::kSync) {
-    waits_for_sync_ = true;
-    sync_asked_ = false;
+    queues_[turn_].sync = Sync::kWaits;
+    queues_[turn_].ready = false;
+    busy_ = false;
     try_sync();
-  } else if (command_.opcode == Opcode::kAtcInv) {
-    send_atc();
-    consume();
+    take_turn();
   } else if (hw::is_tlbi(command_.opcode) || hw::config_invalidation(command_)) {
     waits_for_token_ = true;
     try_invalidate();
   } else {
-    consume();
+    if (command_.opcode == Opcode::kAtcInv) {
+      send_atc();
+    }
+    end_turn();
   }
 }
 
-void CommandProcessor::consume() {
-  const std::uint64_t index = cons_++;
+// The command has been sent on its way.
+void CommandProcessor::end_turn() {
+  busy_ = false;
+  consume(turn_, command_);
+  take_turn();
+}
+
+void CommandProcessor::consume(QueueNumber queue, const hw::Command& command) {
+  const std::uint64_t index = queues_[queue].cons++;
   if (listener_ != nullptr) {
-    listener_->consumed(index, command_);
+    listener_->consumed(queue, index, command);
   }
-  if (cons_ != prod_) {
-    fetch();
-  } else {
-    busy_ = false;
-  }
+  QueueState& q = queues_[queue];
+  q.awake = q.ready = q.cons != q.prod;
+}
+
+void CommandProcessor::synced(QueueNumber queue) {
+  queues_[queue].sync = Sync::kNone;
+  hw::Command sync;
+  sync.opcode = Opcode::kSync;
+  consume(queue, sync);
+  take_turn();
 }
 
 void CommandProcessor::try_invalidate() {
-  if (acks_missing_ != 0) {
+  if (!waits_for_token_ || acks_missing_ != 0) {
     return;
   }
   waits_for_token_ = false;
-  dirty_ = true;
+  queues_[turn_].dirty = true;
+  invalidating_ = turn_;
   invalidation_ = command_;
   acks_missing_ = static_cast<std::uint32_t>(tbus_.size());
   tcu_.invalidate(invalidation_);
   timers_.after(params_.tcu.invalidate, *this, kTcuDone);
 }
 
+// Lets every SYNC go on whose queue's invalidations are through.
 void CommandProcessor::try_sync() {
-  if (!waits_for_sync_ || sync_asked_ || acks_missing_ != 0 || atc_missing_ != 0) {
+  if (drain_ != Drain::kNone) {
     return;
   }
-  if (atc_failed_) {
-    atc_failed_ = false;
-    waits_for_sync_ = false;
-    fail(CommandError::kAtcInvSync);
+  bool any = false;
+  for (QueueNumber queue = 0; queue < queues_.size(); ++queue) {
+    any = begins_to_drain(queue) || any;
+  }
+  if (!any) {
     return;
   }
-  if (tcu_.stale() != 0) {
+  drain_ = Drain::kTcu;
+  if (tcu_.stale_so_far() != 0) {
     tcu_.notify_no_stale(*this, kNoStale);
-    return;
+  } else {
+    ask_tbus();
   }
-  sync_asked_ = true;
-  waits_for_sync_ = false;
-  if (!dirty_) {
-    timers_.after(params_.link.completion, *this, kSynced);
-    return;
+}
+
+bool CommandProcessor::begins_to_drain(QueueNumber queue) {
+  QueueState& q = queues_[queue];
+  if (q.sync != Sync::kWaits || q.atc_missing != 0 ||
+      (acks_missing_ != 0 && invalidating_ == queue)) {
+    return false;
   }
-  dirty_ = false;
+  if (q.atc_failed) {
+    q.atc_failed = false;
+    q.sync = Sync::kNone;
+    fail(queue, CommandError::kAtcInvSync);
+    return false;
+  }
+  if (!q.dirty) {
+    q.sync = Sync::kSignalled;
+    timers_.after(params_.link.completion, *this, kSynced, queue);
+    return false;
+  }
+  q.dirty = false;
+  q.sync = Sync::kDrains;
+  return true;
+}
+
+void CommandProcessor::ask_tbus() {
+  drain_ = Drain::kTbus;
   syncs_missing_ = static_cast<std::uint32_t>(tbus_.size());
   for (Tbu* const tbu : tbus_) {
     timers_.after(params_.link.dti, *tbu, kTbuSync);
+  }
+}
+
+void CommandProcessor::signal_drained() {
+  drain_ = Drain::kNone;
+  for (QueueNumber queue = 0; queue < queues_.size(); ++queue) {
+    if (queues_[queue].sync == Sync::kDrains) {
+      queues_[queue].sync = Sync::kSignalled;
+      timers_.after(params_.link.completion, *this, kSynced, queue);
+    }
   }
 }
 
@@ -183,8 +265,8 @@ void CommandProcessor::send_atc() {
     if (free == flights_.end()) {
       flights_.emplace_back();
     }
-    flights_[i] = {true, timers_.now() + params_.link.atc_timeout, command_, device.target};
-    ++atc_missing_;
+    flights_[i] = {true, turn_, timers_.now() + params_.link.atc_timeout, command_, device.target};
+    ++queues_[turn_].atc_missing;
     timers_.after(params_.link.atc_response / 2, *this, kAtcArrived, i);
   }
 }
@@ -201,8 +283,9 @@ void CommandProcessor::atc_arrived(std::uint32_t i) {
 
 void CommandProcessor::atc_ended(std::uint32_t i, bool timed_out) {
   flights_[i].used = false;
-  atc_failed_ = atc_failed_ || timed_out;
-  --atc_missing_;
+  QueueState& q = queues_[flights_[i].queue];
+  q.atc_failed = q.atc_failed || timed_out;
+  --q.atc_missing;
   try_sync();
 }
 

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// CommandProcessor: consumes the command queue in memory. Commands are fetched one at a time (16
-// bytes each). An invalidation empties the TCU's caches, then travels to every TBU over that link's
-// single invalidation token: the next one waits for all acknowledgements. CMD_SYNC completes when
-// - all earlier invalidations are acknowledged, also ATC_INVs by their devices;
+// CommandProcessor: consumes command queues in memory: the SMMU's own and any number of others
+// (ECMDQs, Tegra241 VCMDQs). Commands are fetched one at a time (16 bytes each), of the queues that
+// have any in turn. An invalidation empties the TCU's caches, then travels to every TBU over that
+// link's single invalidation token: the next one, of whatever queue, waits for all
+// acknowledgements. CMD_SYNC completes when
+// - all earlier invalidations of its queue are acknowledged, also ATC_INVs by their devices;
 // - no request that they may concern is in work in the TCU;
 // - every TBU says that the transactions translated before them are complete.
-// Nothing after a SYNC begins before it completes. A SYNC without an invalidation before it
-// completes at once. Rule: IHI 0070 4.7, 3.21.1, 7.1; MMU-600 manual (smmuv3.md 2.4, 3.1).
+// Nothing after a SYNC in its queue begins before it completes; other queues go on meanwhile. A
+// SYNC without an invalidation before it completes at once. Rule: IHI 0070 3.5.6 (ECMDQ: a queue's
+// commands and SYNCs are its own), 4.7, 3.21.1, 7.1; MMU-600 manual (smmuv3.md 2.4, 3.1). Assumed,
+// as no manual says it: round-robin, one command of a queue at a time; TCU and TBUs are asked for
+// one SYNC at a time, and all that wait by then are answered by it.
 //
 // Errors: CERROR_ILL, CERROR_ABT (fetch) and CERROR_ATC_INV_SYNC stop the queue at the command
-// until GERRORN acknowledges; then it is fetched again.
-// Not modelled: several queues (ECMDQ, CMDQV), RESUME, STALL_TERM and PRI_RESP beyond being
-// consumed (there are no stalls and no PRI here), PREFETCH (MMU-600 and MMU-700 ignore it).
+// until GERRORN acknowledges; then it is fetched again. Other queues go on.
+// Not modelled: a VM's VCMDQs, which refuse most commands; RESUME, STALL_TERM and PRI_RESP beyond
+// being consumed (there are no stalls and no PRI here), PREFETCH (MMU-600 and MMU-700 ignore it).
 #pragma once
 
 #include <cstdint>
@@ -25,12 +30,15 @@ namespace smmulab::smmu::timed {
 
 enum class CommandError : std::uint8_t { kNone = 0, kIll = 1, kAbt = 2, kAtcInvSync = 3 };
 
-// Whoever waits for the command queue.
+// Which command queue: 0 is the SMMU's own, others in the order of add_queue().
+using QueueNumber = std::uint32_t;
+
+// Whoever waits for the command queues.
 class CommandListener {
  public:
   // CONS has passed the entry `index` (counted without wrap). For a SYNC: at its completion signal.
-  virtual void consumed(std::uint64_t index, const hw::Command& command) = 0;
-  virtual void command_error(std::uint64_t index, CommandError error) = 0;
+  virtual void consumed(QueueNumber queue, std::uint64_t index, const hw::Command& command) = 0;
+  virtual void command_error(QueueNumber queue, std::uint64_t index, CommandError error) = 0;
 
  protected:
   CommandListener() = default;
@@ -62,23 +70,25 @@ class CommandProcessor final : public Timed {
   CommandProcessor(Timers& timers, const TimedParams& params, hw::Memory& memory, MemoryPort& port,
                    Tcu& tcu);
   void connect(Tbu& tbu) { tbus_.push_back(&tbu); }
-  void set_queue(const Queue& queue) { queue_ = queue; }
+  void set_queue(const Queue& queue) { queues_.front().place = queue; }
+  QueueNumber add_queue(const Queue& queue);
   void set_listener(CommandListener* listener) { listener_ = listener; }
   void set_range_invalidation(bool on) { range_inv_ = on; }
   void add_atc(StreamId stream, AtcTarget& device) { devices_.push_back({stream, &device}); }
 
   // Where an entry is in memory. Indices count up without wrap.
-  [[nodiscard]] std::uint64_t address_of(std::uint64_t index) const {
-    return queue_.base + ((index & ((1ULL << queue_.log2_entries) - 1)) << kEntryLog2);
+  [[nodiscard]] std::uint64_t address_of(std::uint64_t index, QueueNumber queue = 0) const {
+    const Queue& q = queues_[queue].place;
+    return q.base + ((index & ((1ULL << q.log2_entries) - 1)) << kEntryLog2);
   }
   // A store to CMDQ_PROD: entries up to and without `prod` are there. REQUIRES: at most the size of
   // the queue beyond cons().
-  void write_prod(std::uint64_t prod);
-  [[nodiscard]] std::uint64_t cons() const { return cons_; }
-  [[nodiscard]] CommandError error() const { return error_; }
+  void write_prod(std::uint64_t prod, QueueNumber queue = 0);
+  [[nodiscard]] std::uint64_t cons(QueueNumber queue = 0) const { return queues_[queue].cons; }
+  [[nodiscard]] CommandError error(QueueNumber queue = 0) const { return queues_[queue].error; }
   // GERRORN.CMDQ_ERR: go on at cons().
-  void acknowledge_error();
-  [[nodiscard]] bool idle() const { return !busy_ && cons_ == prod_; }
+  void acknowledge_error(QueueNumber queue = 0);
+  [[nodiscard]] bool idle() const;
 
   void fire(std::uint32_t what, std::uint32_t index) override;
 
@@ -99,18 +109,41 @@ class CommandProcessor final : public Timed {
     StreamId stream;
     AtcTarget* target;
   };
+  // Of a queue's SYNC in work: waits for its queue's invalidations, for the TCU and TBUs together
+  // with others, for its signal.
+  enum class Sync : std::uint8_t { kNone, kWaits, kDrains, kSignalled };
+  struct QueueState {
+    Queue place;
+    std::uint64_t prod = 0, cons = 0;
+    bool awake = false;  // from a doorbell on, until it is found empty or in error
+    bool ready = false;  // its next command may be fetched
+    Sync sync = Sync::kNone;
+    bool dirty = false;  // an invalidation since the last SYNC
+    std::uint32_t atc_missing = 0;
+    bool atc_failed = false;
+    CommandError error = CommandError::kNone;
+  };
+  enum class Drain : std::uint8_t { kNone, kTcu, kTbus };
   struct AtcFlight {
     bool used = false;
+    QueueNumber queue = 0;
     SimTime deadline{};
     hw::Command command;
     AtcTarget* target = nullptr;
   };
+  void ring(QueueNumber queue);
+  void take_turn();
   void fetch();
   void execute();
-  void consume();
-  void fail(CommandError error);
+  void end_turn();
+  void consume(QueueNumber queue, const hw::Command& command);
+  void fail(QueueNumber queue, CommandError error);
   void try_invalidate();
   void try_sync();
+  bool begins_to_drain(QueueNumber queue);
+  void ask_tbus();
+  void signal_drained();
+  void synced(QueueNumber queue);
   void send_atc();
   void atc_arrived(std::uint32_t flight);
   void atc_ended(std::uint32_t flight, bool timed_out);
@@ -124,23 +157,20 @@ class CommandProcessor final : public Timed {
   std::vector<Device> devices_;
   std::vector<AtcFlight> flights_;
   CommandListener* listener_ = nullptr;
-  Queue queue_;
+  std::vector<QueueState> queues_;
   bool range_inv_ = true;
-  std::uint64_t prod_ = 0, cons_ = 0;
+  // The one command that is being fetched, decoded and sent:
   bool busy_ = false;
+  QueueNumber turn_ = 0;  // whose it is, or the last was
   hw::CommandWords words_{};
   bool fetch_aborted_ = false;
-  hw::Command command_;       // in work
-  hw::Command invalidation_;  // on its way to the TBUs
-  std::uint32_t acks_missing_ = 0;
-  std::uint32_t syncs_missing_ = 0;
-  std::uint32_t atc_missing_ = 0;
-  bool atc_failed_ = false;
-  bool sync_asked_ = false;  // the TBUs have been asked for the SYNC in work
-  bool dirty_ = false;       // an invalidation since the last SYNC
+  hw::Command command_;
   bool waits_for_token_ = false;
-  bool waits_for_sync_ = false;
-  CommandError error_ = CommandError::kNone;
+  hw::Command invalidation_;  // on its way to the TBUs
+  QueueNumber invalidating_ = 0;
+  std::uint32_t acks_missing_ = 0;
+  Drain drain_ = Drain::kNone;  // of the SYNCs that are at kDrains
+  std::uint32_t syncs_missing_ = 0;
 };
 
 }  // namespace smmulab::smmu::timed

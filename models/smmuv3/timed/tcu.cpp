@@ -339,7 +339,7 @@ void Tcu::answer(std::uint32_t i) {
 void Tcu::release(std::uint32_t i) {
   Xlate& x = xlates_[i];
   x.at = At::kFree;
-  if (x.stale && --stale_ == 0 && stale_waiter_ != nullptr) {
+  if (x.stale && --stale_[x.marked_in] == 0 && x.marked_in != marks_ && stale_waiter_ != nullptr) {
     timers_.at(timers_.now(), *stale_waiter_, stale_what_);
     stale_waiter_ = nullptr;
   }
@@ -351,8 +351,11 @@ void Tcu::release(std::uint32_t i) {
 }
 
 void Tcu::mark(Xlate& x) {
-  stale_ += x.stale ? 0U : 1U;
-  x.stale = true;
+  if (!x.stale) {
+    x.stale = true;
+    x.marked_in = marks_;
+    ++stale_[marks_];
+  }
 }
 
 void Tcu::invalidate(const hw::Command& command) {

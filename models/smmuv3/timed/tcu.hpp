@@ -35,8 +35,14 @@ class Tcu final : public Timed {
 
   // Empties the caches and marks what is in work.
   void invalidate(const hw::Command& command);
-  // Marked requests in work. `waiter` is fired with `what` when the last of them is answered.
-  [[nodiscard]] std::uint32_t stale() const { return stale_; }
+  // Requests in work that were marked up to now; later marks count for the next call. REQUIRES:
+  // none of an earlier call is in work.
+  [[nodiscard]] std::uint32_t stale_so_far() {
+    SMMULAB_ASSERT(stale_[1 - marks_] == 0, "two SYNCs wait for the TCU");
+    marks_ = 1 - marks_;
+    return stale_[1 - marks_];
+  }
+  // `waiter` is fired with `what` when the last of those is answered.
   void notify_no_stale(Timed& waiter, std::uint32_t what) {
     stale_waiter_ = &waiter;
     stale_what_ = what;
@@ -61,6 +67,7 @@ class Tcu final : public Timed {
     bool has_slot = false;       // PTW or CTW, as `at` says
     bool read_tables = false;
     bool stale = false;
+    std::uint8_t marked_in = 0;  // stale: which count it is in
     bool stale_config = false;
     bool aborted = false;
     hw::Request request;
@@ -110,7 +117,8 @@ class Tcu final : public Timed {
   IndexQueue for_ptw_, for_ctw_;
   std::uint32_t ptw_free_, ctw_free_;
   bool has_walk_cache_;
-  std::uint32_t stale_ = 0;
+  std::array<std::uint32_t, 2> stale_{};
+  std::uint8_t marks_ = 0;  // which of the two counts new marks
   Timed* stale_waiter_ = nullptr;
   std::uint32_t stale_what_ = 0;
   TcuCounters counters_;

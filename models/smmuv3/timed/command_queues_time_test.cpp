@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several command queues: whose command is next, what a SYNC of one queue waits for, and that an
+// error stops its own queue only.
+#include <gtest/gtest.h>
+
+#include "models/smmuv3/timed/bench_testing.hpp"
+
+namespace smmulab::smmu::timed {
+namespace {
+
+using namespace testing;  // NOLINT(google-build-using-namespace): set-ups
+using hw::Opcode;
+
+constexpr std::uint32_t kSid = 5;
+
+class QueuesTime : public ::testing::Test {
+ protected:
+  QueuesTime() : table_(world_.frames, {1, hw::Granule::k4K, 48, 48}) {
+    EXPECT_EQ(table_.map_pages(k2M, k1G, 12, 16, {}), hw::MapError::kNone);
+    world_.attach_s1(kSid, table_);
+    build();
+  }
+  void build() {
+    probe_.reset();
+    smmu_.emplace(p_, world_.features, world_.streams.base(), world_.memory);
+    commands_.emplace(*smmu_, world_, 3);
+    probe_.emplace(smmu_->timers(), smmu_->tbu(0));
+  }
+  std::uint64_t add_tlbi(QueueNumber queue) {
+    hw::Command c;
+    c.opcode = Opcode::kTlbiNhVa;
+    c.asid = Asid{1};
+    c.address = k2M;
+    c.leaf = true;
+    return commands_->add(c, queue);
+  }
+  std::uint64_t add_sync(QueueNumber queue) { return commands_->add(Opcode::kSync, queue); }
+  void ring_all() {
+    for (QueueNumber queue = 0; queue < 3; ++queue) {
+      commands_->ring(queue);
+    }
+  }
+  void run() { smmu_->timers().run_to_idle(); }
+  // When CONS passed the command.
+  [[nodiscard]] Ps done(std::uint64_t index, QueueNumber queue) const {
+    return commands_->done(index, queue) - kTimeZero;
+  }
+  [[nodiscard]] Ps fetch() const {
+    return p_.memory.burst + p_.memory.latency + p_.tcu.command_decode;
+  }
+  [[nodiscard]] Ps round_trip() const { return 2 * p_.link.dti + p_.tbu.invalidate; }
+
+  hw::testing::World world_;
+  hw::PageTable table_;
+  TimedParams p_;
+  std::optional<TimedSmmu> smmu_;
+  std::optional<Commands> commands_;
+  std::optional<Probe> probe_;
+};
+
+TEST_F(QueuesTime, TakeTurnsCommandByCommand) {
+  for (int i = 0; i < 3; ++i) {
+    for (QueueNumber queue = 0; queue < 3; ++queue) {
+      add_tlbi(queue);
+    }
+  }
+  ring_all();
+  run();
+  // The fetch hides the way to the TBU, so that it is the pace of them all.
+  ASSERT_GT(fetch(), round_trip());
+  const Ps each = fetch() + p_.tcu.invalidate;
+  for (std::int64_t i = 0; i < 9; ++i) {
+    EXPECT_EQ(done(static_cast<std::uint64_t>(i / 3), static_cast<QueueNumber>(i % 3)),
+              p_.link.doorbell + (i + 1) * each)
+        << i;
+  }
+}
+
+// Each queue's commands are in memory of its own: what one holds says nothing about another.
+TEST_F(QueuesTime, ReadOnlyTheirOwnMemory) {
+  const std::uint64_t sync = add_sync(2);
+  commands_->ring(2);
+  run();
+  EXPECT_EQ(done(sync, 2), p_.link.doorbell + fetch() + p_.link.completion);
+  EXPECT_EQ(smmu_->commands().cons(0), 0U);
+  EXPECT_EQ(smmu_->commands().cons(2), 1U);
+  EXPECT_TRUE(smmu_->commands().idle());
+}
+
+// One queue's SYNC waits for a transaction that is 5 us under way; another's TLBIs go on.
+TEST_F(QueuesTime, ASyncHoldsUpItsOwnQueueOnly) {
+  probe_->hold = 5_us;
+  probe_->send(kSid, k2M);
+  run();
+  probe_->send(kSid, k2M);
+  const SimTime sent = smmu_->now();
+  add_tlbi(1);
+  const std::uint64_t sync = add_sync(1);
+  const std::uint64_t after = add_tlbi(1);
+  commands_->ring(1);
+  const std::uint64_t other = add_tlbi(2);
+  commands_->ring(2);
+  run();
+  EXPECT_GT(commands_->done(sync, 1) - sent, 5_us);
+  EXPECT_GT(commands_->done(after, 1), commands_->done(sync, 1));
+  EXPECT_LT(commands_->done(other, 2) - sent, 2_us);
+}
+
+// A SYNC in a queue without invalidations of its own says nothing about another queue's.
+TEST_F(QueuesTime, ASyncWaitsForItsOwnQueuesInvalidationsOnly) {
+  p_.link.dti = 3_us;
+  build();
+  add_tlbi(0);
+  const std::uint64_t sync = add_sync(0);
+  commands_->ring(0);
+  const std::uint64_t bare = add_sync(1);
+  commands_->ring(1);
+  run();
+  EXPECT_LT(done(bare, 1), 1_us);
+  EXPECT_GT(done(sync, 0), 4 * p_.link.dti);
+}
+
+// Both SYNCs are asked for while the TBU still drains for the first: it is asked twice, no more.
+TEST_F(QueuesTime, SyncsThatWaitTogetherAreAnsweredTogether) {
+  probe_->hold = 5_us;
+  probe_->send(kSid, k2M);
+  run();
+  probe_->send(kSid, k2M);
+  std::vector<std::uint64_t> syncs;
+  for (QueueNumber queue = 0; queue < 3; ++queue) {
+    add_tlbi(queue);
+    syncs.push_back(add_sync(queue));
+  }
+  ring_all();
+  run();
+  std::vector<SimTime> times;
+  for (QueueNumber queue = 0; queue < 3; ++queue) {
+    times.push_back(commands_->done(syncs[queue], queue));
+  }
+  std::ranges::sort(times);
+  EXPECT_EQ(times[1] - times[0], 2 * p_.link.dti);
+  EXPECT_EQ(times[2], times[1]);
+}
+
+// A stream of invalidations in one queue marks walk after walk; another queue's SYNC waits for
+// those that were marked before it, and comes back.
+TEST_F(QueuesTime, OtherQueuesInvalidationsDoNotStarveASync) {
+  p_.memory.latency = 2_us;
+  p_.tcu.walk.entries = 0;  // four reads a walk, longer than from one invalidation to the next
+  build();
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    hw::Command all;
+    all.opcode = Opcode::kTlbiNhAsid;
+    all.asid = Asid{1};
+    commands_->add(all, 1);
+  }
+  add_tlbi(0);
+  const std::uint64_t sync = add_sync(0);
+  // A walk is in work all the time: one more begins before the last has ended.
+  for (std::uint64_t i = 0; i < 400; ++i) {
+    smmu_->timers().run_until(kTimeZero + 1_us * static_cast<std::int64_t>(i));
+    probe_->send(kSid, k2M + (i % 16) * k4K);
+    if (i == 10) {
+      ring_all();
+    }
+  }
+  EXPECT_LT(done(sync, 0), 50_us);
+  run();
+}
+
+TEST_F(QueuesTime, AnErrorStopsItsQueueOnly) {
+  const std::uint64_t bad = commands_->add_words({0xFF, 0}, 1);
+  const std::uint64_t behind = add_sync(1);
+  const std::uint64_t sync = add_sync(2);
+  ring_all();
+  run();
+  ASSERT_EQ(commands_->errors.size(), 1U);
+  EXPECT_EQ(commands_->errors[0].queue, 1U);
+  EXPECT_EQ(commands_->errors[0].index, bad);
+  EXPECT_EQ(smmu_->commands().error(1), CommandError::kIll);
+  EXPECT_EQ(smmu_->commands().error(2), CommandError::kNone);
+  EXPECT_NE(commands_->done(sync, 2), kTimeMax);
+  EXPECT_EQ(commands_->done(behind, 1), kTimeMax);
+  const hw::CommandWords words = hw::encode(hw::Command{});
+  world_.memory.write64(smmu_->commands().address_of(bad, 1), words[0]);
+  world_.memory.write64(smmu_->commands().address_of(bad, 1) + 8, words[1]);
+  smmu_->commands().acknowledge_error(1);
+  run();
+  EXPECT_NE(commands_->done(behind, 1), kTimeMax);
+}
+
+}  // namespace
+}  // namespace smmulab::smmu::timed
