@@ -76,6 +76,18 @@ void tcg_driver(Settings& s) {
   s.driver.hw_atc_inv = 0_ps;
 }
 
+// QEMU's SMMU carries out every command in the vCPU's store to PROD, before its next instruction
+// [QEMU 7.2 hw/arm/smmuv3.c smmu_write_mmio(), smmuv3_cmdq_consume()], and a translation within the
+// device's access; with -icount neither is an instruction, so that nothing of it takes time.
+void tcg_timed_smmu(Settings& s) {
+  smmu::timed::TimedParams& p = s.hardware.timed;
+  p.memory.latency = p.memory.burst = 0_ps;
+  p.tbu.cycle = 1_ps;  // may not be 0
+  p.tbu.micro_lookup = p.tbu.main_lookup = p.tbu.invalidate = 0_ps;
+  p.tcu.config_lookup = p.tcu.walk_lookup = p.tcu.invalidate = p.tcu.command_decode = 0_ps;
+  p.link.dti = p.link.doorbell = p.link.completion = p.link.atc_response = 0_ps;
+}
+
 void tcg_iommufd(Settings& s) {
   s.iommufd.ioctl = 1500_ns;
   s.iommufd.vfio_ioctl = 1500_ns;
@@ -114,6 +126,7 @@ void apply_qemu_tcg(Settings& s) {
   s = Settings{};
   tcg_kernel(s);
   tcg_driver(s);
+  tcg_timed_smmu(s);
   tcg_iommufd(s);
 }
 

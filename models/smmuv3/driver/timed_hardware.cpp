@@ -182,6 +182,7 @@ void TimedHardware::ring(timed::QueueNumber queue, std::uint64_t prod) {
   syncs_ += std::erase_if(queues_[queue].unpublished_syncs,
                           [prod](std::uint64_t slot) { return slot < prod; });
   smmu_.commands().write_prod(prod, queue);
+  advance();  // hardware that takes no time is through with them before the store is over
   rearm();
 }
 

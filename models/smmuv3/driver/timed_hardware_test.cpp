@@ -190,5 +190,28 @@ TEST(TimedQueues, ASyncOfOneCpuDoesNotWaitForAnothers) {
   EXPECT_LT(TwoFlush(QueueKind::kEcmdq).apart(), 1_us);
 }
 
+// As QEMU's SMMU (preset qemu-tcg): the store to PROD is over when its commands are.
+TEST(TimedQueues, HardwareThatTakesNoTimeIsThroughWhenTheStoreIs) {
+  class Listener final : public QueueListener {
+   public:
+    void consumed(std::uint64_t slot) override { slots.push_back(slot); }
+    std::vector<std::uint64_t> slots;
+  };
+  TimedHardwareParams params;
+  params.smmu.memory = {0_ps, 0_ps};
+  params.smmu.tcu.command_decode = params.smmu.tcu.invalidate = params.smmu.tbu.invalidate = 0_ps;
+  params.smmu.link.dti = params.smmu.link.doorbell = params.smmu.link.completion = 0_ps;
+  Engine engine;
+  TimedHardware hardware(engine, params, "smmu0");
+  Listener listener;
+  const timed::QueueNumber queue = hardware.add_queue(listener);
+  hw::Command all;
+  all.opcode = hw::Opcode::kTlbiNsnhAll;
+  hardware.store_command(queue, 0, hw::encode(all));
+  hardware.store_sync(queue, 1, SyncMode::kPoll);
+  hardware.ring(queue, 2);
+  EXPECT_EQ(listener.slots, (std::vector<std::uint64_t>{0, 1}));
+}
+
 }  // namespace
 }  // namespace smmulab::smmu
