@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from conftest import RECORDED_RUNS
+from conftest import RECORDED_RUNS, ROOT
 from smmulab.cli import main
 from smmulab.commands import validate
 from smmulab.commands.validate import check
@@ -24,16 +24,20 @@ KNOWN_LATENCY_MISSES = {
 }
 
 
-def table_of(name: str) -> pd.DataFrame:
+HARDWARE = pytest.mark.parametrize("hardware", ["counted", "timed"])
+
+
+def table_of(name: str, hardware: str) -> pd.DataFrame:
     oracle = ORACLES[name]
     path = RECORDED_RUNS / f"{oracle.run}.tar.xz"
     if not path.exists():
         pytest.skip(f"no recorded run {path}")
-    return check(oracle, path)
+    return check(oracle, path, [f"smmuv3.hardware={hardware}"])
 
 
-def test_lock_sequences_are_those_of_the_kernel() -> None:
-    table = table_of("lock-sequences")
+@HARDWARE
+def test_lock_sequences_are_those_of_the_kernel(hardware: str) -> None:
+    table = table_of("lock-sequences", hardware)
     assert table[table["verdict"] == "miss"].empty
     judged = table[table["verdict"] == "ok"]
     assert set(judged["operation"]) == set(lock_sequences.KINDS)
@@ -89,6 +93,17 @@ def test_without_the_recorded_runs_a_file_is_asked_for(
     assert "smmulab validate --oracle latency FILE" in err
 
 
+def test_the_replays_of_an_oracle_take_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    run = ROOT / "workloads" / "recordings" / "S_ic_smp1.tar.xz"
+    command = ["validate", str(run), "--oracle", "latency"]
+    assert main([*command, "-s", "smmuv3.hardware=timed"]) == 0
+    assert main([*command, "-s", "driver.write_entry=1ms"]) == 1
+    assert main([*command, "-s", "driver.write_entri=1ms"]) == 2
+    assert "driver.write_entry" in capsys.readouterr().err
+    assert main(["validate", "--oracle", "published", "-s", "smmuv3.hardware=timed"]) == 2
+    assert "oracle published replays no recording" in capsys.readouterr().err
+
+
 def test_every_recorded_class_is_covered_or_named_as_not() -> None:
     reference = load_reference()
     classes = {
@@ -100,14 +115,16 @@ def test_every_recorded_class_is_covered_or_named_as_not() -> None:
     assert classes == lock_sequences.COVERED | lock_sequences.UNCOVERED
 
 
-def test_contention_falls_on_the_recorded_classes() -> None:
-    table = table_of("contention")
+@HARDWARE
+def test_contention_falls_on_the_recorded_classes(hardware: str) -> None:
+    table = table_of("contention", hardware)
     assert table[table["verdict"] == "miss"].empty
     assert len(table) >= 10
 
 
-def test_latencies_in_virtual_time() -> None:
-    table = table_of("latency")
+@HARDWARE
+def test_latencies_in_virtual_time(hardware: str) -> None:
+    table = table_of("latency", hardware)
     for _, row in table[table["verdict"] == "miss"].iterrows():
         assert abs(row["error_ratio"]) <= KNOWN_LATENCY_MISSES[row["shape"], row["path"]]
     assert len(table) >= 40

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Timed hardware from Python: O4 holds, and DMA is in the tables, the text and the picture."""
+"""Timed hardware from Python: DMA is in the tables, the text and the picture."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 import smmulab
-from conftest import RECORDED_RUNS, TRACES
+from conftest import TRACES
 from smmulab import plot_dma, report, store
-from smmulab.oracles import ORACLES, lock_sequences
-from smmulab.oracles.recorded_run import recorded_run
 
 TRACE = TRACES / "A_qdma_smp2-g_dma_4dev_2hwpt_2map.iotrace.zst"
 STREAMS = {
@@ -26,18 +24,6 @@ STREAMS = {
 @pytest.fixture(scope="module")
 def comparison() -> smmulab.Comparison:
     return smmulab.compare(TRACE, ["igroup", "v6.2"], set=STREAMS)
-
-
-def test_lock_sequences_are_those_of_the_kernel() -> None:
-    oracle = ORACLES["lock-sequences"]
-    path = RECORDED_RUNS / f"{oracle.run}.tar.xz"
-    if not path.exists():
-        pytest.skip(f"no recorded run {path}")
-    with recorded_run(path) as run:
-        table = lock_sequences.check(run, ["smmuv3.hardware=timed"])
-    assert table[table["verdict"] == "miss"].empty
-    judged = table[table["verdict"] == "ok"]
-    assert set(judged["operation"]) == set(lock_sequences.KINDS)
 
 
 def test_devices_have_dma_columns(comparison: smmulab.Comparison) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -37,6 +38,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "something to say about)",
     )
     parser.add_argument("--all", action="store_true", help="print the rows that agree, too")
+    parser.add_argument(
+        "-s",
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a parameter of the replays, beyond the recording's preset; may be repeated (oracles: "
+        f"{', '.join(ORACLES)})",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,8 +57,12 @@ def run(args: argparse.Namespace) -> int:
             near = difflib.get_close_matches(name, list(NAMES), n=1)
             hint = f", did you mean '{near[0]}'?" if near else ""
             raise ConfigError(f"unknown oracle '{name}'{hint}; known: {', '.join(NAMES)}")
+    if args.set and (others := [name for name in names if name not in ORACLES]):
+        raise ConfigError(f"oracle {others[0]} replays no recording: --set says nothing to it")
     if args.file is None:
-        return 1 if sum(_on_default(name, everything=args.all) for name in names or NAMES) else 0
+        all_of_them = tuple(ORACLES) if args.set else NAMES
+        missed = sum(_on_default(name, args) for name in names or all_of_them)
+        return 1 if missed else 0
     if published.NAME in names:
         raise ConfigError(
             f"{args.file}: oracle {published.NAME} has published figures, not a recording"
@@ -58,42 +72,42 @@ def run(args: argparse.Namespace) -> int:
     missed = _print_qemu(args.file) if qemu.NAME in names else 0
     of_runs = [name for name in names or ORACLES if name in ORACLES]
     if of_runs:
-        missed += _on_run(args.file, of_runs, asked=bool(names), everything=args.all)
+        missed += _on_run(args, of_runs, asked=bool(names))
     return 1 if missed else 0
 
 
-def _on_default(name: str, *, everything: bool) -> int:
+def _on_default(name: str, args: argparse.Namespace) -> int:
     """Misses of an oracle on what it is of."""
     if name == qemu.NAME:
         return sum(_print_qemu(log) for log in _qemu_logs())
     if name == published.NAME:
-        return show(name, published.HOLDS, published.check(), everything=everything)
+        return show(name, published.HOLDS, published.check(), everything=args.all)
     oracle = ORACLES[name]
-    with recorded_run(_recorded_run(oracle)) as of_run:
-        return show(name, oracle.holds, oracle.check(of_run), everything=everything)
+    with recorded_run(_recorded_run(oracle), args.set) as of_run:
+        return show(name, oracle.holds, oracle.check(of_run), everything=args.all)
 
 
-def _on_run(path: Path, names: list[str], *, asked: bool, everything: bool) -> int:
+def _on_run(args: argparse.Namespace, names: list[str], *, asked: bool) -> int:
     """Misses of the named oracles on one run; one that it says nothing about is left out with the
     reason, or an error if it was asked for by name."""
     missed = 0
-    with recorded_run(path) as of_run:
+    with recorded_run(args.file, args.set) as of_run:
         for name in names:
             oracle = ORACLES[name]
             reason = oracle.why_not(of_run)
             if reason is None:
                 table = oracle.check(of_run)
-                missed += show(name, oracle.holds, table, everything=everything)
+                missed += show(name, oracle.holds, table, everything=args.all)
             elif asked:
-                raise ConfigError(f"{path}: oracle {name} cannot be held against it: {reason}")
+                raise ConfigError(f"{args.file}: oracle {name} cannot be held against it: {reason}")
             else:
                 print(f"{name}: left out: {reason}\n")
     return missed
 
 
-def check(oracle: Oracle, path: Path) -> pd.DataFrame:
-    """The oracle's table for a recorded run."""
-    with recorded_run(path) as of_run:
+def check(oracle: Oracle, path: Path, settings: Sequence[str] = ()) -> pd.DataFrame:
+    """The oracle's table for a recorded run, replayed with `settings` ("KEY=VALUE") too."""
+    with recorded_run(path, settings) as of_run:
         return oracle.check(of_run)
 
 

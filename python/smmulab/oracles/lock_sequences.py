@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -123,12 +123,9 @@ def details(verdict: str, model: str, known: Known) -> str:
     return "\n".join([heading, *(line for line in compared if not line.startswith("?"))])
 
 
-def check(run: RecordedRun, settings: Sequence[str] = ()) -> pd.DataFrame:
+def check(run: RecordedRun) -> pd.DataFrame:
     """Columns: shape, operation, count, verdict, recorded (kind or reason), model (the words),
-    details (the words for people).
-
-    `settings`: "KEY=VALUE", beyond those of the recorded kernel.
-    """
+    details (the words for people)."""
     reference = reference_of(run)
     rows = []
     for shape, trace in run.traces.items():
@@ -136,7 +133,7 @@ def check(run: RecordedRun, settings: Sequence[str] = ()) -> pd.DataFrame:
         group = any(header.group_size(device.index) > 1 for device in header.devices)
         unknown = header.workload == "auto" and group and reference is load_reference()
         found = _core.lock_sequences(
-            str(trace), "igroup", ["driver.version=6.12", "replay.mode=timed", *settings]
+            str(trace), "igroup", ["driver.version=6.12", "replay.mode=timed", *run.settings]
         )
         for operation, words, count in found:
             if operation == "dma":

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,10 +18,12 @@ from smmulab.recordings.run_machine import RunMachine, run_machine
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """`traces`: shape -> trace made from its operation log."""
+    """`traces`: shape -> trace made from its operation log. `settings`: "KEY=VALUE" of the replays,
+    beyond what the recording says."""
 
     recording: Recording
     traces: Mapping[str, Path] = field(repr=False)
+    settings: Sequence[str] = ()
 
     @cached_property
     def machine(self) -> RunMachine | None:
@@ -49,8 +51,10 @@ class RecordedRun:
 
 
 @contextmanager
-def recorded_run(path: Path) -> Iterator[RecordedRun]:
+def recorded_run(path: Path, settings: Sequence[str] = ()) -> Iterator[RecordedRun]:
     """Open a run and import every shape of it, into a folder that goes away afterwards.
+
+    `settings`: "KEY=VALUE", of the replays that it is held against.
 
     Raises RecordingError (absent, damaged), ConfigError (no operation log), TraceError.
     """
@@ -67,10 +71,11 @@ def recorded_run(path: Path) -> Iterator[RecordedRun]:
             log.write_bytes(recording.members[log.name])
             traces[shape] = logs / f"{shape}.iotrace"
             _core.import_ops_log(str(log), str(traces[shape]))
-        yield RecordedRun(recording, traces)
+        yield RecordedRun(recording, traces, tuple(settings))
 
 
 def replay_settings(run: RecordedRun, log: OpsLog) -> list[str]:
-    """Settings under which a shape is replayed: the run's CPUs, and what the program slept."""
+    """Settings under which a shape is replayed: the run's CPUs, what the program slept, and what was
+    asked for."""
     slept = ["replay.think=slept"] if log.header.settings.get("think", 0) else []
-    return [run.preset, *slept]
+    return [run.preset, *slept, *run.settings]
