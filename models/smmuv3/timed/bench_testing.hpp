@@ -139,8 +139,13 @@ class Commands final : public CommandListener {
     return add(command, queue);
   }
   void ring(QueueNumber queue = 0) { smmu_.commands().write_prod(queues_[queue].size(), queue); }
+  // Has any queue less room than for 8?
   [[nodiscard]] bool full() const {
-    return queues_[0].size() + 8 > smmu_.commands().cons() + (1ULL << kLog2);
+    bool any = false;
+    for (QueueNumber i = 0; i < queues_.size(); ++i) {
+      any = any || queues_[i].size() + 8 > smmu_.commands().cons(i) + (1ULL << kLog2);
+    }
+    return any;
   }
   // When CONS passed it; kTimeMax: not yet.
   [[nodiscard]] SimTime done(std::uint64_t index, QueueNumber queue = 0) const {

@@ -20,21 +20,26 @@ constexpr std::uint64_t kPages = 24;           // of 4K, in each domain
 constexpr std::uint64_t kBlocks = 2;           // of 2M, behind them
 constexpr std::uint64_t kBlockBase = 2 * k2M;  // the pages are at k2M
 constexpr std::uint64_t kPayload = 1ULL << 32U;
-constexpr std::uint64_t kNoSync = ~std::uint64_t{0};
+
+// A CMD_SYNC in one of the queues.
+struct Sync {
+  std::uint64_t index = 0;
+  QueueNumber queue = 0;
+};
 
 struct Mapping {
   std::uint32_t domain = 0;
   std::uint64_t va = 0;
   SimTime mapped{};
-  SimTime cleared = kTimeMax;    // the descriptor
-  std::uint64_t sync = kNoSync;  // that follows its invalidation
-  SimTime last_use{};            // completion of the last transaction that used it
+  SimTime cleared = kTimeMax;  // the descriptor
+  std::optional<Sync> sync{};  // that follows its invalidation
+  SimTime last_use{};          // completion of the last transaction that used it
 };
 
 struct Attachment {
   std::uint32_t domain = 0;
   SimTime since{};
-  std::uint64_t sync = kNoSync;  // that follows its end
+  std::optional<Sync> sync{};  // that follows its end
   SimTime last_use{};
 };
 
@@ -48,7 +53,8 @@ class Agent final : public Timed, public StreamObserver {
         guest_(world_.memory, offset_ + k1G),
         s2_(world_.frames, {2, hw::Granule::k4K, 48, 44, false, false, 0}),
         smmu_(params(seed), world_.features, streams(), world_.memory, run_ahead),
-        commands_(smmu_, world_) {
+        queues_(seed % 5 < 2 ? 3 : 1),
+        commands_(smmu_, world_, queues_) {
     // By pages where the tables of stage 1 are, so that walks are long; by blocks for the payload,
     // but for its beginning: there blocks of stage 1 come as fragments.
     EXPECT_EQ(s2_.map_pages(k1G, offset_ + k1G, 12, 16 * k2M / k4K, {}), hw::MapError::kNone);
@@ -117,8 +123,8 @@ class Agent final : public Timed, public StreamObserver {
     const std::uint64_t offset = passage.pa - offset_ - it->first;
     ASSERT_EQ(request.address, m.va + offset);
     ASSERT_GE(passage.ready, m.mapped);
-    if (m.sync != kNoSync) {
-      ASSERT_LE(done, commands_.done(m.sync)) << "a use after the SYNC";
+    if (m.sync) {
+      ASSERT_LE(done, done_at(*m.sync)) << "a use after the SYNC";
     }
     m.last_use = std::max(m.last_use, done);
     late_uses += done > m.cleared ? 1U : 0U;
@@ -127,7 +133,7 @@ class Agent final : public Timed, public StreamObserver {
     bool explained = false;
     std::vector<Attachment>& list = attachments_[request.stream.value()];
     for (auto a = list.rbegin(); a != list.rend() && !explained; ++a) {
-      const bool over = a->sync != kNoSync && commands_.done(a->sync) < done;
+      const bool over = a->sync && done_at(*a->sync) < done;
       explained = a->domain == m.domain && !over;
       a->last_use = explained ? std::max(a->last_use, done) : a->last_use;
     }
@@ -188,6 +194,7 @@ class Agent final : public Timed, public StreamObserver {
   // To another domain's table and ASID: by the CD, through V = 0 as Linux does, or by an STE that
   // names another CD table.
   void replace(std::uint32_t stream, std::uint32_t domain) {
+    const QueueNumber queue = stream % queues_;
     hw::Command cfgi;
     cfgi.stream = StreamId{stream};
     cfgi.leaf = true;
@@ -195,22 +202,22 @@ class Agent final : public Timed, public StreamObserver {
     if (random_.bernoulli(0.5)) {
       which_[stream] = 1 - which_[stream];
       cfgi.opcode = Opcode::kCfgiSte;
-      commands_.add(cfgi);
-      old.sync = commands_.add(Opcode::kSync);
+      commands_.add(cfgi, queue);
+      old.sync = {commands_.add(Opcode::kSync, queue), queue};
       attach(stream, domain);
       store_ste(stream);
-      commands_.ring();
+      commands_.ring(queue);
       return;
     }
     cds_[stream][which_[stream]]->write(hw::Ssid{0}, hw::Cd{});
     cfgi.opcode = random_.bernoulli(0.5) ? Opcode::kCfgiCd : Opcode::kCfgiSte;
-    commands_.add(cfgi);
-    old.sync = commands_.add(Opcode::kSync);
+    commands_.add(cfgi, queue);
+    old.sync = {commands_.add(Opcode::kSync, queue), queue};
     // The new CD is written without waiting: between the two syncs either may be seen.
     attach(stream, domain);
-    commands_.add(cfgi);
-    commands_.add(Opcode::kSync);
-    commands_.ring();
+    commands_.add(cfgi, queue);
+    commands_.add(Opcode::kSync, queue);
+    commands_.ring(queue);
   }
 
   void toggle(std::uint32_t domain, std::uint64_t va, unsigned log2) {
@@ -227,9 +234,10 @@ class Agent final : public Timed, public StreamObserver {
     Mapping& m = mappings_[it->second];
     live_[domain].erase(it);
     m.cleared = smmu_.timers().now();
-    commands_.add(invalidation(domain, va, log2));
-    m.sync = commands_.add(Opcode::kSync);
-    commands_.ring();
+    const QueueNumber queue = domain % queues_;
+    commands_.add(invalidation(domain, va, log2), queue);
+    m.sync = {commands_.add(Opcode::kSync, queue), queue};
+    commands_.ring(queue);
   }
 
   hw::Command invalidation(std::uint32_t domain, std::uint64_t va, unsigned log2) {
@@ -264,17 +272,21 @@ class Agent final : public Timed, public StreamObserver {
     return c;
   }
 
+  [[nodiscard]] SimTime done_at(const Sync& sync) const {
+    return commands_.done(sync.index, sync.queue);
+  }
+
   // Uses that became known before their SYNC completed must have been over by then.
   void check_syncs() {
     for (auto& [pa, m] : mappings_) {
-      if (m.sync != kNoSync && commands_.done(m.sync) != kTimeMax) {
-        ASSERT_LE(m.last_use, commands_.done(m.sync));
+      if (m.sync && done_at(*m.sync) != kTimeMax) {
+        ASSERT_LE(m.last_use, done_at(*m.sync));
       }
     }
     for (const auto& list : attachments_) {
       for (const Attachment& a : list) {
-        if (a.sync != kNoSync) {
-          ASSERT_LE(a.last_use, commands_.done(a.sync));
+        if (a.sync) {
+          ASSERT_LE(a.last_use, done_at(*a.sync));
         }
       }
     }
@@ -287,6 +299,8 @@ class Agent final : public Timed, public StreamObserver {
   hw::FrameAllocator guest_;
   hw::PageTable s2_;
   TimedSmmu smmu_;
+  // Those of a domain's invalidations and of a stream's are all in one queue each.
+  QueueNumber queues_;
   Commands commands_;
   std::vector<std::unique_ptr<hw::PageTable>> tables_;
   std::array<std::array<std::unique_ptr<hw::ContextTable>, 2>, kStreams> cds_;
