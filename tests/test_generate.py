@@ -179,6 +179,22 @@ def test_a_stopped_generation_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_may_write_one_trace_at_a_time(tmp_path: Path) -> None:
+    path, workload = tmp_path / "t.iotrace", Workload(ops=20_000)
+    text = generate(workload, tmp_path / "same.iotrace").path.read_bytes()
+    others = []
+
+    def other_writes(_lines: int) -> bool:
+        if not others:
+            others.append(generate(workload, path))
+        return True
+
+    generate(workload, path, progress=other_writes)
+    assert len(others) == 1
+    assert path.read_bytes() == text
+    assert {file.name for file in tmp_path.iterdir()} == {"t.iotrace", "same.iotrace"}
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "t.iotrace.zst"
     argv = "generate --devices 4 --mix attach=1,replace=8 --think exp:20us --ops 100 --seed 3 -o"

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -104,7 +106,8 @@ def generate(
     to = Path(fspath(path))
     if not to.name.endswith((".iotrace", ".iotrace.zst")):
         raise ConfigError(f"{to}: a trace's name ends in .iotrace or .iotrace.zst")
-    partial = to.with_name(f".partial.{to.name}")
+    # A name of its own: several may write one trace at a time, and the last wins.
+    partial = to.with_name(f".partial-{os.getpid()}-{secrets.token_hex(4)}.{to.name}")
     lines = size = 0
     try:
         with _open(partial) as file:
