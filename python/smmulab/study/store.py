@@ -110,10 +110,13 @@ class Store:
         elif not self.folder.is_dir():
             raise ConfigError(f"{self.folder}: no such folder")
         mark = self.folder / "store.json"
+        # Before the mark is looked for: another study may make this store at the same moment, and it
+        # writes the mark before any table.
+        has_tables = create and any(self.folder.glob("*.parquet"))
         if mark.exists():
             self._check(mark)
         elif create:
-            if any(self.folder.glob("*.parquet")):
+            if has_tables:
                 raise ConfigError(f"{self.folder}: holds results of something else")
             text = json.dumps({"kind": KIND, "schema": SCHEMA}) + "\n"
             publish(mark, lambda path: path.write_text(text, "utf-8"))
@@ -214,9 +217,10 @@ class Store:
 
     def table(self, name: str) -> pd.DataFrame:
         """All columns of one of TABLES, runs still in journals included."""
+        # Journals first: a run moves from there into the tables, never back.
+        records = [record for file in self._journals() for record in _records(file)]
         path = self._path(name)
         before = parquet.read(path) if path.exists() else None
-        records = [record for file in self._journals() for record in _records(file)]
         latest = {record["runs"][0]["run_id"]: record for record in records}
         rows = [row for record in latest.values() for row in record[name]]
         return parquet.to_frame(parquet.merged(before, rows, latest.keys()))
@@ -234,9 +238,12 @@ class Store:
 
     def with_parameters(self, name: str) -> pd.DataFrame:
         """Table `name`, each row with the parameters and the status of its run."""
+        # Its rows first: a study that ends between the two adds runs without rows here, not the
+        # other way about.
+        rows = self.table(name)
         runs = self.runs()
         shown = ["run_id", "status", *(key for key in runs.columns if key.startswith("param."))]
-        return self.table(name).merge(runs[shown], on="run_id", how="left", validate="many_to_one")
+        return rows.merge(runs[shown], on="run_id", how="left", validate="many_to_one")
 
 
 def merge(into: str | PathLike[str], stores: Iterable[str | PathLike[str]]) -> dict[str, Any]:
