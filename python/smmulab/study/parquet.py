@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,10 @@ _ALWAYS = ("param.protocol", "param.seed")
 def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A table; ConfigError if it is damaged."""
     try:
-        return pq.read_table(path, columns=columns)
+        with pq.ParquetFile(path) as file:  # pq.read_table imports pandas
+            if lost := set(columns or ()) - set(file.schema_arrow.names):
+                raise pa.ArrowInvalid(f"no column {', '.join(sorted(lost))}")
+            return file.read(columns)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(
@@ -32,16 +37,48 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         ) from None
 
 
+def column(values: list[Any]) -> pa.Array:
+    """As pa.array(values), which imports pandas (0.2 s) to see that these are none of its own."""
+    kinds = set(map(type, values)) - {type(None)}
+    if not kinds:
+        return pa.nulls(len(values))
+    missing = None in values
+    filled = [value or 0 for value in values] if missing else values
+    try:
+        if kinds == {bool}:
+            kind, buffers = pa.bool_(), [_bits(filled)]
+        elif kinds == {int}:
+            kind, buffers = pa.int64(), [pa.py_buffer(array("q", filled))]
+        elif kinds <= {int, float}:
+            kind, buffers = pa.float64(), [pa.py_buffer(array("d", filled))]
+        elif kinds == {str}:
+            texts = [(value or "").encode() for value in values]
+            ends = array("i", accumulate(map(len, texts), initial=0))
+            kind, buffers = pa.string(), [pa.py_buffer(ends), pa.py_buffer(b"".join(texts))]
+        else:
+            return pa.array(values)
+    except OverflowError:  # an integer of more than 64 bits, texts of more than 2 GiB
+        return pa.array(values)
+    valid = _bits([value is not None for value in values]) if missing else None
+    return pa.Array.from_buffers(kind, len(values), [valid, *buffers])
+
+
+def _bits(values: list[Any]) -> pa.Buffer:
+    """A bit each, the first one lowest."""
+    digits = "".join("1" if value else "0" for value in reversed(values))
+    return pa.py_buffer(int(digits, 2).to_bytes((len(values) + 7) // 8, "little"))
+
+
 def merged(before: pa.Table | None, rows: list[dict[str, Any]], ids: Iterable[str]) -> pa.Table:
     """`before` without the runs `ids`, and `rows`; columns of both, missing values null."""
     names = dict.fromkeys(key for row in rows for key in row)
-    new = pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
+    new = pa.table({name: column([row.get(name) for row in rows]) for name in names})
     if not rows:
-        new = pa.table({"run_id": pa.array([], pa.string())})
+        new = pa.table({"run_id": pa.nulls(0, pa.string())})
     if before is None:
         return new
     if len(before):
-        known = pa.array(list(ids), pa.string())
+        known = column(list(ids)).cast(pa.string())
         before = before.filter(pc.invert(pc.is_in(before["run_id"], value_set=known)))
     if not len(new):
         return before
@@ -73,7 +110,7 @@ def sort_like(table: pa.Table, order: list[str]) -> pa.Table:
     place = {run_id: number for number, run_id in enumerate(order)}
     places = [place[run_id] for run_id in table["run_id"].to_pylist()]
     rows = sorted(range(len(places)), key=places.__getitem__)
-    return table.take(pa.array(rows))
+    return table.take(column(rows))
 
 
 def write(path: Path, table: pa.Table) -> str:
