@@ -171,3 +171,72 @@ def test_a_fork_has_workers_of_its_own(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parent)]
     told = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=120).stdout
     assert told.split() == [str(expected["main_span_ps"])] * 2
+
+
+def worker_and_maker(worker: isolated.Worker) -> tuple[int, int]:
+    """Process ids; the maker of traces is the worker's only child while no run is in flight."""
+    pid = worker.process.pid
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return pid, int(child)
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process, and not only its exit code."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_maker_of_traces_that_dies_takes_its_worker_along_and_no_run() -> None:
+    jobs = [job.to_dict() for job in jobs_of(SMALL, {}, seeds=2)]
+    workers = isolated.Workers()
+    assert workers.run(jobs[0])["status"] == "ok"
+    worker, maker = worker_and_maker(workers._local.worker)
+    os.kill(maker, signal.SIGKILL)
+    assert workers.run(jobs[1])["status"] == "ok"
+    assert workers._local.worker.process.pid != worker
+    workers.stop()
+
+
+def test_a_maker_of_traces_ends_with_its_worker() -> None:
+    (job,) = (job.to_dict() for job in jobs_of(SMALL, {}))
+    workers = isolated.Workers()
+    assert workers.run(job)["status"] == "ok"
+    worker, maker = worker_and_maker(workers._local.worker)
+    os.kill(worker, signal.SIGKILL)
+    # Its answers end at once, though the other process is there still.
+    assert workers._local.worker.process.stdout.read() == b""
+    end = time.monotonic() + 60
+    while runs(maker) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not runs(maker)
+    workers.stop()
+
+
+def test_a_trace_that_cannot_be_made_is_the_error_of_its_run(tmp_path: Path) -> None:
+    (job,) = (job.to_dict() for job in jobs_of(SMALL, {}))
+    worker = isolated.Worker()
+    answer = worker.ask(job, str(tmp_path / "gone"))
+    assert answer["status"] == "error"
+    assert answer["error"].startswith("FileNotFoundError: ")
+    assert worker.ask(job, str(tmp_path))["status"] == "ok"
+    worker.close()
+
+
+def test_workers_share_a_trace() -> None:
+    """One of them makes it, the others wait for that one."""
+    jobs = [
+        job.to_dict() for job in jobs_of(SMALL.replace({"ops": 30_000}), FACTORS | {"threads": [1]})
+    ]
+    workers = isolated.Workers()
+    folder = Path(workers.folder())
+    made: list[int] = []
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(workers.run, job) for job in jobs]
+        while not all(future.done() for future in running):
+            made.append(len(list(folder.glob(".partial*"))))
+            time.sleep(0.002)
+    assert [future.result()["status"] for future in running] == ["ok", "ok"]
+    assert max(made) == 1
+    workers.stop()

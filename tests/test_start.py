@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import smmulab
+from smmulab import Config, Workload
+from smmulab.study import jobs_of
 
 # Runs the command as its script does, then tells which slow modules were loaded.
 LOADED = """
@@ -37,9 +40,12 @@ sys.exit(main())
 """
 
 
-def python(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def python(
+    folder: Path, script: str, *arguments: str, given: str | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", script, *arguments],
+        input=given,
         cwd=folder,
         capture_output=True,
         text=True,
@@ -75,6 +81,22 @@ def test_a_worker_loads_what_a_run_needs(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     for slow in ("matplotlib", "numpy", "pandas", "pyarrow", "multiprocessing"):
         assert f"'{slow}'" not in ended.stdout
+
+
+def test_a_worker_of_generated_traces_loads_no_more(tmp_path: Path) -> None:
+    jobs = jobs_of(Config(workload=Workload(ops=60)), {}, seeds=2)
+    lines = [json.dumps({"job": job.to_dict(), "folder": str(tmp_path)}) for job in jobs]
+    script = (
+        "import sys; from smmulab.study import worker;"
+        "worker.serve(sys.stdin.buffer, sys.stdout.buffer);"
+        "sys.stdout.write(str('numpy' in sys.modules))"
+    )
+    ended = python(tmp_path, script, given="\n".join(lines) + "\n")
+    assert ended.returncode == 0, ended.stderr
+    *answers, loaded = ended.stdout.splitlines()
+    assert [json.loads(answer)["result"]["status"] for answer in answers] == ["ok", "ok"]
+    assert loaded == "False"
+    assert len(list(tmp_path.glob("*.iotrace"))) == 2
 
 
 @pytest.mark.parametrize("at", ["smmulab.cli", "argparse", "smmulab._core", "smmulab.store"])

@@ -3,12 +3,13 @@
 
 Jobs come on standard input, results go to standard output, a line of JSON each. A run that crashes
 takes its child along and nothing else; SimGrid gets the process of its own that it needs. The child
-is forked after everything is imported and the trace is there, so that a run costs a fork, not a
-start of Python. The process ends with its standard input.
+is forked after everything is imported and the trace is there (study/trace_maker.py), so that a run costs
+a fork, not a start of Python. The process ends with its standard input.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -19,23 +20,10 @@ from typing import Any, BinaryIO
 
 from smmulab import _core
 from smmulab.protocol_source import expect
+from smmulab.study.trace_maker import NotMade, TraceMaker
 
 # A run in which no operation ends for so many looks at it (65536 events each) goes round in circles.
 _STALLED = 256
-
-
-def trace_of(job: dict[str, Any], folder: Path) -> str:
-    """The job's trace; a generated one is written to `folder` unless it is there."""
-    if job["workload"] is None:
-        return str(job["trace"])
-    path = folder / f"{job['trace_identity']}.iotrace"
-    if not path.exists():
-        from smmulab.workload import Workload, generate  # noqa: PLC0415  imports numpy
-
-        own = folder / f"{os.getpid()}-{path.name}"
-        generate(Workload.of(job["workload"]), own, job["seed"])
-        own.replace(path)
-    return str(path)
 
 
 def simulate(job: dict[str, Any], trace: str) -> str:
@@ -73,7 +61,7 @@ def failed(status: str, error: str) -> str:
     return f'"status": "{status}", "error": {json.dumps(error)}, "result": null'
 
 
-def _in_child(job: dict[str, Any], trace: str) -> str:
+def _in_child(job: dict[str, Any], trace: str) -> bytes:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -92,32 +80,34 @@ def _in_child(job: dict[str, Any], trace: str) -> str:
     cpu = f', "cpu_ns": {round((used.ru_utime + used.ru_stime) * 1e9)}'
     if os.WIFSIGNALED(status):
         name = signal.Signals(os.WTERMSIG(status)).name
-        return failed("crashed", f"the run's process died of {name}") + cpu
-    if os.WEXITSTATUS(status) != 0:
-        return failed("crashed", "the run's process failed") + cpu
-    return data.decode() + cpu
+        data = failed("crashed", f"the run's process died of {name}").encode()
+    elif os.WEXITSTATUS(status) != 0:
+        data = failed("crashed", "the run's process failed").encode()
+    return data + cpu.encode()
 
 
-def carry_out(job: dict[str, Any], folder: Path) -> str:
+def carry_out(job: dict[str, Any], folder: Path, maker: TraceMaker) -> bytes:
     """One run in a child, as a line of JSON. `wall_ns`, `cpu_ns`: real time and CPU time of its
     process, the making of its trace left out."""
     wall = 0
     try:
-        trace = trace_of(job, folder)
-    except (_core.Error, OSError) as error:
-        answer = failed("error", f"{type(error).__name__}: {error}")
+        trace = maker.path_of(job, folder)
+    except NotMade as error:
+        answer = failed("error", str(error)).encode()
     else:
         start = time.monotonic_ns()
         answer = _in_child(job, trace)
         wall = time.monotonic_ns() - start
-    return f'{{"run_id": "{job["run_id"]}", "wall_ns": {wall}, {answer}}}\n'
+    return f'{{"run_id": "{job["run_id"]}", "wall_ns": {wall}, '.encode() + answer + b"}\n"
 
 
 def serve(jobs: BinaryIO, answers: BinaryIO) -> None:
     """Until `jobs` ends."""
+    maker = TraceMaker()
+    gc.freeze()  # a collection in a child would write to, and so copy, what is here already
     for line in jobs:
         request = json.loads(line)
-        answers.write(carry_out(request["job"], Path(request["folder"])).encode())
+        answers.write(carry_out(request["job"], Path(request["folder"]), maker))
         answers.flush()
 
 
