@@ -116,6 +116,17 @@ def test_think_times_are_kept_by_the_replay() -> None:
     assert Config(workload=Workload()).assignments == []
 
 
+def test_a_value_alone_is_what_it_is_among_all() -> None:
+    """Of each parameter, its least value allowed; the one set before does not show."""
+    for known in _core.parameters():
+        least = {"bool": "true", "enum": known.maximum.partition("|")[0]}
+        value = least.get(known.unit, known.minimum)
+        among_all = json.loads(_core.resolve([f"{known.key}={value}"]))
+        found = Config.of({known.key: value}).parameters
+        assert found == among_all
+        assert type(found[known.key]) is type(among_all[known.key])
+
+
 def test_a_preset_sets_everything() -> None:
     config = Config.of(["machine.cpus=3", "preset=qemu-tcg", "hw.sync=1us"])
     expected = json.loads(_core.resolve(["machine.cpus=3", "preset=qemu-tcg", "hw.sync=1us"]))

@@ -73,6 +73,19 @@ std::vector<SequenceRow> lock_sequences(const std::string& trace, const std::str
   return rows;
 }
 
+// Settings with their table, made once: making a table takes far longer than setting a value.
+struct Described {
+  Settings settings;
+  ParamTable table;
+  Described() { workloads::describe(table, settings); }
+};
+
+std::string canonical_value(const std::string& key, const std::string& value) {
+  static Described described;  // the GIL is held
+  described.table.set(key, value);
+  return described.table.get(key);
+}
+
 void register_lists(py::module_& m) {
   py::class_<ParamInfo>(m, "Parameter", "One parameter: what it is, its range, where it is from.")
       .def_readonly("key", &ParamInfo::key)
@@ -180,6 +193,8 @@ void register_workloads(py::module_& m) {
       py::arg("other_tables") = std::vector<std::string>{},
       "The resolved configuration as canonical JSON. Tables of the machine file that are named in "
       "`other_tables` are left to the caller.");
+  m.def("canonical_value", &canonical_value, py::arg("key"), py::arg("value"),
+        "The value of a parameter in its canonical text.");
   m.def("replay_json", &replay_json, py::arg("trace"), py::arg("protocol"), py::arg("assignments"),
         py::arg("machine") = py::none(), py::arg("engine") = "native", py::arg("ops") = py::none(),
         py::arg("progress") = py::none(), "One replay; its result as JSON text.");

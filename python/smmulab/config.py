@@ -225,8 +225,9 @@ class Config:
 @lru_cache(maxsize=65_536)
 def _canonical(assignment: str) -> tuple[str, Any]:
     """(key, canonical value) of "KEY=VALUE". ConfigError."""
-    key = assignment.partition("=")[0]
-    return key, json.loads(_core.resolve([assignment]))[key]
+    key, _, value = assignment.partition("=")
+    text = _core.canonical_value(key, value)
+    return key, json.loads(text) if parameter_units()[key] in {"1", "bool"} else text
 
 
 def _differences(values: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
