@@ -17,7 +17,8 @@ import pytest
 
 import smmulab
 from smmulab import Config, Store, Workload, sweep
-from smmulab.study import isolated, jobs_of
+from smmulab.study import isolated, jobs_of, rows
+from smmulab.study.job import Job
 
 SMALL = Config(workload=Workload(devices=3, ops=60))
 FACTORS = {"protocol": ["igroup", "v6.2"], "threads": [1, 2]}
@@ -171,6 +172,56 @@ def test_a_fork_has_workers_of_its_own(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parent)]
     told = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=120).stdout
     assert told.split() == [str(expected["main_span_ps"])] * 2
+
+
+def test_workers_start_while_the_design_is_made_and_end_if_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[isolated.Worker] = []
+    new = isolated.Worker.__init__
+
+    def hooked(worker: isolated.Worker) -> None:
+        new(worker)
+        started.append(worker)
+
+    monkeypatch.setattr(isolated.Worker, "__init__", hooked)
+    with pytest.raises(smmulab.ConfigError, match="more than the 3"):
+        sweep(SMALL, FACTORS, out=tmp_path / "a", jobs=2, max_runs=3)
+    assert len(started) == 2
+    assert all(worker.process.poll() is not None for worker in started)
+    assert not (tmp_path / "a").exists()
+    started.clear()
+    assert sweep(SMALL, {}, out=tmp_path / "b", jobs=2).ran == 1
+    assert len(started) == 1
+    started.clear()
+    assert sweep(SMALL, {}, out=tmp_path / "b", jobs=2).skipped == 1
+    assert not started
+
+
+def test_a_worker_has_its_next_run_while_rows_are_made_of_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first row is made only when a worker that was not waited for has ended all it was given."""
+    ended: list[str] = []
+    seen: list[int] = []
+    ask, make = isolated.Worker.ask, rows.record
+
+    def asking(worker: isolated.Worker, job: dict[str, Any], folder: str) -> dict[str, Any]:
+        answer = ask(worker, job, folder)
+        ended.append(job["run_id"])
+        return answer
+
+    def making(job: Job, answer: dict[str, Any]) -> Any:
+        end = time.monotonic() + 60
+        while not seen and len(ended) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        seen.append(len(ended))
+        return make(job, answer)
+
+    monkeypatch.setattr(isolated.Worker, "ask", asking)
+    monkeypatch.setattr(rows, "record", making)
+    assert sweep(SMALL, FACTORS, out=tmp_path, jobs=1).ran == 4
+    assert seen[0] == 2
 
 
 def worker_and_maker(worker: isolated.Worker) -> tuple[int, int]:

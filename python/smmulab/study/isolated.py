@@ -105,6 +105,7 @@ class Workers:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._all: weakref.WeakSet[Worker] = weakref.WeakSet()
+        self._ready: list[Worker] = []
         self._folder = ""
         self._stopped = False
 
@@ -116,14 +117,23 @@ class Workers:
                 Finalize(self, shutil.rmtree, (self._folder, True), exitpriority=0)
             return self._folder
 
+    def start(self, count: int) -> None:
+        """Start so many worker processes, for the first that are needed."""
+        with self._lock:
+            self._ready += [self._new() for _ in range(count)]
+
+    def _new(self) -> Worker:
+        worker = Worker()
+        self._all.add(worker)
+        return worker
+
     def _mine(self) -> Worker:
         worker: Worker | None = getattr(self._local, "worker", None)
         if worker is None or not worker.close.alive:
             with self._lock:
                 if self._stopped:
                     raise WorkerDied("the sweep was stopped")
-                worker = self._local.worker = Worker()
-                self._all.add(worker)
+                worker = self._local.worker = self._ready.pop() if self._ready else self._new()
         return worker
 
     def run(self, job: dict[str, Any]) -> dict[str, Any]:

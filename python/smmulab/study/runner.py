@@ -40,6 +40,7 @@ class Runner:
         self._ends: list[Callable[[], object]] = []
         self._run: Callable[[dict[str, Any]], dict[str, Any]] = run_isolated
         self._is_own = False
+        self._start: Callable[[int], None] | None = None
         if isinstance(executor, Executor):
             self._executor = executor
             self._width = 4 * (os.cpu_count() or 1)
@@ -65,9 +66,13 @@ class Runner:
     def _run_here(self, jobs: int | None) -> None:
         if jobs is None:
             jobs = min(2, len(os.sched_getaffinity(0)))
-        self._width = whole_number(jobs, 1, 1024, "jobs")
-        self._run = self._workers().run
-        pool = ThreadPoolExecutor(self._width, thread_name_prefix="smmulab-sweep")
+        count = whole_number(jobs, 1, 1024, "jobs")
+        # Each has its next run waiting, so that it does not wait while rows are made of the last one.
+        self._width = 2 * count
+        workers = self._workers()
+        self._run = workers.run
+        self._start = lambda runs: workers.start(min(count, runs))
+        pool = ThreadPoolExecutor(count, thread_name_prefix="smmulab-sweep")
         self._executor, self._is_own = pool, True
         self._ends.append(lambda: pool.shutdown(cancel_futures=True))
 
@@ -77,6 +82,12 @@ class Runner:
     def __exit__(self, *_: object) -> None:
         for end in self._ends:
             end()
+
+    def start(self, runs: int) -> None:
+        """Start workers on this machine, if the runs are to be theirs, for so many that are yet to be
+        given."""
+        if self._start is not None:
+            self._start(runs)
 
     def run(
         self,

@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from math import prod
 from os import PathLike, fspath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smmulab import _core
@@ -197,18 +199,28 @@ def sweep(
     if trace is not None:
         config = config.replace(trace=fspath(trace), workload=None)
     options: dict[str, Any] = {"seeds": seeds, "where": where, "design": design}
-    every = jobs_of(
-        config, factors, **options, samples=samples, design_seed=design_seed, max_runs=max_runs
-    )
-    store = Store(out, create=True)
-    store.compact()  # takes in what an interrupted sweep left
-    done = store.done() if resume else set()
-    missing = [job for job in every if job.run_id not in done]
-    tell = _new_bar() if progress is True else (progress or None)
-    with Runner(executor, jobs) as runner, store.journal() as journal:
-        runner.run(missing, journal.append, tell)
+    with Runner(executor, jobs) as runner:
+        if not Path(out, "store.json").exists():  # it may be that all is done
+            runner.start(_most_runs(factors, seeds))
+        every = jobs_of(
+            config, factors, **options, samples=samples, design_seed=design_seed, max_runs=max_runs
+        )
+        store = Store(out, create=True)
+        store.compact()  # takes in what an interrupted sweep left
+        done = store.done() if resume else set()
+        missing = [job for job in every if job.run_id not in done]
+        tell = _new_bar() if progress is True else (progress or None)
+        with store.journal() as journal:
+            runner.run(missing, journal.append, tell)
     store.compact()
     return Sweep(store, tuple(job.run_id for job in every), len(missing), len(every) - len(missing))
+
+
+def _most_runs(factors: Factors, seeds: int | Sequence[int]) -> int:
+    """Not less than a grid has, told without making it; 2 if in doubt."""
+    lengths = [len(values) if isinstance(values, Sequence) else 2 for values in factors.values()]
+    lengths.append(len(seeds) if isinstance(seeds, Sequence) else 1 if seeds == 1 else 2)
+    return prod(max(1, length) for length in lengths)
 
 
 def _new_bar() -> ProgressFunction:
