@@ -69,12 +69,21 @@ def _bits(values: list[Any]) -> pa.Buffer:
     return pa.py_buffer(int(digits, 2).to_bytes((len(values) + 7) // 8, "little"))
 
 
+def _table(rows: list[dict[str, Any]]) -> pa.Table:
+    """A column for each key of any row."""
+    if not rows:
+        return pa.table({"run_id": pa.nulls(0, pa.string())})
+    names = list(rows[0])
+    if all(list(row) == names for row in rows):  # as a rule, and far quicker
+        columns = zip(*(row.values() for row in rows), strict=True)
+        return pa.table(dict(zip(names, map(column, map(list, columns)), strict=True)))
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    return pa.table({name: column([row.get(name) for row in rows]) for name in names})
+
+
 def merged(before: pa.Table | None, rows: list[dict[str, Any]], ids: Iterable[str]) -> pa.Table:
     """`before` without the runs `ids`, and `rows`; columns of both, missing values null."""
-    names = dict.fromkeys(key for row in rows for key in row)
-    new = pa.table({name: column([row.get(name) for row in rows]) for name in names})
-    if not rows:
-        new = pa.table({"run_id": pa.nulls(0, pa.string())})
+    new = _table(rows)
     if before is None:
         return new
     if len(before):
