@@ -41,6 +41,17 @@ def texts(ax: Axes) -> list[str]:
     return [text.get_text() for text in legend.get_texts()]
 
 
+def test_cores_are_the_cpus_of_generator_or_machine(tmp_path: Path) -> None:
+    config = Config(workload=Workload(devices=2, threads=2, ops=60))
+    frame = sweep(config, {"cores": [1, 2]}, seeds=2, out=tmp_path).frame()
+    ax = plot.scaling(frame)
+    assert list(ax.get_lines()[0].get_xdata()) == [1, 2]
+    machine = frame.rename(columns={"param.generate.cpus": "param.machine.cpus"})
+    assert list(plot.scaling(machine, "cores").get_lines()[0].get_xdata()) == [1, 2]
+    with pytest.raises(smmulab.ConfigError, match="no column 'cores'"):
+        plot.scaling(machine.drop(columns="param.machine.cpus"))
+
+
 def test_scaling_draws_means_bands_and_log2_ticks(swept: smmulab.Sweep) -> None:
     frame = swept.frame()
     ax = plot.scaling(frame, x="threads", ideal=True)

@@ -25,16 +25,23 @@ Method = Literal["t", "bootstrap"]
 Floats = NDArray[np.float64]
 PROTOCOL, SEED = "param.protocol", "param.seed"
 IDENTITY, BUILD = "param.trace_identity", "build"
+# As `Config` takes it: of a generator, otherwise of the machine.
+_CORES = ("param.generate.cpus", "param.machine.cpus")
 _RESAMPLES = 2000
 
 
 def column(frame: pd.DataFrame, name: str) -> str:
-    """`name`, or the one parameter whose name ends in it ("threads" for "param.generate.threads").
-    ConfigError, with the nearest name, for none or several."""
+    """`name`, or the one parameter whose name ends in it ("threads" for "param.generate.threads");
+    "cores" as a factor has it. ConfigError, with the nearest name, for none or several."""
     names = [str(known) for known in frame.columns]
     if name in names:
         return name
-    found = [known for known in names if known.startswith("param.") and known.endswith(f".{name}")]
+    if name == "cores":
+        found = [known for known in _CORES if known in names][:1]
+    else:
+        found = [
+            known for known in names if known.startswith("param.") and known.endswith(f".{name}")
+        ]
     if len(found) == 1:
         return found[0]
     if found:
