@@ -74,9 +74,10 @@ def legend(ax: Axes) -> list[str]:
     [
         (2.1, 2.2, ["2", "3", "4"]),
         (1.5, 6, ["2", "3", "4", "5", "6", "7"]),
-        (4, 70, ["10"]),
+        (4, 70, ["5", "10", "20", "50"]),
+        (4, 200, ["5", "10", "20", "50", "100", "200"]),
         (4, 7900, ["10", "100", "1,000", "10,000"]),
-        (0.02, 0.3, ["0.1"]),
+        (0.02, 0.3, ["0.02", "0.05", "0.1", "0.2"]),
     ],
 )
 def test_ticks_of_the_log_axis(p50: float, most: float, expected: list[str]) -> None:
@@ -121,6 +122,28 @@ def test_dark_time(devices: pd.DataFrame, words: list[str]) -> None:
     draw(ax)
     assert [text.get_text() for text in ax.texts] == words
     assert bool(labels(ax.xaxis)) != bool(words)
+
+
+@pytest.mark.parametrize("gains", [[1.5, -0.4], [-0.2, -0.3]])
+def test_the_legend_of_a_tornado_covers_no_bar(gains: list[float]) -> None:
+    rows = [
+        {
+            "what": name,
+            "change": "cost",
+            "to": to,
+            "ops_gain": gain / (1 + (to != "x0")),
+            "status": "ok",
+        }
+        for name, gain in zip(("hw.sync", "hw.tlbi"), gains, strict=True)
+        for to in ("x0", "x0.5")
+    ]
+    rows.append(
+        {"what": "asid_lock", "change": "lock", "to": "free", "ops_gain": 1, "status": "ok"}
+    )
+    ax = plot.tornado(pd.DataFrame(rows))
+    draw(ax)
+    assert legend(ax) == ["cost 0", "cost halved", "lock free or split, or setting changed"]
+    assert ax.get_legend().get_window_extent().x1 <= ax.get_figure(root=True).bbox.x1  # type: ignore[union-attr]
 
 
 def test_errors_are_marked() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,8 +65,8 @@ def _axes(ax: Axes | None) -> Axes:
 
 def _log_us(ax: Axes, axis: Literal["x", "y"], values: Iterable[float]) -> None:
     """A log axis around `values` (us; what is not above 0 has no place on it), without ticks if none
-    is positive. Ticks between powers of ten get a number only where there is less than a decade, so
-    that labels never overlap."""
+    is positive. Of the ticks between powers of ten all get a number within a decade, 2 and 5 within
+    two, none beyond, so that labels never overlap."""
     shown = [value for value in values if value > 0]
     which = ax.xaxis if axis == "x" else ax.yaxis
     if not shown:
@@ -82,7 +82,10 @@ def _log_us(ax: Axes, axis: Literal["x", "y"], values: Iterable[float]) -> None:
     which.set_major_locator(LogLocator(numticks=12))
     which.set_minor_locator(LogLocator(subs=range(2, 10), numticks=12))
     which.set_major_formatter(number)
-    which.set_minor_formatter(number if high / low < 10 else NullFormatter())
+    digits = "23456789" if high / low < 10 else "25" if high / low < 100 else ""
+    which.set_minor_formatter(
+        FuncFormatter(lambda value, _: f"{value:,.10g}" if f"{value:e}"[0] in digits else "")
+    )
     ax.grid(axis=axis, which="major", color="0.88")
     ax.set_axisbelow(True)
 
@@ -288,7 +291,8 @@ def _bars(ax: Axes, rows: pd.DataFrame, gain: str, most: int) -> None:
             if least < -100:
                 ax.text(-98, place, f"{least:,.0f} %", va="center", color="white")
     if names:
-        ax.legend(fontsize="small", loc="lower right")
+        # Below: bars reach every corner.
+        ax.legend(fontsize="small", ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     else:
         ax.text(0.5, 0.5, "nothing changes it", ha="center", transform=ax.transAxes)
 
