@@ -124,26 +124,35 @@ def test_dark_time(devices: pd.DataFrame, words: list[str]) -> None:
     assert bool(labels(ax.xaxis)) != bool(words)
 
 
-@pytest.mark.parametrize("gains", [[1.5, -0.4], [-0.2, -0.3]])
-def test_the_legend_of_a_tornado_covers_no_bar(gains: list[float]) -> None:
+def changes(*gains: float) -> pd.DataFrame:
+    """As WhatIf.summary() and WhatIf.frame() have them: two costs and a lock."""
     rows = [
-        {
-            "what": name,
-            "change": "cost",
-            "to": to,
-            "ops_gain": gain / (1 + (to != "x0")),
-            "status": "ok",
-        }
+        {"what": name, "change": "cost", "to": to, "ops_gain": gain if to == "x0" else gain / 2}
         for name, gain in zip(("hw.sync", "hw.tlbi"), gains, strict=True)
         for to in ("x0", "x0.5")
     ]
-    rows.append(
-        {"what": "asid_lock", "change": "lock", "to": "free", "ops_gain": 1, "status": "ok"}
-    )
-    ax = plot.tornado(pd.DataFrame(rows))
+    rows.append({"what": "asid_lock", "change": "lock", "to": "free", "ops_gain": 1})
+    frame = pd.DataFrame(rows).assign(status="ok", kind="replace", count=9)
+    return frame.assign(p99_gain=frame["ops_gain"])
+
+
+@pytest.mark.parametrize("gains", [(1.5, -0.4), (-0.2, -0.3)])
+def test_the_legend_of_a_tornado_covers_no_bar(gains: tuple[float, float]) -> None:
+    figure = plot.what_if(changes(*gains), changes(*gains))
+    FigureCanvasAgg(figure).draw()
+    for ax in figure.axes:
+        assert legend(ax) == ["cost 0", "cost halved", "lock free or split, or setting changed"]
+        box = ax.get_legend().get_window_extent()  # type: ignore[union-attr]
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0
+
+
+def test_the_legend_of_tlb_sizes_covers_no_line() -> None:
+    row = {"key": "smmuv3.mtlb_entries", "hit_ratio": 0.5, "reads_per_access": 2.0}
+    ax = plot.tlb(pd.DataFrame([row | {"value": "64"}, row | {"value": "128"}]))
     draw(ax)
-    assert legend(ax) == ["cost 0", "cost halved", "lock free or split, or setting changed"]
-    assert ax.get_legend().get_window_extent().x1 <= ax.get_figure(root=True).bbox.x1  # type: ignore[union-attr]
+    assert legend(ax) == ["hit ratio", "reads per access"]
 
 
 def test_errors_are_marked() -> None:

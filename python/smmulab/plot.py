@@ -292,7 +292,7 @@ def _bars(ax: Axes, rows: pd.DataFrame, gain: str, most: int) -> None:
                 ax.text(-98, place, f"{least:,.0f} %", va="center", color="white")
     if names:
         # Below: bars reach every corner.
-        ax.legend(fontsize="small", ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.12))
+        ax.legend(fontsize="small", ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.1))
     else:
         ax.text(0.5, 0.5, "nothing changes it", ha="center", transform=ax.transAxes)
 
@@ -347,7 +347,13 @@ def tlb(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     highest = reads.max(initial=0.0, where=np.isfinite(reads))
     other.set_ylim(bottom=0, top=max(highest * 1.05, 0.01))
     other.set_ylabel("table and configuration reads per access")
-    ax.legend(handles=[hits, walks], loc="center right")
+    ax.legend(
+        handles=[hits, walks],
+        fontsize="small",
+        ncols=2,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.12),
+    )
     return ax
 
 
