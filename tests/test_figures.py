@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 import smmulab
 from smmulab import Config, Workload, cli, plot, running, sweep
 from smmulab.study.statistics import intervals
+from what_if_traces import replaces
 
 SIZES = [1, 2, 4, 8]
 
@@ -136,6 +137,55 @@ def test_a_gantt_has_a_bar_for_each_operation_of_the_window() -> None:
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["thread 0", "thread 1"]
     with pytest.raises(smmulab.ConfigError, match="nothing to run"):
         running.operations(Config())
+
+
+@pytest.fixture(scope="module")
+def contended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("contended") / "t.iotrace"
+    path.write_text(replaces(11, 4))
+    return path
+
+
+def test_lock_times_are_all_that_was_waited_and_one_holder_at_a_time(contended: Path) -> None:
+    times = smmulab.lock_times(contended, "v6.2")
+    assert times["start_ps"].is_monotonic_increasing
+    assert (times["end_ps"] > times["start_ps"]).all()
+    waits, holds = (times[times["state"] == state] for state in ("waits", "holds"))
+    found = (waits["end_ps"] - waits["start_ps"]).groupby(waits["lock_class"]).sum()
+    blamed = smmulab.blame(contended, "v6.2").frame().query("kind == 'lock'")
+    assert dict(found) == dict(blamed.groupby("lock_class")["total_ps"].sum())
+    assert len(found) >= 2
+    for _, held in holds.groupby("lock"):
+        assert (held["start_ps"].to_numpy()[1:] >= held["end_ps"].to_numpy()[:-1]).all()
+    # Meanwhile others hold the lock, nearly all of the time.
+    longest = waits.loc[(waits["end_ps"] - waits["start_ps"]).idxmax()]
+    begin, end = longest["start_ps"], longest["end_ps"]
+    others = holds[(holds["lock"] == longest["lock"]) & (holds["thread"] != longest["thread"])]
+    held = others["end_ps"].clip(begin, end) - others["start_ps"].clip(begin, end)
+    assert 0.8 < held.sum() / (end - begin) <= 1
+
+
+def test_a_lock_gantt_has_a_row_for_each_thread_and_a_bar_for_each_time(contended: Path) -> None:
+    times = smmulab.lock_times(contended, "v6.2")
+    ax = plot.lock_gantt(times, most=1)
+    draw(ax)
+    rows = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert rows == [f"t{number}" for number in range(11)]
+    assert len(ax.patches) == len(times)
+    assert ax.get_xlabel() == "simulated time (us)"
+    first = texts(ax)[0].partition(",")[0]
+    waits = times[times["state"] == "waits"]
+    assert (waits["end_ps"] - waits["start_ps"]).groupby(
+        waits["lock_class"]
+    ).sum().idxmax() == first
+    assert set(texts(ax)) <= {
+        f"{name}, {state}" for name in (first, "others") for state in ("held", "waited for")
+    }
+    middle = float(times["start_ps"].median() / 1e6)
+    part = plot.lock_gantt(times, start_us=middle, end_us=middle + 1)
+    assert 0 < len(part.patches) < len(times)
+    assert part.get_xlim() == (middle, middle + 1)
+    draw(plot.lock_gantt(times.iloc[:0]))
 
 
 def test_a_gantt_runs_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Timeline: one replay with a record, written as a trace for Perfetto.
+// Timeline: one replay with a record, written as a trace for Perfetto, or as a table of its locks.
 #include <cerrno>
+#include <cstdint>
 #include <fstream>
 #include <optional>
 #include <string>
 #include <system_error>
+#include <tuple>
+#include <vector>
 
 #include <fmt/format.h>
 #include <pybind11/functional.h>
@@ -40,9 +43,10 @@ void write(const Record& record, const std::string& path) {
   }
 }
 
-std::string timeline(const std::string& trace, const std::string& protocol,
-                     const Assignments& assignments, const std::string& out,
-                     const std::optional<std::string>& machine, const Progress& progress) {
+// One replay; what `use` makes of its record and result.
+template <class Use>
+auto recorded(const std::string& trace, const std::string& protocol, const Assignments& assignments,
+              const std::optional<std::string>& machine, const Progress& progress, const Use& use) {
   const workloads::Settings settings = settings_of(machine, assignments);
   return interruptible(progress, [&](const auto& watch) {
     Record record;
@@ -52,9 +56,60 @@ std::string timeline(const std::string& trace, const std::string& protocol,
     options.record_objects = true;
     options.progress = watch;
     const workloads::ReplayResult result = workloads::replay(trace, settings, options);
-    write(record, out);
-    return workloads::to_json(result);
+    return use(record, result);
   });
+}
+
+std::string timeline(const std::string& trace, const std::string& protocol,
+                     const Assignments& assignments, const std::string& out,
+                     const std::optional<std::string>& machine, const Progress& progress) {
+  return recorded(trace, protocol, assignments, machine, progress,
+                  [&out](const Record& record, const workloads::ReplayResult& result) {
+                    write(record, out);
+                    return workloads::to_json(result);
+                  });
+}
+
+// Thread, lock, its class, whether the thread holds it (or waits for it), from and to in ps.
+using LockTime =
+    std::tuple<std::string, std::string, std::string, bool, std::int64_t, std::int64_t>;
+
+std::vector<LockTime> lock_times_of(const Record& record) {
+  const analysis::Timelines timelines(record);
+  std::vector<LockTime> rows;
+  const auto add = [&](std::uint32_t thread, std::uint32_t lock, bool holds, SimTime from,
+                       SimTime to) {
+    const RecordLock id{lock};
+    rows.emplace_back(record.name(RecordThread{thread}), record.name(id),
+                      record.name(record.lock_class(id)), holds, from.time_since_epoch().count(),
+                      to.time_since_epoch().count());
+  };
+  for (std::uint32_t thread = 0; thread < timelines.threads().size(); ++thread) {
+    for (const analysis::Wait& wait : timelines.threads()[thread].waits) {
+      if (wait.lock) {
+        add(thread, wait.object, false, wait.from, wait.to);
+      }
+    }
+  }
+  for (std::uint32_t lock = 0; lock < record.lock_count(); ++lock) {
+    const std::vector<analysis::Holding>& holdings = timelines.holdings(lock);
+    for (std::size_t i = 0; i + 1 < holdings.size(); ++i) {  // the last one has no end
+      if (holdings[i].thread != kNoRecordId) {
+        add(holdings[i].thread, lock, true, holdings[i].since, holdings[i + 1].since);
+      }
+    }
+  }
+  return rows;
+}
+
+std::vector<LockTime> lock_times(const std::string& trace, const std::string& protocol,
+                                 const Assignments& assignments,
+                                 const std::optional<std::string>& machine,
+                                 const Progress& progress) {
+  return recorded(trace, protocol, assignments, machine, progress,
+                  [](const Record& record, const workloads::ReplayResult& /*result*/) {
+                    return lock_times_of(record);
+                  });
 }
 
 }  // namespace
@@ -63,6 +118,10 @@ void register_timeline(py::module_& m) {
   m.def("timeline", &timeline, py::arg("trace"), py::arg("protocol"), py::arg("assignments"),
         py::arg("out"), py::arg("machine") = py::none(), py::arg("progress") = py::none(),
         "Replays a trace with a record and writes it for Perfetto; the result as JSON.");
+  m.def("lock_times", &lock_times, py::arg("trace"), py::arg("protocol"), py::arg("assignments"),
+        py::arg("machine") = py::none(), py::arg("progress") = py::none(),
+        "Replays a trace with a record; (thread, lock, lock class, held?, from, to in ps) of each "
+        "wait, and of who held the lock meanwhile.");
 }
 
 }  // namespace smmulab::bindings

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from smmulab.study import Range, Store, Sweep
     from smmulab.study.statistics import crossovers, differences, fit_usl, intervals
     from smmulab.study.sweeping import sweep
-    from smmulab.timelines import timeline
+    from smmulab.timelines import lock_times, timeline
     from smmulab.waits import Blame, blame
     from smmulab.what_if import WhatIf, whatif
     from smmulab.workload import Workload, generate
@@ -63,6 +63,7 @@ __all__ = [
     "fit_usl",
     "generate",
     "intervals",
+    "lock_times",
     "lockdep",
     "operations",
     "plot",
@@ -91,6 +92,7 @@ _ELSEWHERE = {
     "fit_usl": "smmulab.study.statistics",
     "generate": "smmulab.workload",
     "intervals": "smmulab.study.statistics",
+    "lock_times": "smmulab.timelines",
     "lockdep": "smmulab.order_checks",
     "operations": "smmulab.running",
     "run": "smmulab.running",

@@ -181,6 +181,13 @@ def timeline(
     machine: str | None = None,
     progress: Callable[[int], bool] | None = None,
 ) -> str: ...
+def lock_times(
+    trace: str,
+    protocol: str,
+    assignments: Sequence[str],
+    machine: str | None = None,
+    progress: Callable[[int], bool] | None = None,
+) -> list[tuple[str, str, str, bool, int, int]]: ...
 
 class Topology(metaclass=_PybindType):
     def __init__(self, path: str, settings: str = "") -> None: ...

@@ -272,6 +272,56 @@ def gantt(
     return ax
 
 
+def lock_gantt(
+    times: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    start_us: float = 0.0,
+    end_us: float = np.inf,
+    most: int = 6,
+) -> Axes:
+    """Locks over simulated time, a row for each thread, from `start_us` to `end_us`: a full bar where it
+    holds one, a thin and pale one where it waits. A colour and hatch for each of the `most` classes waited for
+    longest, grey for the others. `times`: smmulab.lock_times()."""
+    ax = _axes(ax)
+    seen = times[(times["end_ps"] > start_us * 1e6) & (times["start_ps"] < end_us * 1e6)]
+    threads = list(dict.fromkeys(sorted(seen["thread"], key=_natural)))
+    waits = seen[seen["state"] == "waits"]
+    waited = (waits["end_ps"] - waits["start_ps"]).groupby(waits["lock_class"]).sum()
+    named = list(waited.sort_values(ascending=False, kind="stable").index[:most])
+    groups = seen["lock_class"].where(seen["lock_class"].isin(named), "others")
+    for name in [name for name in [*named, "others"] if (groups == name).any()]:
+        place = named.index(name) if name in named else None
+        style: dict[str, Any] = {
+            "color": "0.6" if place is None else COLOURS[place % len(COLOURS)],
+            "hatch": "" if place is None else _HATCHES[place % len(_HATCHES)],
+            "edgecolor": "white",
+            "linewidth": 0.0,
+        }
+        # Held bars last: what is held inside a wait is on top.
+        for state, height, alpha in (("waits", 0.3, 0.55), ("holds", 0.8, 1.0)):
+            part = seen[(groups == name) & (seen["state"] == state)]
+            starts = part["start_ps"].to_numpy(dtype=float) / 1e6
+            rows = [threads.index(thread) for thread in part["thread"]]
+            widths = part["end_ps"].to_numpy(dtype=float) / 1e6 - starts
+            label = f"{name}, {'held' if state == 'holds' else 'waited for'}"
+            if len(part):
+                ax.barh(rows, widths, height, starts, alpha=alpha, label=label, **style)
+    _rows(ax, threads)
+    if np.isfinite(end_us):
+        ax.set_xlim(start_us, end_us)
+    ax.set_xlabel("simulated time (us)")
+    if threads:
+        ax.legend(title="lock", fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
+def _natural(name: object) -> tuple[str, int]:
+    """t2 before t10."""
+    digits = str(name)[len(str(name).rstrip("0123456789")) :]
+    return str(name).removesuffix(digits), int(digits or 0)
+
+
 def sensitivity_tornado(
     table: pd.DataFrame, y: str, ax: Axes | None = None, most: int = 15
 ) -> Axes:
