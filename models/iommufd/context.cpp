@@ -313,6 +313,7 @@ const Object* Context::peek(ObjectId id) const {
 template <class T>
 std::vector<const T*> Context::all_of(ObjectType type) const {
   std::vector<const T*> all;
+  all.reserve(objects_.size());
   for (const auto& [id, object] : objects_) {
     if (object->type == type) {
       all.push_back(static_cast<const T*>(object.get()));

@@ -98,6 +98,14 @@ void LockBase::note_request(Thread& t, LockMode mode, unsigned subclass, bool tr
 
 void LockBase::note_acquired(Thread& t, LockMode mode, unsigned subclass, const Acquisition& how) {
   const SimTime now = machine_->now();
+  StepControl* const control = machine_->control();
+  if (control != nullptr) [[unlikely]] {  // without time there is nothing to count
+    t.held().push_back({this, now, mode, static_cast<std::uint8_t>(subclass)});
+    if (!class_->leaf) {
+      control->acquired(t, *this, mode);
+    }
+    return;
+  }
   const Ps wait = how.contended ? now - how.asked : Ps{0};
   const Ps spin = std::min(how.spin, wait);
   if (how.contended) {
@@ -112,10 +120,6 @@ void LockBase::note_acquired(Thread& t, LockMode mode, unsigned subclass, const 
     stat_->on_acquire(spin, wait - spin, how.contended, how.bounced, mode);
   }
   t.held().push_back({this, now, mode, static_cast<std::uint8_t>(subclass)});
-  if (StepControl* control = machine_->control(); control != nullptr && !class_->leaf)
-      [[unlikely]] {
-    control->acquired(t, *this, mode);
-  }
   if (Record* record = machine_->record()) [[unlikely]] {
     std::uint16_t flags = 0;
     if (how.contended) {
@@ -157,9 +161,11 @@ void LockBase::note_release(Thread& t, LockMode mode) {
   const Ps hold = now - it->since;
   const unsigned subclass = it->subclass;
   held.erase(std::next(it).base());
-  if (StepControl* control = machine_->control(); control != nullptr && !class_->leaf)
-      [[unlikely]] {
-    control->released(t, *this, mode);
+  if (StepControl* control = machine_->control()) [[unlikely]] {
+    if (!class_->leaf) {
+      control->released(t, *this, mode);
+    }
+    return;
   }
   class_->stat.on_release(hold, mode);
   if (stat_) {

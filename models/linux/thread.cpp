@@ -8,7 +8,10 @@
 namespace smmulab::lnx {
 
 Thread::Thread(Machine& machine, std::uint32_t id, std::string name, std::uint32_t affinity)
-    : machine_(&machine), affinity_(affinity), id_(id), name_(std::move(name)) {}
+    : machine_(&machine), affinity_(affinity), id_(id), name_(std::move(name)) {
+  constexpr std::size_t kUsualDepth = 8;  // of locks
+  held_.reserve(kUsualDepth);
+}
 
 bool Thread::need_resched() const {
   return machine_->now() >= cpu_->resched_at_;

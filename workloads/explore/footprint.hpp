@@ -32,11 +32,6 @@ using Footprint = std::vector<Touch>;
 
 // Of each thread, the number of its first step that need not have happened before.
 using Clock = std::array<std::uint32_t, kMaxThreads>;
-inline void join(Clock& clock, const Clock& other) {
-  for (std::size_t i = 0; i < kMaxThreads; ++i) {
-    clock[i] = std::max(clock[i], other[i]);
-  }
-}
 
 using ThreadMask = std::uint32_t;
 [[nodiscard]] constexpr ThreadMask bit(std::size_t thread) {

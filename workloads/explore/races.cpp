@@ -2,12 +2,10 @@
 #include "workloads/explore/races.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace smmulab::explore {
 namespace {
-
-constexpr std::array<lnx::Access, 3> kAccesses = {lnx::Access::kRead, lnx::Access::kUpdate,
-                                                  lnx::Access::kWrite};
 
 bool before_in(const Clock& clock, std::size_t thread, std::size_t step) {
   return clock[thread] > step;
@@ -15,33 +13,49 @@ bool before_in(const Clock& clock, std::size_t thread, std::size_t step) {
 
 }  // namespace
 
-RaceFinder::LastSteps& RaceFinder::last(std::uint32_t object) {
-  if (object >= last_.size()) {
-    LastSteps never{};
-    for (PerAccess& each : never) {
-      each.fill(kNever);
+template <class Conflict>
+void RaceFinder::each_conflict(const Footprint& footprint, std::size_t thread,
+                               Conflict&& conflict) const {
+  for (const Touch& touch : footprint) {
+    if (touch.object >= last_.size()) {
+      continue;
     }
-    last_.resize(object + 1, never);
+    const LastSteps& last = last_[touch.object];
+    for (ThreadMask others = last.threads & ~bit(thread); others != 0; others &= others - 1) {
+      const auto& steps = last.steps[static_cast<std::size_t>(std::countr_zero(others))];
+      for (std::size_t access = 0; access < kAccesses; ++access) {
+        if (steps[access] != kNever && !commute(static_cast<lnx::Access>(access), touch.access)) {
+          conflict(static_cast<std::size_t>(steps[access]));
+        }
+      }
+    }
   }
-  return last_[object];
+}
+
+void RaceFinder::note(const Footprint& footprint, std::size_t thread, std::size_t step) {
+  for (const Touch& touch : footprint) {
+    if (touch.object >= last_.size()) {
+      last_.resize(touch.object + 1);
+    }
+    LastSteps& last = last_[touch.object];
+    if ((last.threads & bit(thread)) == 0) {
+      last.threads |= bit(thread);
+      last.steps[thread].fill(kNever);
+    }
+    last.steps[thread][static_cast<std::size_t>(touch.access)] = static_cast<std::int32_t>(step);
+  }
+}
+
+void RaceFinder::join(Clock& clock, const Clock& other) const {
+  for (std::size_t i = 0; i < threads_; ++i) {
+    clock[i] = std::max(clock[i], other[i]);
+  }
 }
 
 Clock RaceFinder::with_conflicts(const Clock& before, const Footprint& footprint,
                                  std::size_t thread) const {
   Clock clock = before;
-  for (const Touch& touch : footprint) {
-    if (touch.object >= last_.size()) {
-      continue;
-    }
-    for (std::size_t q = 0; q < threads_; ++q) {
-      for (const lnx::Access access : kAccesses) {
-        const std::int32_t step = last_[touch.object][q][static_cast<std::size_t>(access)];
-        if (q != thread && step >= 0 && !commute(access, touch.access)) {
-          join(clock, clocks_[static_cast<std::size_t>(step)]);
-        }
-      }
-    }
-  }
+  each_conflict(footprint, thread, [&](std::size_t step) { join(clock, clocks_[step]); });
   return clock;
 }
 
@@ -57,17 +71,14 @@ void RaceFinder::find(const Scheduler& run, std::size_t threads, std::size_t fir
     for (const std::uint32_t enabler : step.enablers) {
       join(before, clocks_[enabler]);
     }
+    Clock clock = with_conflicts(before, step.footprint, step.thread);
     if (i >= first) {
       detect(run, {i, step.thread, &step.footprint, step.takes_lock, step.lock, step.mode}, before,
-             sink);
+             clock, sink);
     }
-    Clock clock = with_conflicts(before, step.footprint, step.thread);
     clock[step.thread] = static_cast<std::uint32_t>(i + 1);
     clocks_[i] = of_thread[step.thread] = clock;
-    for (const Touch& touch : step.footprint) {
-      last(touch.object)[step.thread][static_cast<std::size_t>(touch.access)] =
-          static_cast<std::int32_t>(i);
-    }
+    note(step.footprint, step.thread, i);
   }
   Footprint wanted;
   for (std::size_t q = 0; q < threads; ++q) {
@@ -77,7 +88,8 @@ void RaceFinder::find(const Scheduler& run, std::size_t threads, std::size_t fir
     }
     wanted.assign(1, {waiting.object,
                       waiting.mode == LockMode::kRead ? lnx::Access::kRead : lnx::Access::kWrite});
-    detect(run, {run.size(), q, &wanted, true, waiting.object, waiting.mode}, of_thread[q], sink);
+    detect(run, {run.size(), q, &wanted, true, waiting.object, waiting.mode}, of_thread[q],
+           with_conflicts(of_thread[q], wanted, q), sink);
   }
 }
 
@@ -95,32 +107,17 @@ std::size_t RaceFinder::where_taken(const Scheduler& run, const Event& event,
 }
 
 void RaceFinder::detect(const Scheduler& run, const Event& event, const Clock& before,
-                        const std::function<void(const Race&)>& sink) {
+                        const Clock& full, const std::function<void(const Race&)>& sink) {
   found_.clear();
-  for (const Touch& touch : *event.footprint) {
-    if (touch.object >= last_.size()) {
-      continue;
+  each_conflict(*event.footprint, event.thread, [&](std::size_t step) {
+    if (event.takes_lock) {
+      step = where_taken(run, event, step);
     }
-    for (std::size_t q = 0; q < threads_; ++q) {
-      for (const lnx::Access access : kAccesses) {
-        const std::int32_t last_step = last_[touch.object][q][static_cast<std::size_t>(access)];
-        if (q == event.thread || last_step < 0 || commute(access, touch.access)) {
-          continue;
-        }
-        auto step = static_cast<std::size_t>(last_step);
-        if (event.takes_lock) {
-          step = where_taken(run, event, step);
-        }
-        if (!before_in(before, q, step) && std::ranges::find(found_, step) == found_.end()) {
-          found_.push_back(step);
-        }
-      }
+    if (!before_in(before, run.step(step).thread, step) &&
+        std::ranges::find(found_, step) == found_.end()) {
+      found_.push_back(step);
     }
-  }
-  if (found_.empty()) {
-    return;
-  }
-  const Clock full = with_conflicts(before, *event.footprint, event.thread);
+  });
   for (const std::size_t step : found_) {
     sink(race(run, event, step, full));
   }

@@ -33,18 +33,27 @@ class RaceFinder {
     LockMode mode;
   };
   static constexpr std::int32_t kNever = -1;
-  using PerAccess = std::array<std::int32_t, 3>;
-  using LastSteps = std::array<PerAccess, kMaxThreads>;
+  static constexpr std::size_t kAccesses = 3;
+  // Of an object: the threads that touched it, and each one's last step of each access.
+  struct LastSteps {
+    ThreadMask threads = 0;
+    std::array<std::array<std::int32_t, kAccesses>, kMaxThreads> steps{};
+  };
 
-  void detect(const Scheduler& run, const Event& event, const Clock& before,
+  // `full`: its clock with the steps that it conflicts with.
+  void detect(const Scheduler& run, const Event& event, const Clock& before, const Clock& full,
               const std::function<void(const Race&)>& sink);
+  // conflict(step), for the last steps of other threads that do not commute with the footprint.
+  template <class Conflict>
+  void each_conflict(const Footprint& footprint, std::size_t thread, Conflict&& conflict) const;
+  void join(Clock& clock, const Clock& other) const;
   [[nodiscard]] std::size_t where_taken(const Scheduler& run, const Event& event,
                                         std::size_t step) const;
   [[nodiscard]] Race race(const Scheduler& run, const Event& event, std::size_t at,
                           const Clock& full) const;
   [[nodiscard]] Clock with_conflicts(const Clock& before, const Footprint& footprint,
                                      std::size_t thread) const;
-  LastSteps& last(std::uint32_t object);
+  void note(const Footprint& footprint, std::size_t thread, std::size_t step);
 
   std::size_t threads_ = 0;
   std::vector<LastSteps> last_;  // by object

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint64_t kLockKey = 1ULL << 63U;
 constexpr std::uint32_t kWakeKind = 0x7fffffff;
+constexpr std::uint32_t kUnknown = ~0U;
 constexpr std::uint32_t kIdsOfThread = 1U << 16U;
 
 lnx::Access access_of(LockMode mode) {
@@ -17,6 +18,10 @@ lnx::Access access_of(LockMode mode) {
 }
 
 }  // namespace
+
+Scheduler::Scheduler() {
+  near_numbers_.fill(kUnknown);
+}
 
 void Scheduler::reset(std::size_t threads) {
   SMMULAB_CHECK(threads <= kMaxThreads, "too many threads to explore");
@@ -46,12 +51,25 @@ std::uint32_t Scheduler::number(std::uint64_t key) {
 }
 
 std::uint32_t Scheduler::number(lnx::SharedObject object) {
-  return number((std::uint64_t{object.kind} << 32U) | object.id);
+  const std::uint64_t key = (std::uint64_t{object.kind} << 32U) | object.id;
+  if (object.kind >= kNearKinds || object.id >= kNearIds) {
+    return number(key);
+  }
+  std::uint32_t& near = near_numbers_[object.kind * kNearIds + object.id];
+  if (near == kUnknown) {
+    near = number(key);
+  }
+  return near;
 }
 
 std::uint32_t Scheduler::new_lock() {
   const std::size_t maker = current_ < 0 ? kMaxThreads : static_cast<std::size_t>(current_);
-  return number(kLockKey | (std::uint64_t{maker} << 32U) | locks_made_[maker]++);
+  const std::uint32_t nth = locks_made_[maker]++;
+  std::vector<std::uint32_t>& known = lock_numbers_[maker];
+  if (nth == known.size()) {
+    known.push_back(number(kLockKey | (std::uint64_t{maker} << 32U) | nth));
+  }
+  return known[nth];
 }
 
 std::uint32_t Scheduler::new_id() {

@@ -56,6 +56,8 @@ struct LogLine {
 class Scheduler final : public lnx::StepControl {
  public:
   static constexpr std::uint32_t kOpen = ~0U;
+  Scheduler();
+
   enum class End : std::uint8_t { kRunning, kFinished, kStuck, kStopped };
 
   // A new run. Numbers of objects stay.
@@ -152,6 +154,11 @@ class Scheduler final : public lnx::StepControl {
   std::array<std::uint32_t, kMaxThreads + 1> locks_made_{};
   std::array<std::uint32_t, kMaxThreads + 1> ids_made_{};
   tsl::robin_map<std::uint64_t, std::uint32_t> numbers_;
+  // What numbers_ says of most objects and of locks, without hashing.
+  static constexpr std::uint32_t kNearKinds = 4;
+  static constexpr std::uint32_t kNearIds = 64;
+  std::array<std::uint32_t, kNearKinds * kNearIds> near_numbers_;
+  std::array<std::vector<std::uint32_t>, kMaxThreads + 1> lock_numbers_;  // by maker, then nth
   std::vector<LockState> locks_;
   std::vector<Step> steps_;  // the first size_ are this run's
   std::size_t size_ = 0;

@@ -19,6 +19,13 @@ constexpr std::uint64_t kEntryLines = 256;
 std::string queue_name(std::uint32_t smmu, std::uint32_t index) {
   return index == 0 ? fmt::format("smmu{} cmdq", smmu) : fmt::format("smmu{} cmdq{}", smmu, index);
 }
+
+// A line draws random numbers, by its name, only in the coherent model.
+std::string line_name(const lnx::Machine& machine, std::uint32_t smmu, std::uint32_t index,
+                      const char* line) {
+  const bool draws = machine.params().line.model == lnx::LineModel::kCoherent;
+  return draws ? fmt::format("{} {}", queue_name(smmu, index), line) : "";
+}
 }  // namespace
 
 CommandQueueStat& CommandQueueStat::operator+=(const CommandQueueStat& other) {
@@ -61,10 +68,10 @@ CommandQueue::CommandQueue(lnx::Machine& machine, const DriverParams& params, st
       index_(index),
       size_(1ULL << params.queue_log2),
       coherent_(machine.params().line.model == lnx::LineModel::kCoherent),
-      llq_line_(machine, queue_name(smmu, index) + " llq"),
-      owner_line_(machine, queue_name(smmu, index) + " owner_prod"),
-      valid_line_(machine, queue_name(smmu, index) + " valid_map"),
-      lock_line_(machine, queue_name(smmu, index) + " lock"),
+      llq_line_(machine, line_name(machine, smmu, index, "llq")),
+      owner_line_(machine, line_name(machine, smmu, index, "owner_prod")),
+      valid_line_(machine, line_name(machine, smmu, index, "valid_map")),
+      lock_line_(machine, line_name(machine, smmu, index, "lock")),
       window_(kFirstWindow) {
   if (timed_ != nullptr) {
     timed_queue_ = timed_->add_queue(*this);

@@ -95,6 +95,11 @@ Task<void> CountedDriver::sync_cd(lnx::Thread& t, Master& master, std::uint32_t 
 }
 
 Task<void> CountedDriver::write_cd(lnx::Thread& t, Master& master, const Entry& target) {
+  if (machine_.control() != nullptr) [[unlikely]] {  // within one step nobody sees it half written
+    master.cd = target;
+    update_dark(t, master, true);
+    co_return;
+  }
   const EntryUpdate update = plan_entry_update(master.cd, target, cd_used_bits);
   t.charge(params_.write_entry);
   for (std::uint32_t i = 0; i < update.step_count; ++i) {
@@ -127,6 +132,11 @@ Task<void> CountedDriver::sync_ste(lnx::Thread& t, Master& master, StreamId stre
 }
 
 Task<void> CountedDriver::write_ste(lnx::Thread& t, Master& master, const Entry& target) {
+  if (machine_.control() != nullptr) [[unlikely]] {
+    master.ste = target;
+    update_dark(t, master, true);
+    co_return;
+  }
   const EntryUpdate update = plan_entry_update(master.ste, target, ste_used_bits);
   for (std::size_t sid = 0; sid < master.stream_ids.size(); ++sid) {
     const bool first = sid == 0;
