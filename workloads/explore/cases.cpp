@@ -115,6 +115,16 @@ Case attach_detach() {
   return c;
 }
 
+// By IOAS id: ioas->mutex is outermost where one is attached, and taken where the automatic hwpt
+// goes with its last device, who finds it there or not.
+Case automatic(std::string name, std::string summary, bool one_group) {
+  Case c = make(std::move(name), std::move(summary), one_group, kIoas);
+  c.set_up.push_back(on_device(OpKind::kAttach, 0, kIoas));
+  c.ops = {{{on_device(OpKind::kDetach, 0), 0, {}}},
+           {{on_device(OpKind::kAttach, 1, kIoas), 1, {}}}};
+  return c;
+}
+
 Case group(std::string name, std::string summary, const Op& second) {
   Case c = make(std::move(name), std::move(summary), true, kIoas);
   c.set_up.push_back(on_device(OpKind::kAttach, 0, kX));
@@ -212,9 +222,14 @@ std::vector<Case> cases() {
   all.push_back(crossing("replace-ioas", "X->Y against Y->X, in two ioases", kIoas2));
   all.push_back(attach_detach());
   all.push_back(
+      automatic("automatic", "one is detached from an ioas, another one attached to it", false));
+  all.push_back(
       group("group-detach", "both devices of a group are detached", on_device(OpKind::kDetach, 1)));
   all.push_back(group("group-replace", "of a group, one device is detached, one replaced",
                       on_device(OpKind::kReplace, 1, kY)));
+  all.push_back(automatic("group-automatic",
+                          "of a group, one is detached from an ioas, the other attached to it",
+                          true));
   all.push_back(unmap_pin());
   all.push_back(copy_unmap());
   all.push_back(pasid_replace());
