@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -12,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "analysis/perfetto_queue.hpp"
 #include "analysis/perfetto_writer.hpp"
 
 namespace smmulab::analysis {
@@ -115,18 +115,9 @@ class Exporter {
     std::uint32_t readers = 0;
     bool open = false;  // a slice is
   };
-  struct Lane {
-    Track track;
-    std::optional<std::uint64_t> end;  // in flight on it: commands before this position
-  };
   struct ObjectState {
-    std::optional<Track> track;
-    std::optional<Track> counter;
-    std::uint64_t issued = 0;
-    std::uint64_t consumed = 0;
-    std::uint64_t described = 0;  // the event up to which commands have slices
-    std::vector<Lane> lanes;
-    bool open = false;
+    std::optional<BusyTrack> busy;       // a CPU's, a device's
+    std::optional<PerfettoQueue> queue;  // something was issued to it
   };
 
   [[nodiscard]] std::string lock_name(std::uint32_t lock) const {
@@ -173,9 +164,10 @@ class Exporter {
     std::sort(names.begin(), names.end());
     const Track top = writer_.add_track(title, PerfettoWriter::kTop);
     for (const auto& [size, name, object] : names) {
-      objects_[object].track = writer_.add_track(name, top);
       if (role == Role::kQueue) {
-        objects_[object].counter = writer_.add_counter(name + " in flight", top);
+        objects_[object].queue.emplace(writer_, record_, command_name_, name, top);
+      } else {
+        objects_[object].busy.emplace(writer_.add_track(name, top));
       }
     }
   }
@@ -222,13 +214,15 @@ class Exporter {
         break;
       case RecordKind::kCommandIssue:
       case RecordKind::kCommandComplete:
-        command(i, e);
+        if (std::optional<PerfettoQueue>& queue = objects_[e.object].queue) {
+          queue->take(i, e);
+        }
         break;
       case RecordKind::kDmaDarkBegin:
-        open(e.time, objects_[e.object], "dark");
+        objects_[e.object].busy->open(writer_, e.time, "dark");
         break;
       case RecordKind::kDmaDarkEnd:
-        close(e.time, objects_[e.object]);
+        objects_[e.object].busy->close(writer_, e.time);
         break;
       case RecordKind::kThreadSleep:
       case RecordKind::kRefGet:
@@ -272,7 +266,7 @@ class Exporter {
   }
 
   void cpu_on(std::uint64_t i, const RecordEvent& e) {
-    open(e.time, objects_[e.object], record_.name(RecordThread{e.thread}));
+    objects_[e.object].busy->open(writer_, e.time, record_.name(RecordThread{e.thread}));
     ThreadState& thread = threads_[e.thread];
     const std::vector<Away>& away = timelines_.threads()[e.thread].away;
     if (thread.away == away.size() || away[thread.away].on != i) {
@@ -288,7 +282,7 @@ class Exporter {
   }
 
   void cpu_off(std::uint64_t i, const RecordEvent& e) {
-    close(e.time, objects_[e.object]);
+    objects_[e.object].busy->close(writer_, e.time);
     const ThreadState& thread = threads_[e.thread];
     const std::vector<Away>& away = timelines_.threads()[e.thread].away;
     if (thread.away < away.size() && away[thread.away].off == i) {
@@ -330,73 +324,6 @@ class Exporter {
                           lock.holder != kNoRecordId ? record_.name(RecordThread{lock.holder})
                           : lock.readers == 1        ? "1 reader"
                                                      : fmt::format("{} readers", lock.readers));
-    }
-  }
-
-  // Positions count up from 0 and do not wrap.
-  void command(std::uint64_t i, const RecordEvent& e) {
-    ObjectState& queue = objects_[e.object];
-    if (!queue.track) {
-      return;  // nothing was issued to it
-    }
-    if (e.kind == RecordKind::kCommandIssue) {
-      queue.issued = std::max(queue.issued, e.arg + 1);
-      if (i >= queue.described) {
-        begin_commands(i, e, queue);
-      }
-    } else {
-      queue.consumed = std::max(queue.consumed, e.arg);
-      for (Lane& lane : queue.lanes) {
-        if (lane.end && *lane.end <= queue.consumed) {
-          writer_.end_slice(e.time, lane.track);
-          lane.end.reset();
-        }
-      }
-    }
-    const std::uint64_t flying = queue.issued - std::min(queue.issued, queue.consumed);
-    writer_.count(e.time, *queue.counter, static_cast<std::int64_t>(flying));
-    if (flying != 0) {
-      open(e.time, queue, "busy");
-    } else {
-      close(e.time, queue);
-    }
-  }
-
-  // A slice for the command and those issued with it that are like it.
-  void begin_commands(std::uint64_t i, const RecordEvent& e, ObjectState& queue) {
-    std::uint64_t count = 1;
-    const auto continues = [&](const RecordEvent& next) {
-      return next.kind == e.kind && next.object == e.object && next.thread == e.thread &&
-             next.time == e.time && next.detail == e.detail && next.arg == e.arg + count;
-    };
-    while (i + count < record_.size() && continues(record_[i + count])) {
-      ++count;
-    }
-    queue.described = i + count;
-    auto lane = std::find_if(queue.lanes.begin(), queue.lanes.end(),
-                             [](const Lane& each) { return !each.end; });
-    if (lane == queue.lanes.end()) {
-      const std::string name =
-          fmt::format("{} commands {}", record_.name(RecordObject{e.object}), queue.lanes.size());
-      queue.lanes.push_back(Lane{writer_.add_track(name, *queue.track), std::nullopt});
-      lane = std::prev(queue.lanes.end());
-    }
-    lane->end = e.arg + count;
-    const std::string name = command_name_(e.detail);
-    writer_.begin_slice(e.time, lane->track,
-                        count == 1 ? name : fmt::format("{} x{}", name, count));
-  }
-
-  void open(SimTime time, ObjectState& object, std::string_view name) {
-    if (!object.open) {
-      writer_.begin_slice(time, *object.track, name);
-      object.open = true;
-    }
-  }
-  void close(SimTime time, ObjectState& object) {
-    if (object.open) {
-      writer_.end_slice(time, *object.track);
-      object.open = false;
     }
   }
 
