@@ -23,6 +23,14 @@ namespace smmulab::workloads::qemu::testing {
 // kOld: 7.2. kNew: 9.x, of an SMMU with both stages (stage=nested).
 enum class Spelling : std::uint8_t { kOld, kNew };
 
+// The layout of an address space.
+inline constexpr std::uint64_t kPage = 4096, kBlock = 2ULL << 20U;
+inline constexpr std::uint64_t kAreas = 16;  // of 2 MiB, in each space: each is one block, or pages
+inline constexpr std::uint64_t kUsed = 24;   // pages of an area of pages
+[[nodiscard]] constexpr unsigned shift_of(unsigned level) {
+  return 12 + 9 * (3 - level);
+}
+
 class SyntheticLog {
  public:
   using Sink = std::function<void(const std::string&)>;
@@ -54,7 +62,6 @@ class SyntheticLog {
   using Key = std::tuple<std::uint64_t, std::uint64_t, unsigned>;  // asid, iova, level
 
   void line(const std::string& text);
-  void boot();
   void access();
   Leaf* leaf_at(Space& space, std::uint64_t va);
   std::size_t configure(Device& device);
@@ -63,6 +70,8 @@ class SyntheticLog {
   void insert(const Space& space, std::uint64_t va, const Leaf& leaf);
   void success(const Device& device, std::uint64_t va, const Leaf& leaf);
   void fault(const Device& device, const char* event);
+  // What software does (synthetic_log_software_testing.cpp).
+  void boot();
   void map();
   void unmap();
   void move();
