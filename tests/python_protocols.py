@@ -105,6 +105,26 @@ class AbBa(Protocol):
         return rc
 
 
+class AroundIgroup(Protocol):
+    """A lock of its own around igroup's operations, as in the first try of notebook 4: attach by ioas
+    takes it under ioas->mutex, and a detach that destroys an automatic hwpt the other way round."""
+
+    base = "igroup"
+    locks = {"igroup->sem": "rwsem"}
+
+    def attach(self, device, hwpt):
+        yield self.acquire("igroup->sem", device)
+        rc = yield self.block("base.attach", device, hwpt)
+        yield self.release("igroup->sem", device)
+        return rc
+
+    def detach(self, device):
+        yield self.acquire("igroup->sem", device)
+        rc = yield self.block("base.detach", device)
+        yield self.release("igroup->sem", device)
+        return rc
+
+
 class Raises(Protocol):
     """An exception between two verbs."""
 

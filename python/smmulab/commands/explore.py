@@ -35,8 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="only this built-in case: replace, replace-ioas, attach-detach, group-detach, "
-        "group-replace; may be repeated",
+        help="only this built-in case, like replace or group-automatic; may be repeated "
+        "(without it all are run, and named)",
     )
     parser.add_argument(
         "--replay",
