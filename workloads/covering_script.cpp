@@ -11,7 +11,7 @@ TraceHeader header() {
   TraceHeader h;
   h.cpus = {{0, 0}, {0, 0}, {0, 0}};
   h.smmu_count = 2;
-  const std::vector<std::uint32_t> groups = {0, 1, 2, 2, 3, 4};
+  const std::vector<std::uint32_t> groups = {0, 1, 2, 2, 3, 4, 5, 5};
   for (std::uint32_t i = 0; i < groups.size(); ++i) {
     h.devsets.emplace_back(i);
     if (h.groups.empty() || h.groups.back() != GroupId{groups[i]}) {
@@ -22,7 +22,7 @@ TraceHeader header() {
     device.stream_ids = {StreamId{0x10 + 8 * i}};
     device.group = GroupId{groups[i]};
     device.devset = DevSetId{i};
-    device.ats = DeviceIndex{i} == kAts;
+    device.ats = DeviceIndex{i} == kAts || DeviceIndex{i} == kGroupAts;
     device.smmu = SmmuIndex{DeviceIndex{i} == kFar ? 1U : 0U};
     h.devices.push_back(std::move(device));
   }

@@ -13,13 +13,16 @@
 namespace smmulab::workloads::covering {
 
 // Devices: two alone, two that share a group (in device sets of their own, else VFIO lets them meet
-// never), one with ATS, one behind another SMMU, whose hwpts the others can not use.
+// never), one with ATS, one behind another SMMU, whose hwpts the others can not use, two that share
+// a group, one of them with ATS.
 inline constexpr DeviceIndex kAlone{0};
 inline constexpr DeviceIndex kOther{1};
 inline constexpr DeviceIndex kGroupA{2};
 inline constexpr DeviceIndex kGroupB{3};
 inline constexpr DeviceIndex kAts{4};
 inline constexpr DeviceIndex kFar{5};
+inline constexpr DeviceIndex kGroupAts{6};
+inline constexpr DeviceIndex kGroupMate{7};
 inline constexpr std::uint32_t kThreads = 3;
 
 // IOASes and hwpts, as most workloads have them.

@@ -87,6 +87,16 @@ CoveringWorkload ats() {
   return s.hwpt_destroy(kX).hwpt_destroy(kY).done();
 }
 
+// The second device asks for another ioas than its group is on, which is refused but for hazard H5;
+// then the first one's automatic hwpt goes with the group still on its domain.
+CoveringWorkload group_with_ats() {
+  Script s("group-with-ats");
+  s.bind(kGroupAts).bind(kGroupMate).ioas(kIoas).ioas(kIoas2).map(kIoas).map(kIoas2);
+  s.attach(kGroupAts, kIoas).attach(kGroupMate, kIoas).unmap(kIoas).map(kIoas);
+  s.detach(kGroupMate).attach(kGroupMate, kIoas2).fails(EINVAL).detach(kGroupAts);
+  return s.unbind(kGroupMate).unbind(kGroupAts).ioas_destroy(kIoas).ioas_destroy(kIoas2).done();
+}
+
 // An area in the MSI window keeps a device from its IOAS; objects in use are not destroyed.
 CoveringWorkload failures() {
   Script s("failures");
@@ -216,6 +226,7 @@ std::vector<CoveringWorkload> covering_set() {
   set.push_back(automatic());
   set.push_back(group());
   set.push_back(ats());
+  set.push_back(group_with_ats());
   set.push_back(failures());
   set.push_back(copies());
   set.push_back(accesses());
