@@ -73,7 +73,13 @@ print(checked.text)
 # %% [markdown]
 # Attaching by ioas takes `ioas->mutex`, then the rwsem. The base's detach also destroys an automatic
 # hwpt that it leaves unused, which takes `ioas->mutex`: here under the rwsem. (The wrong state in run
-# `failures` is igroup's own: hazard H9.) So detach has to drop the rwsem before it puts the hwpt. Written with the blocks that `igroup`
+# `failures` is igroup's own: hazard H9.) `explore` shows the order that deadlocks:
+
+# %%
+print(smmulab.explore(FirstTry, cases=["group-automatic"]).text)
+
+# %% [markdown]
+# So detach has to drop the rwsem before it puts the hwpt. Written with the blocks that `igroup`
 # itself is made of:
 
 
