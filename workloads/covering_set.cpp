@@ -97,8 +97,11 @@ CoveringWorkload group_with_ats() {
   return s.unbind(kGroupMate).unbind(kGroupAts).ioas_destroy(kIoas).ioas_destroy(kIoas2).done();
 }
 
-// An area in the MSI window keeps a device from its IOAS; objects in use are not destroyed.
+// An area in the MSI window keeps a device from its IOAS; objects in use are not destroyed; driver
+// 6.2 maps into no domain that nothing was ever attached to.
 CoveringWorkload failures() {
+  constexpr ObjectId kIoas3{3};
+  constexpr ObjectId kNeverAttached{16};
   Script s("failures");
   s.bind(kAlone).bind(kOther).ioas(kIoas).ioas(kIoas2).map(kIoas2, kMsiWindow);
   s.hwpt(kX, kAlone, kIoas).hwpt(kY, kAlone, kIoas2);
@@ -111,6 +114,8 @@ CoveringWorkload failures() {
   s.unmap(kIoas).fails(ENOENT).map(kIoas).map(kIoas).fails(EEXIST);
   s.map(kIoas, kMsiWindow).fails(EINVAL);
   s.detach(kFar).hwpt_destroy(kFarHwpt);
+  s.ioas(kIoas3).hwpt(kNeverAttached, kAlone, kIoas3).map(kIoas3).hwpt_destroy(kNeverAttached);
+  s.ioas_destroy(kIoas3);
   return s.detach(kAlone).unbind(kOther).hwpt_destroy(kY).ioas_destroy(kIoas2).done();
 }
 
