@@ -25,7 +25,7 @@ def test_a_clean_protocol(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "-p", "igroup")
     assert code == 0
     assert out.startswith("explore igroup\n")
-    assert out.count("clean: no deadlock") == 8
+    assert out.count("clean: no deadlock") == 10
     assert "left out (needs Linux 6.15); run it by its name" in out
 
 
