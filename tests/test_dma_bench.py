@@ -70,6 +70,11 @@ def test_strict_variants_are_strict_on_a_lazy_machine(tmp_path: Path) -> None:
         assert table["stale_max_us"][0] < 2.0, variant
 
 
+def test_a_preset_leaves_the_variant_what_it_is() -> None:
+    lazy = map_bench([1], ["lazy"], set=["preset=d06"], load=Load(rounds=500))
+    assert lazy.equals(map_bench([1], ["lazy"], load=Load(rounds=500)))
+
+
 def test_large_buffers_do_not_use_up_iovas() -> None:
     # 4 GiB are 4096 buffers of 1 MiB.
     table = map_bench([2], ["cmpxchg"], load=Load(rounds=4200, size=1 << 20))

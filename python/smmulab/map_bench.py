@@ -105,6 +105,9 @@ def map_bench(
     CPUs that the machine does not have, or settings that exclude each other.
     """
     load = load or Load()
+    # A preset replaces all that was set before it, so it comes before the variant.
+    presets = [assignment for assignment in set if assignment.partition("=")[0] == "preset"]
+    others = [assignment for assignment in set if assignment not in presets]
     counts = list(counts)
     for count in counts:
         check_integer("cpus", count, 2**32 - 1)
@@ -115,7 +118,7 @@ def map_bench(
             raise ConfigError(f"unknown variant '{variant}'; known: {', '.join(VARIANTS)}")
         if progress is not None:
             progress(done, len(jobs), f"{variant} {cpus}")
-        assignments = [*([] if machine else [MACHINE]), *VARIANTS[variant], *set]
+        assignments = [*([] if machine else [MACHINE]), *presets, *VARIANTS[variant], *others]
         result = _core.map_bench(
             cpus, assignments, machine, load.rounds, load.size, load.in_flight, load.seed
         )
