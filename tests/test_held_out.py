@@ -16,6 +16,7 @@ from smmulab.commands.validate import check
 from smmulab.oracles import ORACLES, latency
 from smmulab.oracles.recorded_run import recorded_run
 from smmulab.recordings import RecordingError, open_recording
+from smmulab.recordings.op_kinds import add_kinds
 from smmulab.recordings.run_machine import RunMachine, run_machine
 
 HELD_OUT = ROOT / "workloads" / "recordings"
@@ -49,6 +50,23 @@ def test_latencies_of_sixteen_devices_are_predicted(name: str) -> None:
     assert set(misses["path"]) <= KNOWN_MISSES[name]
     assert (table["verdict"] == "ok").sum() >= 22
     assert set(table["shape"].str[:3]) == {f"s{i}_" for i in range(1, 8)}
+
+
+def test_what_no_recording_did_is_not_judged_by_its_locks() -> None:
+    # Maps onto mapped IOVA; detaches of devices that another order of events left detached.
+    table = check(ORACLES["lock-sequences"], archive("N_ic_smp3"))
+    assert set(table["verdict"]) == {"ok", "not judged"}
+    reasons = set(table[table["verdict"] == "not judged"]["recorded"])
+    assert "a map onto mapped IOVA was not recorded" in reasons
+    assert "a detach of a device that is not attached was not recorded" in reasons
+
+
+def test_a_map_that_was_refused_is_a_path_of_its_own() -> None:
+    with recorded_run(archive("N_ic_smp3")) as run:
+        frame = add_kinds(run.log("n5_maponly_4dev_2hwpt_3map_64page"))
+    refused = frame[frame["kind"] == "map_refused"]
+    assert set(refused["ret"]) == {-17}
+    assert (frame[frame["kind"] == "map"]["ret"] == 0).all()
 
 
 def test_waiting_falls_on_the_locks_that_the_stacks_name() -> None:

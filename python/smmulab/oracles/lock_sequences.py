@@ -63,6 +63,14 @@ KINDS = {
 # such an attach and such a detach, but no such replace.
 _MAKES = "+M ioas->mutex; +M asid_lock; -M asid_lock; +W domains_rwsem"
 _DESTROYS = "-M ioas->mutex; +M ioas->mutex; -M ioas->mutex; +W domains_rwsem"
+# What the program of the recording never did, by all that such an operation takes.
+_NEVER_DONE = {
+    ("map", ("+W iova_rwsem", "-W iova_rwsem")): "a map onto mapped IOVA was not recorded",
+    (
+        "detach",
+        ("+M dev_set->lock", "-M dev_set->lock"),
+    ): "a detach of a device that is not attached was not recorded",
+}
 
 
 def covered(words: Iterable[str]) -> tuple[str, ...]:
@@ -96,6 +104,8 @@ def _judge(operation: str, words: str, known: Known) -> tuple[str, str]:
     kind = known.get(sequence)
     if kind is not None:
         return "ok", kind
+    if reason := _NEVER_DONE.get((operation, sequence)):
+        return "not judged", reason
     text = "; ".join(sequence)
     if operation == "replace" and (_MAKES in text or _DESTROYS in text):
         return "not judged", "a replace that makes or destroys an automatic hwpt was not recorded"

@@ -17,6 +17,7 @@ Kinds (prefix `group_`: the device's iommu group has several devices, all moved 
   detach            last device of its group: domain detach in hardware
   detach_leave      other devices of the group stay attached
   map, unmap, hwpt_alloc, ioas_alloc, destroy_hwpt, destroy_ioas, dma
+  map_refused, unmap_refused   returned an error (IOVA mapped already: -EEXIST)
   bind, bind_join   first / later device of its group
 Suffix `_auto`: asked for by ioas id (automatic domain). Whether such an operation also made or
 destroyed the automatic hwpt cannot be told from this log; `lockdep_log.py` shows it.
@@ -95,7 +96,7 @@ def _kind(state: _State, op: Mapping[Hashable, Any]) -> str:
     if name == "destroy":
         return "destroy_ioas" if op["pt_id"] in state.header.ioas_ids else "destroy_hwpt"
     if name not in ("attach", "replace", "detach", "bind"):
-        return name
+        return f"{name}_refused" if name in ("map", "unmap") and op["ret"] != 0 else name
     group = state.header.group_of(op["dev"])
     prefix = "group_" if state.header.group_size(op["dev"]) > 1 else ""
     if name == "bind":
