@@ -131,8 +131,12 @@ Task<void> Replayer::think(lnx::Thread& t, const Op& op, SimTime recorded_end) {
     }
   } else if (p.think != Think::kZero && recorded_end != SimTime{} && op.issue > recorded_end) {
     const Ps gap = op.issue - recorded_end;
-    if (p.think == Think::kSlept) {
-      co_await t.sleep_for(gap);
+    const lnx::SchedParams& sched = settings_.linux_kernel.sched;
+    const Ps awake = p.user_time + sched.timed_sleep + sched.context_switch;
+    if (p.think == Think::kSlept && gap > awake) {
+      co_await t.sleep_for(gap - awake);
+    } else if (p.think == Think::kSlept) {
+      user = std::max(user, gap);  // too short for a sleep
     } else {
       user += gap;
     }

@@ -32,7 +32,7 @@ Machine::Machine(Engine& engine, const LinuxParams& params, Topology topology, S
         "line.model = coherent needs CPUs that run at the same time, but sched.multiplexed is set");
   }
   for (std::uint32_t i = 0; i < topology_.size(); ++i) {
-    cpus_.emplace_back(i);
+    cpus_.emplace_back(i, params.sched);
   }
 }
 
@@ -73,7 +73,7 @@ Ps Machine::wake(Thread& t, Ps after, const Thread* waker) {
     return params_.sched.wake_up;
   }
   if (t.state_ == Thread::State::kSleeping) {
-    enqueue(select_cpu(t), t, after);
+    wake_sleeper(t, after);
     return params_.sched.wake_up;
   }
   if (t.about_to_sleep_) {
@@ -91,13 +91,13 @@ Task<void> Machine::fetch(Thread& t, CacheLine& line) {
 // [kernel/sched/fair.c select_task_rq_fair, reduced].
 Cpu& Machine::select_cpu(const Thread& t) {
   Cpu& last = *t.cpu_;
-  if (t.affinity_ != kAnyCpu || (last.current_ == nullptr && last.queue_.empty())) {
+  if (t.affinity_ != kAnyCpu || (last.current_ == nullptr && last.queue_.waiting().empty())) {
     return last;
   }
   Cpu* best = &last;
   Ps best_distance = Ps::max();
   for (Cpu& cpu : cpus_) {
-    if (cpu.current_ == nullptr && cpu.queue_.empty()) {
+    if (cpu.current_ == nullptr && cpu.queue_.waiting().empty()) {
       const Ps distance = transfer(last.index_, cpu.index_);
       if (distance < best_distance) {
         best = &cpu;
@@ -109,7 +109,7 @@ Cpu& Machine::select_cpu(const Thread& t) {
     return *best;
   }
   for (Cpu& cpu : cpus_) {
-    if (cpu.queue_.size() < best->queue_.size()) {
+    if (cpu.queue_.waiting().size() < best->queue_.waiting().size()) {
       best = &cpu;
     }
   }
@@ -117,39 +117,38 @@ Cpu& Machine::select_cpu(const Thread& t) {
 }
 
 void Machine::insert(Cpu& cpu, Thread& t) {
-  // vruntime counts from its CPU's own origin [place_entity(), migrate_task_rq_fair()].
-  t.vruntime_ += cpu.min_vruntime_ - t.cpu_->min_vruntime_;
   t.cpu_ = &cpu;
   t.state_ = Thread::State::kRunnable;
   t.ready_since_ = now();
-  t.vruntime_ = std::max(t.vruntime_, cpu.min_vruntime_);
-  // Least vruntime at the back; of equals the earlier arrival runs first.
-  const auto place = std::find_if(cpu.queue_.begin(), cpu.queue_.end(), [&t](const Thread* other) {
-    return other->vruntime_ <= t.vruntime_;
-  });
-  cpu.queue_.insert(place, &t);
+  cpu.queue_.add(t.sched_, now());
 }
 
 void Machine::enqueue(Cpu& cpu, Thread& t, Ps after) {
   insert(cpu, t);
   if (cpu.current_ == nullptr) {
     dispatch(cpu, after + params_.sched.wake_latency);
-    return;
-  }
-  if (cpu.resched_at_ == kTimeMax) {
-    // The running task may use up its slice; after that the enqueue itself asks for it
-    // [RUN_TO_PARITY, update_deadline()].
-    cpu.resched_at_ = now() >= cpu.slice_end_ ? now() : tick_at_or_after(cpu.slice_end_);
-    Thread& running = *cpu.current_;
-    if ((running.spinning_ || running.split_run_) && running.process_->parked()) {
-      engine_.unpark(*running.process_);  // it waits with a deadline that is now wrong
-    }
+  } else {
+    request_resched(cpu, &t.sched_);
   }
 }
 
+void Machine::wake_sleeper(Thread& t, Ps after) {
+  if (!t.sched_.delayed) {
+    enqueue(select_cpu(t), t, after);
+    return;
+  }
+  t.state_ = Thread::State::kRunnable;
+  t.ready_since_ = now();
+  t.cpu_->queue_.add_delayed(t.sched_, now());
+  request_resched(*t.cpu_, &t.sched_);
+}
+
 void Machine::dispatch(Cpu& cpu, Ps latency) {
-  Thread& next = *cpu.queue_.back();
-  cpu.queue_.pop_back();
+  SchedEntity* const picked = cpu.queue_.pick(now() + latency);
+  if (picked == nullptr) {
+    return;
+  }
+  Thread& next = *picked->thread;
   cpu.current_ = &next;
   next.granted_ = true;
   next.grant_latency_ = latency;
@@ -160,22 +159,24 @@ void Machine::dispatch(Cpu& cpu, Ps latency) {
 
 // Going idle: take a thread that may run here from the longest queue.
 void Machine::pull_work(Cpu& idle) {
+  const auto movable = [](const SchedEntity* e) {
+    return !e->delayed && e->thread->affinity_ == kAnyCpu;
+  };
   Cpu* busiest = nullptr;
   for (Cpu& cpu : cpus_) {
-    const bool movable = std::any_of(cpu.queue_.begin(), cpu.queue_.end(),
-                                     [](const Thread* t) { return t->affinity_ == kAnyCpu; });
-    if (movable && (busiest == nullptr || cpu.queue_.size() > busiest->queue_.size())) {
+    const auto& waiting = cpu.queue_.waiting();
+    if (std::any_of(waiting.begin(), waiting.end(), movable) &&
+        (busiest == nullptr || waiting.size() > busiest->queue_.waiting().size())) {
       busiest = &cpu;
     }
   }
   if (busiest == nullptr) {
     return;
   }
-  const auto it = std::find_if(busiest->queue_.rbegin(), busiest->queue_.rend(),
-                               [](const Thread* t) { return t->affinity_ == kAnyCpu; });
-  Thread& t = **it;
-  busiest->queue_.erase(std::next(it).base());
-  if (busiest->queue_.empty()) {
+  const auto& waiting = busiest->queue_.waiting();
+  Thread& t = *(*std::find_if(waiting.begin(), waiting.end(), movable))->thread;
+  busiest->queue_.take(t.sched_, now());
+  if (waiting.empty()) {
     busiest->resched_at_ = kTimeMax;
   }
   const SimTime since = t.ready_since_;
@@ -184,9 +185,19 @@ void Machine::pull_work(Cpu& idle) {
   dispatch(idle, Ps{0});
 }
 
-void Machine::start_slice(Cpu& cpu) {
-  cpu.slice_end_ = now() + params_.sched.slice;
-  cpu.resched_at_ = cpu.queue_.empty() ? kTimeMax : tick_at_or_after(cpu.slice_end_);
+// When is the running thread to give way, now that `woken` came (if any)?
+void Machine::request_resched(Cpu& cpu, const SchedEntity* woken) {
+  if (cpu.resched_at_ <= now()) {
+    return;
+  }
+  const bool at_once = cpu.queue_.requested() || (woken != nullptr && cpu.queue_.preempts(*woken));
+  const SimTime before =
+      std::exchange(cpu.resched_at_, at_once ? now() : cpu.queue_.next_tick_request(now()));
+  const Thread& running = *cpu.current_;
+  if (cpu.resched_at_ < before && (running.spinning_ || running.split_run_) &&
+      running.process_->parked()) {
+    engine_.unpark(*running.process_);  // it waits with a deadline that is now wrong
+  }
 }
 
 SimTime Machine::tick_at_or_after(SimTime t) const {
@@ -226,6 +237,24 @@ void Machine::host_pass(Cpu& from, bool wants_more) {
     } else if (cpu.want_ == Cpu::Want::kWork) {
       host_grant(cpu, &cpu == &from ? after : after + params_.sched.relax_switch);
       return;
+    }
+  }
+}
+
+// A sleep that ends on `cpu`: the budget of the CPU that has the host thread was counted up to
+// then.
+void Machine::host_timer(Cpu& cpu) {
+  if (!params_.sched.multiplexed || host_ == nullptr) {
+    return;
+  }
+  if (cpu.want_ == Cpu::Want::kNothing) {
+    cpu.want_ = Cpu::Want::kWork;  // it takes the interrupt
+  }
+  Thread* const worker = host_->current_;
+  if (worker != nullptr && worker->host_turn_) {
+    host_->turn_over_ = true;
+    if (worker->process_->parked()) {
+      engine_.unpark(*worker->process_);
     }
   }
 }

@@ -3,8 +3,9 @@
 // kernel is to the models above. "multiplexed" machines: all CPUs share one host thread, as under
 // QEMU TCG -icount (one thread, round robin) or a hypervisor that over-commits. A CPU keeps the
 // host thread until it executes a relax hint (cpu_relax() in a polling or spinning loop), idles, or
-// a timer tick falls due [QEMU 7.2 accel/tcg/tcg-accel-ops-rr.c: the loop leaves a CPU at
-// EXCP_YIELD, halt, or when the instruction budget up to the next timer is used up]. Not modelled:
+// a timer falls due, of whichever CPU: a tick, or the end of a sleep [QEMU 7.2
+// accel/tcg/tcg-accel-ops-rr.c: the loop leaves a CPU at EXCP_YIELD, halt, or when the instruction
+// budget up to the next timer is used up]. Not modelled:
 // interrupts' cost, SMT, frequency.
 #pragma once
 
@@ -18,6 +19,7 @@
 #include "models/linux/cache_line.hpp"
 #include "models/linux/lock.hpp"
 #include "models/linux/params.hpp"
+#include "models/linux/run_queue.hpp"
 #include "models/linux/thread.hpp"
 #include "models/linux/topology.hpp"
 #include "sim/engine.hpp"
@@ -27,10 +29,9 @@ namespace smmulab::lnx {
 
 class Cpu : public Waitable {
  public:
-  explicit Cpu(std::uint32_t index) : index_(index) {}
+  Cpu(std::uint32_t index, const SchedParams& p) : index_(index), queue_(p.slice, p.tick) {}
   [[nodiscard]] std::uint32_t index() const { return index_; }
   [[nodiscard]] Thread* current() const { return current_; }
-  [[nodiscard]] std::size_t queued() const { return queue_.size(); }
   [[nodiscard]] std::string wait_name() const override;
   void wait_holders(std::vector<const Process*>& out) const override;
   [[nodiscard]] RecordObject recorded(Record& record) const {
@@ -44,11 +45,10 @@ class Cpu : public Waitable {
 
   std::uint32_t index_;
   Want want_ = Want::kNothing;  // multiplexed: what it would do with the host thread
+  bool turn_over_ = false;      // multiplexed: a timer ended its turn
   Thread* current_ = nullptr;
-  std::vector<Thread*> queue_;  // runnable, least vruntime last
-  SimTime slice_end_{};
+  RunQueue queue_;
   SimTime resched_at_ = kTimeMax;  // from then on need_resched() is set
-  Ps min_vruntime_{0};
   RecordedObject recorded_;
 };
 
@@ -105,7 +105,8 @@ class Machine {
   void insert(Cpu& cpu, Thread& t);
   void dispatch(Cpu& cpu, Ps latency);
   void pull_work(Cpu& idle);
-  void start_slice(Cpu& cpu);
+  void wake_sleeper(Thread& t, Ps after = Ps{0});
+  void request_resched(Cpu& cpu, const SchedEntity* woken = nullptr);
   [[nodiscard]] SimTime tick_at_or_after(SimTime t) const;
   [[nodiscard]] SimTime tick_after(SimTime t) const;
 
@@ -113,6 +114,7 @@ class Machine {
   [[nodiscard]] bool host_taken_by_other(const Cpu& cpu) const;
   void host_request(Cpu& cpu);
   void host_pass(Cpu& from, bool wants_more);
+  void host_timer(Cpu& cpu);
   void host_grant(Cpu& cpu, Ps after);
 
   Engine& engine_;

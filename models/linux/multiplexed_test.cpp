@@ -41,6 +41,19 @@ TEST_F(MultiplexedTest, ATickPassesTheHostThreadOn) {
   EXPECT_EQ(log, (Lines{"240.1us A done", "290.2us B done"}));
 }
 
+TEST_F(MultiplexedTest, TheEndOfASleepPassesTheHostThreadOn) {
+  // Clock, in us: B 0 to 0.1 its switch, sleeps; A 0.1 to 0.2 its switch, works until 30.1; B
+  // switches and works until 40.2; A has 70.1 left.
+  thread("B", 0, [&](Thread& t) -> Task<void> {
+    co_await t.sleep_for(30_us);
+    co_await t.run(10_us);
+    say(t, "done");
+  });
+  task("A", 1, 100_us);
+  engine.run();
+  EXPECT_EQ(log, (Lines{"30.2us B done", "100.3us A done"}));
+}
+
 TEST_F(MultiplexedTest, APollingLoopLetsTheOtherWork) {
   // Clock: A 100 polls for 5 us on: gives the host thread to B, which works until 20200 and ends; A
   // sees only then that its time has come.

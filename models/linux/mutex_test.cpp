@@ -252,9 +252,10 @@ TEST_F(MutexTest, SpinningBurnsTheCpuUntilTheSchedulerWantsIt) {
 }
 
 TEST_F(MutexTest, TheFirstWaiterYieldsAndSpinsOn) {
-  // As in ANewcomerSteals.. until 13015; C holds until 151715. B spins as first waiter. E wakes up
-  // and waits for B's CPU, gets it at the tick (90 us), and is done at 95500. B has stayed
-  // runnable: at 96000 it spins again and takes the lock at once when C hands over.
+  // As in ANewcomerSteals.. until 13015; C holds until 151715. B spins as first waiter. E, which
+  // begins to sleep at 1660, wakes up at 31660: it ran less than B, which gives it the CPU. It is
+  // done at 37160. B has stayed runnable: at 37660 it spins again and takes the lock at once when
+  // C hands over.
   params.sched.tick = 100_us;
   params.sched.slice = 50_us;
   thread("A", 0, [&](Thread& t) { return sleeping_holder(t, 10_us); });
@@ -266,7 +267,7 @@ TEST_F(MutexTest, TheFirstWaiterYieldsAndSpinsOn) {
     co_await t.run(5_us);
   });
   engine.run();
-  EXPECT_EQ(log, (Lines{"10ns A has", "11.71us C has", "11.765us A done", "90.5us E runs",
+  EXPECT_EQ(log, (Lines{"10ns A has", "11.71us C has", "11.765us A done", "32.16us E runs",
                         "151.715us B has"}));
   EXPECT_EQ(b.sleeps(), 1U);
 }

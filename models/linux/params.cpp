@@ -24,6 +24,10 @@ void describe_sched(ParamTable& t, SchedParams& p) {
   t.add("sched.wake_latency", &p.wake_latency, 0_ps, 1_ms,
         "from a wake-up to an idle CPU beginning to switch to the task (IPI, idle exit)",
         kAssumedServer);
+  t.add("sched.timed_sleep", &p.timed_sleep, 0_ps, 100_us,
+        "CPU time of a sleep for a time, without the switch back: half before it, half in the "
+        "timer's interrupt",
+        {"assumed: 0, as a trace's thread sleeps only so that it issues in time"});
   t.add("sched.multiplexed", &p.multiplexed,
         "all CPUs share one host thread, round robin, left at every relax hint",
         {"QEMU 7.2 accel/tcg/tcg-accel-ops-rr.c (for recordings made with -icount)"});

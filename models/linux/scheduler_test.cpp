@@ -132,15 +132,15 @@ TEST_F(SchedulerTest, WithoutANeighbourASliceDoesNotEnd) {
 }
 
 TEST_F(SchedulerTest, AWokenTaskWaitsForTheEndOfTheSlice) {
-  // B wakes up at 130 us on the clock. A's slice is over since 50 us, without need until then: B
-  // asks for it at once.
+  // B wakes up at 130 us on the clock. The tick at 100 us gave A, alone then, a deadline 50 us
+  // later; the tick at 200 us sees it.
   short_slices();
   thread("B", 0, [&](Thread& t) -> Task<void> {
     co_await t.sleep_for(130_us);
     say(t, "runs");
     co_await t.user(5_us);
   });
-  task("A", 0, 200_us);
+  task("A", 0, 250_us);
   // C wakes up at 20 us; D's slice ends at 50 us, the tick that sees it is at 100 us.
   thread("C", 1, [&](Thread& t) -> Task<void> {
     co_await t.sleep_for(20_us);
@@ -149,7 +149,7 @@ TEST_F(SchedulerTest, AWokenTaskWaitsForTheEndOfTheSlice) {
   });
   task("D", 1, 210_us);
   engine.run();
-  EXPECT_EQ(log, (Lines{"90us C runs", "120us B runs", "195us A done", "205us D done"}));
+  EXPECT_EQ(log, (Lines{"90us C runs", "190us B runs", "205us D done", "245us A done"}));
 }
 
 TEST_F(SchedulerTest, KernelCodeIsPreemptedOnlyIfThePreemptionModelSaysSo) {
@@ -272,6 +272,18 @@ TEST_F(SchedulerTest, SleepingLeavesTheCpuToOthers) {
   task("B", 0, 15_us);
   engine.run();
   EXPECT_EQ(log, (Lines{"15us B done", "20us A awake"}));
+}
+
+TEST_F(SchedulerTest, ATimedSleepCostsTheSleeperAndWhoeverRunsWhenItEnds) {
+  // Clock: A 0 to 1 us sets the timer, sleeps until 21 us, whose interrupt takes B 1 us.
+  params.sched.timed_sleep = 2_us;
+  thread("A", 0, [&](Thread& t) -> Task<void> {
+    co_await t.sleep_for(20_us);
+    say(t, "awake");
+  });
+  task("B", 0, 50_us);
+  engine.run();
+  EXPECT_EQ(log, (Lines{"42us B done", "42us A awake"}));
 }
 
 TEST_F(SchedulerTest, PollingKeepsTheCpu) {

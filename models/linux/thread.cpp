@@ -11,6 +11,7 @@ Thread::Thread(Machine& machine, std::uint32_t id, std::string name, std::uint32
     : machine_(&machine), affinity_(affinity), id_(id), name_(std::move(name)) {
   constexpr std::size_t kUsualDepth = 8;  // of locks
   held_.reserve(kUsualDepth);
+  sched_.thread = this;
 }
 
 bool Thread::need_resched() const {
@@ -46,10 +47,12 @@ Task<void> Thread::run_slow(Ps cost, bool preemptible) {
     }
     const SimTime start = engine.now();
     split_run_ = preemptible;
+    host_turn_ = p.multiplexed;
     co_await engine.park_until(stop);
-    split_run_ = false;
+    host_turn_ = split_run_ = false;
     cost -= engine.now() - start;
-    if (p.multiplexed && engine.now() == machine_->tick_at_or_after(engine.now())) {
+    const bool timer = std::exchange(cpu_->turn_over_, false);
+    if (p.multiplexed && (timer || engine.now() == machine_->tick_at_or_after(engine.now()))) {
       machine_->host_pass(*cpu_, true);
     }
     cost += std::exchange(debt_, Ps{0});
@@ -142,7 +145,7 @@ Task<void> Thread::wait_for_cpu() {
   on_cpu_ = true;
   run_start_ = engine.now();
   ready_time_ += run_start_ - ready_since_;
-  machine_->start_slice(*cpu_);
+  machine_->request_resched(*cpu_);
   if (Record* record = machine_->record()) [[unlikely]] {
     record->append(record_event::cpu_on(run_start_, record_id_, cpu_->recorded(*record)));
   }
@@ -155,7 +158,6 @@ void Thread::leave_cpu() {
   Cpu& cpu = *cpu_;
   const Ps ran = m.now() - run_start_;
   run_time_ += ran;
-  vruntime_ += ran;
   on_cpu_ = false;
   cpu.current_ = nullptr;
   cpu.resched_at_ = kTimeMax;
@@ -167,13 +169,14 @@ void Thread::leave_cpu() {
     held.lock->holder_off_cpu();
   }
   if (state_ == State::kRunning) {
-    m.insert(cpu, *this);
-  }
-  const Ps least = cpu.queue_.empty() ? vruntime_ : cpu.queue_.back()->vruntime_;
-  cpu.min_vruntime_ = std::max(cpu.min_vruntime_, least);
-  if (!cpu.queue_.empty()) {
-    m.dispatch(cpu, Ps{0});
+    cpu.queue_.put_back(m.now());
+    state_ = State::kRunnable;
+    ready_since_ = m.now();
   } else {
+    cpu.queue_.sleep(m.now());
+  }
+  m.dispatch(cpu, Ps{0});
+  if (cpu.current_ == nullptr) {
     m.pull_work(cpu);
   }
   if (m.params().sched.multiplexed && cpu.current_ == nullptr) {
@@ -183,6 +186,11 @@ void Thread::leave_cpu() {
 
 Task<void> Thread::schedule() {
   co_await run();
+  if (cpu_->queue_.keeps(machine_->now())) {
+    cpu_->resched_at_ = kTimeMax;
+    machine_->request_resched(*cpu_);
+    co_return;
+  }
   leave_cpu();
   co_await wait_for_cpu();
 }
@@ -222,11 +230,14 @@ Task<void> Thread::block(const Waitable& what) {
 }
 
 Task<void> Thread::sleep_for(Ps d) {
-  co_await run();
+  const Ps half = machine_->params().sched.timed_sleep / 2;
+  co_await run(half);
   state_ = State::kSleeping;
   leave_cpu();
   co_await machine_->engine().delay(d);
-  machine_->enqueue(machine_->select_cpu(*this), *this);
+  machine_->wake_sleeper(*this);
+  cpu_->current_->charge(half);
+  machine_->host_timer(*cpu_);
   co_await wait_for_cpu();
 }
 

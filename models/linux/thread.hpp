@@ -2,9 +2,8 @@
 // Thread: a Linux task. It burns CPU time (run, user), spins, sleeps, is preempted, and holds
 // locks. Kernel code charges small costs as it goes and pays them at the next run(): between two
 // points that other threads can see, time is one delay. Every lock operation is such a point.
-// Source of the rules: Linux 6.12 kernel/sched (EEVDF with RUN_TO_PARITY, reduced to: least
-// vruntime runs, a slice is protected, a tick or wake-up after it asks for rescheduling). Not
-// modelled: priorities, deadline and RT classes, cgroups, load balancing other than at wake-up and
+// Source of the rules: Linux 6.12 kernel/sched (run_queue.hpp says who runs). Not modelled:
+// priorities, deadline and RT classes, cgroups, load balancing other than at wake-up and
 // at going idle, CPU frequency.
 #pragma once
 
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "models/linux/lock.hpp"
+#include "models/linux/run_queue.hpp"
 #include "models/linux/step_control.hpp"
 #include "sim/engine.hpp"
 #include "sim/task.hpp"
@@ -43,7 +43,8 @@ class Thread {
 
   // User-mode CPU time: preemptible at any tick.
   Task<void> user(Ps cost);
-  // Sleeps for `d` off the CPU (usleep, a timer).
+  // Sleeps for `d` off the CPU (usleep, a timer). The interrupt that ends it is at the cost of
+  // whoever runs there.
   Task<void> sleep_for(Ps d);
   // Busy-waits until `t` with interrupts off (polling hardware); gives the CPU away only on a
   // multiplexed machine, where each turn of the polling loop lets other CPUs run.
@@ -114,6 +115,7 @@ class Thread {
   bool granted_ = false;    // the CPU was given to us, we have not noticed yet
   bool spinning_ = false;   // parked in spin()
   bool split_run_ = false;  // parked in run_slow()
+  bool host_turn_ = false;  // parked there with the host thread (multiplexed)
   bool spin_notified_ = false;
   bool about_to_sleep_ = false;
   bool woken_ = false;
@@ -124,7 +126,7 @@ class Thread {
   SimTime run_start_{};
   SimTime ready_since_{};
   Ps grant_latency_{0};
-  Ps vruntime_{0};
+  SchedEntity sched_;
   Ps spin_time_{0};
   Ps run_time_{0};
   Ps ready_time_{0};
