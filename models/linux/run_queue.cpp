@@ -40,13 +40,24 @@ bool RunQueue::eligible(const SchedEntity& e) const {
 }
 
 SchedEntity* RunQueue::best() const {
-  SchedEntity* const running = idle() || !eligible(*current_) ? nullptr : current_;
+  if (count() == 0) {
+    return nullptr;
+  }
+  // Eligible: at most the average, so n times a vruntime is at most the sum of all.
+  const Ps origin = idle() ? waiting_.front()->vruntime : current_->vruntime;
+  Ps sum{0};
+  for (const SchedEntity* e : waiting_) {
+    sum += e->vruntime - origin;
+  }
+  const auto n = static_cast<std::int64_t>(count());
+  const auto may_run = [&](const SchedEntity& e) { return (e.vruntime - origin) * n <= sum; };
+  SchedEntity* const running = idle() || !may_run(*current_) ? nullptr : current_;
   if (running != nullptr && (running->keeps_slice || waiting_.empty())) {
     return running;
   }
   SchedEntity* first = nullptr;
   for (SchedEntity* e : waiting_) {
-    if ((first == nullptr || e->deadline < first->deadline) && eligible(*e)) {
+    if ((first == nullptr || e->deadline < first->deadline) && may_run(*e)) {
       first = e;
     }
   }

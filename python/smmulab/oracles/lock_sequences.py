@@ -64,7 +64,7 @@ KINDS = {
 _MAKES = "+M ioas->mutex; +M asid_lock; -M asid_lock; +W domains_rwsem"
 _DESTROYS = "-M ioas->mutex; +M ioas->mutex; -M ioas->mutex; +W domains_rwsem"
 # What the program of the recording never did, by all that such an operation takes.
-_NEVER_DONE = {
+_NEVER_DONE: dict[tuple[str, tuple[str, ...]], str] = {
     ("map", ("+W iova_rwsem", "-W iova_rwsem")): "a map onto mapped IOVA was not recorded",
     (
         "detach",
