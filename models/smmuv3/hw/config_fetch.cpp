@@ -178,12 +178,14 @@ void ConfigFetch::updated(bool done) {
 
 void ConfigFetch::abort() {
   if (in_s2_) {
-    fault_ = Fault{Event::kWalkEabt,   FaultClass::kCd,  true,
-                   s2_.walk().level(), request_.address, s2_.walk().input()};
+    fault_ =
+        Fault{Event::kWalkEabt,   FaultClass::kCd,   true, s2_.walk().level(), request_.address,
+              s2_.walk().input(), s2_.step().address};
     at_ = At::kFault;
     return;
   }
   fail(at_ == At::kL1Std || at_ == At::kSte ? Event::kSteFetch : Event::kCdFetch);
+  fault_.fetch = address_;
 }
 
 void ConfigFetch::fail(Event event) {

@@ -151,6 +151,32 @@ TEST_F(ConfigFetchTest, BadCd) {
   EXPECT_EQ(with_cd([](Cd& c) { c.stall = true; }), Event::kBadCd);
 }
 
+// IHI 0070 5.5: without stalls an STE that speaks of them is ILLEGAL; S1STALLD forbids CD.S.
+TEST_F(ConfigFetchTest, StallFlagsNeedTheStallModel) {
+  cds.write(Ssid{0}, good_cd());
+  EXPECT_EQ(with_ste([](Ste& s) { s.s1_stall_disable = true; }), Event::kNone);
+  Ste ste = good_ste();
+  ste.s1_stall_disable = true;
+  world.streams.write(StreamId{kSid}, ste);
+  Cd cd = good_cd();
+  cd.stall = true;
+  cds.write(Ssid{0}, cd);
+  EXPECT_EQ(event_of(), Event::kBadCd);
+  world.features.stall = false;
+  EXPECT_EQ(with_ste([](Ste& s) { s.s1_stall_disable = true; }), Event::kBadSte);
+  PageTable s2(world.frames, {2, Granule::k4K, 40, 44, false, true, 0});
+  EXPECT_EQ(s2.map(kVa, k2M, k4K, Protection{}), MapError::kNone);
+  const auto stage2 = [&](bool stall) {
+    return with_ste([&](Ste& s) {
+      s = World::ste_of(Ste::Config::kS2);
+      point_ste_at(s, s2);
+      s.s2_stall = stall;
+    });
+  };
+  EXPECT_EQ(stage2(false), Event::kNone);
+  EXPECT_EQ(stage2(true), Event::kBadSte);
+}
+
 TEST_F(ConfigFetchTest, AbortHasNoEventAndBypassNoTable) {
   with_ste([](Ste& s) { s = World::ste_of(Ste::Config::kAbort); });
   EXPECT_EQ(world.translate(kSid, kVa).kind, Outcome::Kind::kAbort);

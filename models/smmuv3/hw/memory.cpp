@@ -37,6 +37,18 @@ void Memory::write64(std::uint64_t address, std::uint64_t value) {
   make(address).words[word_of(address)] = value;
 }
 
+bool Memory::try_write64(std::uint64_t address, std::uint64_t value) {
+  if ((address >> address_bits_) != 0) {
+    return false;
+  }
+  Page& page = make(address);
+  if (page.poisoned) {
+    return false;
+  }
+  page.words[word_of(address)] = value;
+  return true;
+}
+
 bool Memory::compare_exchange64(std::uint64_t address, std::uint64_t expected,
                                 std::uint64_t desired) {
   std::uint64_t& word = make(address).words[word_of(address)];

@@ -37,6 +37,8 @@ class Memory {
   }
   [[nodiscard]] std::uint64_t peek64(std::uint64_t address) const;
   void write64(std::uint64_t address, std::uint64_t value);
+  // A write by the SMMU (a queue entry); false: external abort, nothing was written.
+  [[nodiscard]] bool try_write64(std::uint64_t address, std::uint64_t value);
   // Writes `desired` if the word is still `expected`; a descriptor update of HTTU.
   bool compare_exchange64(std::uint64_t address, std::uint64_t expected, std::uint64_t desired);
   void poison(std::uint64_t address);  // the page that holds it

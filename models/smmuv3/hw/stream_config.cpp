@@ -89,12 +89,16 @@ Event check_stage2(const Ste& ste, const Features& f, StreamConfig& config) {
   s2.hw_access = ste.s2_hw_access && f.httu != Httu::kNone;
   s2.hw_dirty = s2.hw_access && ste.s2_hw_dirty && f.httu == Httu::kDirty;
   config.vmid = Vmid{ste.vmid};
-  config.s2_stall = ste.s2_stall && f.stall;
-  return Event::kNone;
+  config.s2_stall = ste.s2_stall;
+  config.s2_record = ste.s2_record;
+  return ste.s2_stall && !f.stall ? Event::kBadSte : Event::kNone;
 }
 
 Event check_stage1(const Ste& ste, const Features& f, StreamConfig& config) {
   if (ste.s1_cd_max > f.ssid_bits || ste.s1_default_substream == 3) {
+    return Event::kBadSte;
+  }
+  if (ste.s1_stall_disable && !f.stall) {
     return Event::kBadSte;
   }
   if (ste.s1_cd_max > 0 && (ste.s1_format == 3 || (ste.s1_format != 0 && !f.two_level_cd))) {
@@ -195,6 +199,8 @@ Event check_cd(const Cd& cd, const Ste& ste, const Features& f, StreamConfig& co
   config.asid = Asid{one_range ? std::uint16_t{0} : cd.asid};
   config.aset = cd.aset;
   config.stall = cd.stall;
+  config.s1_record = cd.record;
+  config.s1_abort = cd.abort;
   config.tt0.enabled = !cd.epd0;
   config.tt0.top_byte_ignored = cd.tbi0;
   config.tt0.hierarchical_off = cd.had0;

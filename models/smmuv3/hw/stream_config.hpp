@@ -24,8 +24,10 @@ struct StreamConfig {
   bool s1 = false;
   bool s2 = false;
   bool aset = false;
-  bool stall = false;     // S1: CD.S and not S1STALLD; S2 only: S2S
-  bool s2_stall = false;  // STE.S2S
+  bool stall = false;                       // S1: CD.S and not S1STALLD; S2 only: S2S
+  bool s2_stall = false;                    // STE.S2S
+  bool s1_record = false, s1_abort = true;  // CD.R, CD.A
+  bool s2_record = false;                   // STE.S2R
   std::uint8_t eats = 0;
   std::uint8_t privilege_override = 0;
   std::uint8_t instruction_override = 0;

@@ -217,7 +217,12 @@ void TableWalk::keep_s1() {
 
 void TableWalk::abort() {
   const bool stage2 = at_ != At::kS1;
+  const std::uint64_t fetch = next().address;
   fail(Event::kWalkEabt, stage2, stage2 ? s2_.walk().level() : s1_.level());
+  fault_.fetch = fetch;
+  if (!stage2) {
+    fault_.cls = FaultClass::kTableWalk;  // unlike the other faults of stage 1 (7.3.12)
+  }
 }
 
 void TableWalk::finish() {
@@ -239,10 +244,12 @@ void TableWalk::finish() {
 
 void TableWalk::fail(Event event, bool stage2, std::uint8_t level) {
   const bool table = at_ == At::kS2Descriptor || at_ == At::kS2Update;
+  const bool update = at_ == At::kS2Update;
   at_ = At::kFault;
   fault_ = Fault{event,  table ? FaultClass::kTableWalk : FaultClass::kInput,
                  stage2, level,
-                 input_, stage2 ? ipa_ : 0};
+                 input_, stage2 ? ipa_ : 0,
+                 0,      update};
 }
 
 }  // namespace smmulab::smmu::hw

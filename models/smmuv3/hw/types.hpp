@@ -50,6 +50,8 @@ struct Fault {
   std::uint8_t level = 0;   // of the descriptor that faulted; not in the record, for tests and logs
   std::uint64_t input = 0;  // input address
   std::uint64_t ipa = 0;    // with stage2
+  std::uint64_t fetch = 0;  // of an external abort: the structure that was wanted, physical
+  bool table_write = false;  // class kTableWalk: it was the update of the descriptor (TTRnW = 0)
   [[nodiscard]] explicit operator bool() const { return event != Event::kNone; }
   friend bool operator==(const Fault&, const Fault&) = default;
 };
@@ -60,6 +62,7 @@ struct Access {
   bool write = false;
   bool privileged = false;
   bool instruction = false;
+  friend bool operator==(const Access&, const Access&) = default;
 };
 
 struct Request {

@@ -136,6 +136,8 @@ TEST_F(WalkTest, AnAbortedDescriptorFetchIsAWalkAbort) {
   const Fault fault = world.translate(1, kVa).fault;
   EXPECT_EQ(fault.event, Event::kWalkEabt);
   EXPECT_EQ(fault.level, 3U);
+  EXPECT_EQ(fault.cls, FaultClass::kTableWalk);  // although of stage 1
+  EXPECT_EQ(fault.fetch, *table.leaf_address(kVa));
 }
 
 TEST_F(WalkTest, TopByteIsIgnoredWhereTheCdSaysSo) {
