@@ -9,6 +9,7 @@ namespace smmulab::smmu::hw {
 namespace {
 
 constexpr std::uint8_t kCsReserved = 3;
+constexpr std::uint8_t kRespReserved = 3;
 
 bool known(std::uint8_t code) {
   constexpr std::uint8_t kCodes[] = {0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x10, 0x11,
@@ -54,11 +55,14 @@ CommandWords encode(const Command& c) {
       w[1] = make_field(c.range, 4, 0);
       break;
     case Opcode::kAtcInv:
-    case Opcode::kPrefetchAddr:
       w[1] = make_field(c.size, 5, 0) | address_field(c.address, 63, 12);
       break;
+    case Opcode::kPrefetchAddr:
+      w[1] =
+          make_field(c.size, 4, 0) | make_field(c.stride, 9, 5) | address_field(c.address, 63, 12);
+      break;
     case Opcode::kPriResp:
-      w[1] = make_field(c.response, 13, 12);
+      w[1] = make_field(c.prg_index, 8, 0) | make_field(c.response, 13, 12);
       break;
     default:
       break;
@@ -113,13 +117,33 @@ std::optional<Command> decode_command(const CommandWords& w, bool range_inv) {
   c.leaf = (c.opcode == Opcode::kCfgiSte || c.opcode == Opcode::kCfgiCd) && bit(w[1], 0);
   if (c.opcode == Opcode::kCfgiSteRange) {
     c.range = static_cast<std::uint8_t>(field(w[1], 4, 0));
-  } else if (c.opcode == Opcode::kAtcInv || c.opcode == Opcode::kPrefetchAddr) {
+  } else if (c.opcode == Opcode::kAtcInv) {
     c.size = static_cast<std::uint8_t>(field(w[1], 5, 0));
     c.address = address_field(w[1], 63, 12);
+  } else if (c.opcode == Opcode::kPrefetchAddr) {
+    c.size = static_cast<std::uint8_t>(field(w[1], 4, 0));
+    c.stride = static_cast<std::uint8_t>(field(w[1], 9, 5));
+    c.address = address_field(w[1], 63, 12);
   } else if (c.opcode == Opcode::kPriResp) {
+    c.prg_index = static_cast<std::uint16_t>(field(w[1], 8, 0));
     c.response = static_cast<std::uint8_t>(field(w[1], 13, 12));
+    return c.response == kRespReserved ? std::nullopt : std::optional{c};
   }
   return c;
+}
+
+bool is_supported(const Command& command, const Features& features) {
+  switch (command.opcode) {
+    case Opcode::kAtcInv:
+      return features.ats;
+    case Opcode::kPriResp:
+      return features.pri;
+    case Opcode::kResume:
+    case Opcode::kStallTerm:
+      return features.stall;
+    default:
+      return true;
+  }
 }
 
 namespace {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "models/smmuv3/hw/features.hpp"
 #include "models/smmuv3/hw/types.hpp"
 
 namespace smmulab::smmu::hw {
@@ -41,6 +42,11 @@ enum class Opcode : std::uint8_t {
   kSync = 0x46,
 };
 
+// RESUME: Ac is bit 0, Ab bit 1; with Ac, Ab is ignored. Terminate completes as RAZ/WI.
+enum class ResumeAction : std::uint8_t { kTerminate = 0, kRetry = 1, kAbort = 2, kRetryToo = 3 };
+// PRI_RESP: 3 is ILLEGAL.
+enum class PriResult : std::uint8_t { kFailure = 0, kInvalid = 1, kSuccess = 2 };
+
 using CommandWords = std::array<std::uint64_t, 2>;
 
 struct Command {
@@ -54,17 +60,21 @@ struct Command {
   Asid asid;
   std::uint8_t num = 0, scale = 0, ttl = 0, tg = 0;  // range TLBI
   std::uint64_t address = 0;
-  std::uint8_t size = 0;      // ATC_INV: log2 of the number of 4K pages
+  std::uint8_t size = 0;      // ATC_INV: log2 of the number of 4K pages; PREFETCH_ADDR: of strides
+  std::uint8_t stride = 0;    // PREFETCH_ADDR: log2 of a stride in 4K pages
   bool global = false;        // ATC_INV
   std::uint8_t signal = 0;    // SYNC.CS
   std::uint16_t stag = 0;     // RESUME
-  std::uint8_t response = 0;  // RESUME: terminate, retry, abort; PRI_RESP
+  std::uint8_t response = 0;  // RESUME: ResumeAction; PRI_RESP: PriResult
+  std::uint16_t prg_index = 0;  // PRI_RESP
   friend bool operator==(const Command&, const Command&) = default;
 };
 [[nodiscard]] CommandWords encode(const Command& command);
 // Nothing: CERROR_ILL. `range_inv`: IDR3.RIL; without it the range fields are RES0.
 [[nodiscard]] std::optional<Command> decode_command(const CommandWords& words,
                                                     bool range_inv = true);
+// False: CERROR_ILL, since the SMMU lacks what the command is for: stalls, ATS or PRI.
+[[nodiscard]] bool is_supported(const Command& command, const Features& features);
 
 // What a TLBI covers, as every cache of translations applies it.
 struct TlbInvalidation {

@@ -45,6 +45,47 @@ TEST(CommandTest, FieldsAreWhereTheArchitectureHasThem) {
             (CommandWords{0x40ULL | 1ULL << 11 | 3ULL << 12 | 7ULL << 32, 9ULL | 0x20'0000ULL}));
 }
 
+TEST(CommandTest, FieldsOfResponsesAndPrefetches) {
+  Command c;
+  c.opcode = Opcode::kPriResp;
+  c.stream = StreamId{7};
+  c.substream_valid = true;
+  c.substream = Ssid{3};
+  c.prg_index = 0x155;
+  c.response = static_cast<std::uint8_t>(PriResult::kSuccess);
+  EXPECT_EQ(encode(c),
+            (CommandWords{0x41ULL | 1ULL << 11 | 3ULL << 12 | 7ULL << 32, 0x155ULL | 2ULL << 12}));
+  Command resume;
+  resume.opcode = Opcode::kResume;
+  resume.stream = StreamId{7};
+  resume.stag = 0xABCD;
+  resume.response = static_cast<std::uint8_t>(ResumeAction::kAbort);
+  EXPECT_EQ(encode(resume), (CommandWords{0x44ULL | 1ULL << 13 | 7ULL << 32, 0xABCD}));
+  Command prefetch;
+  prefetch.opcode = Opcode::kPrefetchAddr;
+  prefetch.stream = StreamId{7};
+  prefetch.size = 5;
+  prefetch.stride = 9;
+  prefetch.address = 0x20'0000;
+  EXPECT_EQ(encode(prefetch),
+            (CommandWords{0x02ULL | 7ULL << 32, 5ULL | 9ULL << 5 | 0x20'0000ULL}));
+}
+
+TEST(CommandTest, CommandsOfWhatAnSmmuLacksAreIllegal) {
+  const auto supported = [](Opcode opcode, const Features& features) {
+    Command c;
+    c.opcode = opcode;
+    return is_supported(c, features);
+  };
+  Features less;
+  less.ats = less.pri = less.stall = false;
+  for (const Opcode op : {Opcode::kAtcInv, Opcode::kPriResp, Opcode::kResume, Opcode::kStallTerm}) {
+    EXPECT_TRUE(supported(op, {}));
+    EXPECT_FALSE(supported(op, less));
+  }
+  EXPECT_TRUE(supported(Opcode::kSync, less));
+}
+
 TEST(CommandTest, WhatIsDecodedIsEncodedAgain) {
   RandomStream random(1, "commands");
   int decoded = 0;
@@ -62,6 +103,7 @@ TEST(CommandTest, IllegalOnes) {
   EXPECT_FALSE(decode_command({0x00, 0}));
   EXPECT_FALSE(decode_command({0x19, 0}));
   EXPECT_FALSE(decode_command({0x46 | 3ULL << 12, 0}));         // CS = 3
+  EXPECT_FALSE(decode_command({0x41, 3ULL << 12}));             // PRI_RESP: Resp = 3
   EXPECT_FALSE(decode_command({0x12, 1ULL << 10}));             // TG without a range
   EXPECT_TRUE(decode_command({0x12, 1ULL << 10}, false));       // no RIL: TG is RES0
   EXPECT_TRUE(decode_command({0x12, 1ULL << 10 | 1ULL << 8}));  // a TTL makes it one page

@@ -31,7 +31,9 @@ struct StreamConfig {
   std::uint8_t eats = 0;
   std::uint8_t privilege_override = 0;
   std::uint8_t instruction_override = 0;
-  std::uint8_t contiguous = 0;  // STE.CONT
+  std::uint8_t contiguous = 0;          // STE.CONT
+  std::uint8_t prefetch = 0;            // STE.PF
+  bool pasid_on_auto_response = false;  // STE.PPAR
   Asid asid;
   Vmid vmid;
   Stage tt0, tt1;  // stage 1

@@ -18,9 +18,11 @@ EntryWords encode(const Ste& s) {
          make_field(s.s1_format, 5, 4) | address_field(s.s1_context_ptr, 51, 6) |
          make_field(s.s1_cd_max, 63, 59);
   w[1] = make_field(s.s1_default_substream, 1, 0) | make_field(s.contiguous, 16, 13) |
+         make_field(s.pasid_on_auto_response ? 1 : 0, 18, 18) |
+         make_field(s.merge_events ? 1 : 0, 19, 19) |
          make_field(s.s1_stall_disable ? 1 : 0, 27, 27) | make_field(s.eats, 29, 28) |
          make_field(s.stream_world, 31, 30) | make_field(s.privilege_override, 49, 48) |
-         make_field(s.instruction_override, 51, 50);
+         make_field(s.instruction_override, 51, 50) | make_field(s.prefetch, 57, 56);
   w[2] = make_field(s.vmid, 15, 0) | make_field(s.s2_t0sz, 37, 32) |
          make_field(s.s2_start, 39, 38) | make_field(s.s2_granule, 47, 46) |
          make_field(s.s2_size, 50, 48) | make_field(s.s2_aarch64 ? 1 : 0, 51, 51) |
@@ -41,11 +43,14 @@ Ste decode_ste(std::span<const std::uint64_t, 8> w) {
   s.s1_cd_max = byte(w[0], 63, 59);
   s.s1_default_substream = byte(w[1], 1, 0);
   s.contiguous = byte(w[1], 16, 13);
+  s.pasid_on_auto_response = bit(w[1], 18);
+  s.merge_events = bit(w[1], 19);
   s.s1_stall_disable = bit(w[1], 27);
   s.eats = byte(w[1], 29, 28);
   s.stream_world = byte(w[1], 31, 30);
   s.privilege_override = byte(w[1], 49, 48);
   s.instruction_override = byte(w[1], 51, 50);
+  s.prefetch = byte(w[1], 57, 56);
   s.vmid = static_cast<std::uint16_t>(field(w[2], 15, 0));
   s.s2_t0sz = byte(w[2], 37, 32);
   s.s2_start = byte(w[2], 39, 38);

@@ -27,12 +27,15 @@ struct Ste {
   std::uint64_t s1_context_ptr = 0;
   std::uint8_t s1_cd_max = 0;  // log2 of the number of CDs
   std::uint8_t s1_default_substream = 0;
-  std::uint8_t contiguous = 0;  // CONT
+  std::uint8_t contiguous = 0;          // CONT
+  bool pasid_on_auto_response = false;  // PPAR
+  bool merge_events = false;            // MEV
   bool s1_stall_disable = false;
   std::uint8_t eats = 0;
   std::uint8_t stream_world = 0;  // STRW
   std::uint8_t privilege_override = 0;
   std::uint8_t instruction_override = 0;
+  std::uint8_t prefetch = 0;  // PF of MMU-600 and MMU-700, [121:120]; 2: forward, 3: backward
   std::uint16_t vmid = 0;
   std::uint8_t s2_t0sz = 0;
   std::uint8_t s2_start = 0;    // S2SL0

@@ -19,6 +19,9 @@ TEST(SteTest, FieldsAreWhereTheArchitectureHasThem) {
   s.s1_cd_max = 20;
   s.s1_default_substream = 2;
   s.contiguous = 5;
+  s.pasid_on_auto_response = true;
+  s.merge_events = true;
+  s.prefetch = 2;
   s.s1_stall_disable = true;
   s.eats = 1;
   s.stream_world = 2;
@@ -36,8 +39,8 @@ TEST(SteTest, FieldsAreWhereTheArchitectureHasThem) {
   s.s2_table = 0x000F'1234'5678'9AB0;
   const EntryWords w = encode(s);
   EXPECT_EQ(w[0], 1ULL | 7ULL << 1 | 2ULL << 4 | 0x000A'BCDE'F012'3440ULL | 20ULL << 59);
-  EXPECT_EQ(w[1],
-            2ULL | 5ULL << 13 | 1ULL << 27 | 1ULL << 28 | 2ULL << 30 | 3ULL << 48 | 2ULL << 50);
+  EXPECT_EQ(w[1], 2ULL | 5ULL << 13 | 3ULL << 18 | 1ULL << 27 | 1ULL << 28 | 2ULL << 30 |
+                      3ULL << 48 | 2ULL << 50 | 2ULL << 56);
   EXPECT_EQ(w[2], 0xBEEFULL | 16ULL << 32 | 2ULL << 38 | 1ULL << 46 | 5ULL << 48 | 1ULL << 51 |
                       1ULL << 53 | 1ULL << 55 | 1ULL << 58);
   EXPECT_EQ(w[3], 0x000F'1234'5678'9AB0ULL);
