@@ -35,7 +35,8 @@ DmaStream::DmaStream(Timers& timers, const StreamParams& params, Tbu& tbu, Memor
       bursts_(MemoryPort::bursts_of(params.payload)),
       blocks_(params.payload == 0 ? 0 : params.span / params.payload),
       due_(params.start),
-      issues_(params.outstanding) {
+      issues_(params.outstanding),
+      done_(params.outstanding) {
   const std::uint32_t sid = params.stream.value();
   require(std::has_single_bit(params.payload) && params.payload <= kMaxPayload, sid,
           fmt::format("payload = {} must be a power of 2 of at most 4096 bytes", params.payload));
@@ -50,7 +51,6 @@ DmaStream::DmaStream(Timers& timers, const StreamParams& params, Tbu& tbu, Memor
   for (std::uint32_t i = params.outstanding; i-- > 0;) {
     free_cookies_.push_back(i);
   }
-  done_.reserve(params.outstanding);
   wake(std::max(params.start, timers.now()));
 }
 
@@ -86,7 +86,7 @@ void DmaStream::run() {
       if (done_.empty()) {
         return;  // translated() wakes it
       }
-      at = std::max(at, done_.back());
+      at = std::max(at, done_.first());
     }
     if (at > now && !timers_.pass(at)) {
       wake(at);
@@ -169,7 +169,7 @@ SimTime DmaStream::complete(const Issue& issue, const Passage& passage) {
   translation_.record(passage.ready - issue.issued);
   latency_.record(done - issue.due);
   stats_.last = std::max(stats_.last, done);
-  insert_done(done);
+  done_.insert(done);
   if (observer_ != nullptr) [[unlikely]] {
     observer_->transaction(issue.request, passage, issue.issued, done);
   }
@@ -198,20 +198,15 @@ SimTime DmaStream::translated(std::uint32_t cookie, const Passage& passage) {
   free_cookies_.push_back(cookie);
   --pending_;
   if (!refused_) {
-    wake(std::max(done_.back(), timers_.now()));
+    wake(std::max(done_.first(), timers_.now()));
   }
   return done;
 }
 
 void DmaStream::drop_done(SimTime now) {
-  while (!done_.empty() && done_.back() <= now) {
-    done_.pop_back();
+  while (!done_.empty() && done_.first() <= now) {
+    done_.drop_first();
   }
-}
-
-// Latest first, so that the next to come is at the back; nearly always the new one is the latest.
-void DmaStream::insert_done(SimTime done) {
-  done_.insert(std::ranges::lower_bound(done_, done, std::greater{}), done);
 }
 
 }  // namespace smmulab::smmu::timed

@@ -18,6 +18,7 @@
 
 #include "models/smmuv3/timed/memory_port.hpp"
 #include "models/smmuv3/timed/tbu.hpp"
+#include "models/smmuv3/timed/time_queue.hpp"
 #include "sim/histogram.hpp"
 #include "sim/random.hpp"
 
@@ -111,9 +112,7 @@ class DmaStream final : public Timed, public Client {
     latency_.flush();
     return stats_;
   }
-  [[nodiscard]] std::uint32_t under_way() const {
-    return pending_ + static_cast<std::uint32_t>(done_.size());
-  }
+  [[nodiscard]] std::uint32_t under_way() const { return pending_ + done_.size(); }
 
   void fire(std::uint32_t what, std::uint32_t index) override;
   SimTime translated(std::uint32_t cookie, const Passage& passage) override;
@@ -132,7 +131,6 @@ class DmaStream final : public Timed, public Client {
   bool issue();
   SimTime complete(const Issue& issue, const Passage& passage);
   void note_verdict(bool passes, SimTime at);
-  void insert_done(SimTime done);
   void drop_done(SimTime now);
 
   Timers& timers_;
@@ -153,8 +151,8 @@ class DmaStream final : public Timed, public Client {
   std::uint32_t pending_ = 0;  // translations
   std::vector<Issue> issues_;  // of those, by cookie
   std::vector<std::uint32_t> free_cookies_;
-  std::vector<SimTime> done_;  // completions to come, latest first
-  bool lit_ = false;           // has had a success
+  TimeQueue done_;    // completions to come
+  bool lit_ = false;  // has had a success
   std::optional<SimTime> dark_since_;
   mutable StreamStats stats_;  // but for what the next two hold back
   mutable RunLength translation_{stats_.translation};

@@ -31,10 +31,10 @@ Tbu::Tbu(Timers& timers, const TbuParams& params, Ps dti, std::uint32_t index, T
       micro_(params.micro),
       main_(params.main),
       slots_(params.xlate_slots),
+      leaders_(params.xlate_slots),
       without_token_(params.xlate_slots),
       tokens_(params.tokens) {
   free_.reserve(params.xlate_slots);
-  leaders_.reserve(params.xlate_slots);
   for (std::uint32_t i = params.xlate_slots; i-- > 0;) {
     free_.push_back(i);
   }
@@ -148,14 +148,11 @@ void Tbu::take_hit(const hw::Tlb::Hit& hit, std::uint64_t input, Passage& passag
 }
 
 std::uint32_t Tbu::equal_miss(const hw::Request& request) const {
-  for (const std::uint32_t i : leaders_) {
+  return leaders_.find(request.address, [&](std::uint32_t i) {
     const hw::Request& other = slots_[i].request;
-    if ((other.address ^ request.address) >> kHazardLog2 == 0 && other.stream == request.stream &&
-        other.substream == request.substream && other.kind == request.kind) {
-      return i;
-    }
-  }
-  return kNone;
+    return other.stream == request.stream && other.substream == request.substream &&
+           other.kind == request.kind;
+  });
 }
 
 void Tbu::miss(const hw::Request& request, Client& client, std::uint32_t cookie, SimTime ready) {
@@ -177,7 +174,7 @@ void Tbu::miss(const hw::Request& request, Client& client, std::uint32_t cookie,
     slots_[leader].last = i;
     return;
   }
-  leaders_.push_back(i);
+  leaders_.insert(i, request.address);
   timers_.at(ready, *this, kSend, i);
 }
 
@@ -262,12 +259,12 @@ void Tbu::deliver(std::uint32_t i, const Slot& leader) {
 
 // The rest of a chain whose leader's answer does not do asks for its own.
 void Tbu::lead(std::uint32_t i) {
-  leaders_.push_back(i);
+  leaders_.insert(i, slots_[i].request.address);
   send(i);
 }
 
 void Tbu::respond(std::uint32_t i) {
-  std::erase(leaders_, i);
+  leaders_.erase(i);
   ++tokens_;
   fill(slots_[i]);
   deliver(i, slots_[i]);

@@ -17,6 +17,7 @@
 #include "models/smmuv3/hw/config_cache.hpp"
 #include "models/smmuv3/hw/tlb.hpp"
 #include "models/smmuv3/timed/index_queue.hpp"
+#include "models/smmuv3/timed/page_index.hpp"
 #include "models/smmuv3/timed/params.hpp"
 #include "models/smmuv3/timed/pmu.hpp"
 #include "models/smmuv3/timed/translation.hpp"
@@ -54,7 +55,7 @@ class Tbu final : public Timed {
 
  private:
   enum Code : std::uint32_t { kSend = kFirstOwnCode };
-  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  static constexpr std::uint32_t kNone = PageIndex::kNone;
   struct Slot {
     hw::Request request;
     Client* client = nullptr;
@@ -100,7 +101,7 @@ class Tbu final : public Timed {
   hw::Tlb main_;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;
-  std::vector<std::uint32_t> leaders_;
+  PageIndex leaders_;
   IndexQueue without_token_;
   std::vector<Client*> refused_;
   std::vector<Client*> woken_;

@@ -2,7 +2,7 @@
 // Timers: the clock of the timed hardware. Its parts are state machines that are woken at a time in
 // the total order (time, sequence); nothing is allocated once the queue has its size. Whoever owns
 // the clock (a test, or HardwareProcess for an engine) lets it run to a time: run_until(). The
-// least event is kept outside the heap, so that a lone chain of events never touches it.
+// least event is kept outside the queue, so that a lone chain of events never touches it.
 //
 // Run-ahead: pass(t) lets a state machine go on at t without a trip through the queue if nothing is
 // due before or at t. Off, pass() always says no; the results are the same.
@@ -12,8 +12,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <utility>
-#include <vector>
 
+#include "models/smmuv3/timed/event_wheel.hpp"
 #include "sim/check.hpp"
 #include "sim/time.hpp"
 
@@ -41,7 +41,7 @@ class Timers {
   // REQUIRES: t >= now().
   void at(SimTime t, Timed& who, std::uint32_t what, std::uint32_t index = 0) {
     SMMULAB_ASSERT(t >= now_, "a timer in the past");
-    Event event{t, ++sequence_, &who, what, index};
+    EventWheel::Event event{t, ++sequence_, &who, what, index};
     if (front_.who == nullptr) {
       front_ = event;
       return;
@@ -49,8 +49,7 @@ class Timers {
     if (event.time < front_.time) {
       std::swap(event, front_);
     }
-    heap_.push_back(event);
-    std::push_heap(heap_.begin(), heap_.end(), later);
+    queue_.push(now_, event);
   }
   void after(Ps d, Timed& who, std::uint32_t what, std::uint32_t index = 0) {
     at(now_ + d, who, what, index);
@@ -85,26 +84,14 @@ class Timers {
   }
 
  private:
-  struct Event {
-    SimTime time{};
-    std::uint64_t sequence = 0;
-    Timed* who = nullptr;
-    std::uint32_t what = 0;
-    std::uint32_t index = 0;
-  };
-  static bool later(const Event& a, const Event& b) {
-    return a.time != b.time ? a.time > b.time : a.sequence > b.sequence;
-  }
   void fire_front() {
-    const Event event = front_;
-    if (heap_.empty()) {
+    const EventWheel::Event event = front_;
+    now_ = event.time;
+    if (queue_.empty()) {
       front_.who = nullptr;
     } else {
-      front_ = heap_.front();
-      std::pop_heap(heap_.begin(), heap_.end(), later);
-      heap_.pop_back();
+      front_ = queue_.pop(now_);
     }
-    now_ = event.time;
     ++fired_;
     event.who->fire(event.what, event.index);
   }
@@ -114,8 +101,8 @@ class Timers {
   SimTime limit_{};
   std::uint64_t sequence_ = 0;
   std::uint64_t fired_ = 0;
-  Event front_;
-  std::vector<Event> heap_;
+  EventWheel::Event front_;
+  EventWheel queue_;
 };
 
 }  // namespace smmulab::smmu::timed

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// TimeQueue: times in order, the earliest first, with room for all of them from the start. Cheap
+// where a time that comes in is nearly always the latest.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <vector>
+
+#include "sim/check.hpp"
+#include "sim/time.hpp"
+
+namespace smmulab::smmu::timed {
+
+class TimeQueue {
+ public:
+  explicit TimeQueue(std::uint32_t capacity) : times_(std::bit_ceil(capacity)) {}
+  [[nodiscard]] bool empty() const { return first_ == end_; }
+  [[nodiscard]] std::uint32_t size() const { return end_ - first_; }
+  [[nodiscard]] SimTime first() const { return times_[slot(first_)]; }  // REQUIRES: not empty
+  void drop_first() { ++first_; }                                       // REQUIRES: not empty
+  // REQUIRES: there is room.
+  void insert(SimTime time) {
+    SMMULAB_ASSERT(size() < times_.size(), "time queue is full");
+    std::uint32_t at = end_++;
+    for (; at != first_ && times_[slot(at - 1)] > time; --at) {
+      times_[slot(at)] = times_[slot(at - 1)];
+    }
+    times_[slot(at)] = time;
+  }
+
+ private:
+  [[nodiscard]] std::size_t slot(std::uint32_t at) const { return at & (times_.size() - 1); }
+  std::vector<SimTime> times_;         // a power of 2
+  std::uint32_t first_ = 0, end_ = 0;  // counted without wrap
+};
+
+}  // namespace smmulab::smmu::timed
