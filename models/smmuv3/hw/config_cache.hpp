@@ -32,13 +32,18 @@ class ConfigCache {
   [[nodiscard]] const StreamConfig* lookup(StreamId stream, std::optional<Ssid> substream) {
     ++lookups_;
     const ConfigEntry* const entry =
-        cache_.find(set_of(stream, substream), same(stream, substream));
+        cache_.find(set_of(stream, substream), mark_of(stream, substream), same(stream, substream));
     misses_ += entry == nullptr ? 1 : 0;
     return entry == nullptr ? nullptr : &entry->config;
   }
   void fill(StreamId stream, std::optional<Ssid> substream, const StreamConfig& config) {
-    cache_.fill(set_of(stream, substream), ConfigEntry{stream, substream, config},
-                same(stream, substream), [](const ConfigEntry&) {});
+    ConfigEntry* const entry = cache_.place(set_of(stream, substream), mark_of(stream, substream),
+                                            same(stream, substream), [](const ConfigEntry&) {});
+    if (entry != nullptr) {
+      entry->stream = stream;
+      entry->substream = substream;
+      entry->config = config;
+    }
   }
   std::uint32_t invalidate(const ConfigInvalidation& what) {
     return cache_.erase_if([&what](const ConfigEntry& entry) { return covers(what, entry); },
@@ -61,6 +66,9 @@ class ConfigCache {
  private:
   [[nodiscard]] std::uint32_t set_of(StreamId stream, std::optional<Ssid> substream) const {
     return cache_.set_of(stream.value() + (substream ? substream->value() * 0x9E37ULL + 1 : 0));
+  }
+  [[nodiscard]] static Mark mark_of(StreamId stream, std::optional<Ssid> substream) {
+    return Mark{std::uint64_t{stream.value()} << 32U | substream.value_or(Ssid{}).value()};
   }
   SetAssoc<ConfigEntry> cache_;
   std::uint64_t lookups_ = 0;

@@ -2,11 +2,13 @@
 // SetAssoc: sets of ways of entries with a replacement policy; the body of every cache here. It
 // does not allocate after construction. What an entry's key is, and which set it belongs to, is the
 // cache's business.
+//
+// So that a look-up does not touch the entries of all ways, an entry may have a mark: some bits of
+// a hash of what makes two entries the same. Ways with another mark are passed by.
 #pragma once
 
 #include <bit>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "models/smmuv3/hw/replacement.hpp"
@@ -21,6 +23,18 @@ struct CacheShape {
   std::uint64_t seed = 1;  // of random replacement
 };
 
+class Mark {
+ public:
+  constexpr Mark() = default;  // all alike
+  // REQUIRES: equal for entries that a caller's `is_it` takes for one.
+  constexpr explicit Mark(std::uint64_t key)
+      : value_(static_cast<std::uint32_t>(key * 0x9E37'79B9'7F4A'7C15 >> 32U) | 1U) {}
+  [[nodiscard]] constexpr std::uint32_t value() const { return value_; }  // not 0
+
+ private:
+  std::uint32_t value_ = 1;
+};
+
 template <class Entry>
 class SetAssoc {
  public:
@@ -30,7 +44,7 @@ class SetAssoc {
         sets_(shape.entries == 0 ? 0 : shape.entries / ways_),
         masked_(std::has_single_bit(sets_)),
         entries_(shape.entries),
-        valid_(shape.entries),
+        marks_(shape.entries),
         replacement_(shape.policy, shape.entries == 0 ? 1 : sets_, shape.entries == 0 ? 1 : ways_,
                      shape.seed) {
     SMMULAB_CHECK(shape.entries == 0 || shape.entries % ways_ == 0, "sets of equal size");
@@ -56,7 +70,23 @@ class SetAssoc {
     }
     const std::size_t first = std::size_t{set} * ways_;
     for (std::uint32_t way = 0; way < ways_; ++way) {
-      if (valid_[first + way] != 0 && is_it(entries_[first + way])) {
+      if (marks_[first + way] != 0 && is_it(entries_[first + way])) {
+        replacement_.hit(set, way);
+        return &entries_[first + way];
+      }
+    }
+    return nullptr;
+  }
+  // The same, where what `is_it` says yes to has this mark.
+  template <class Is>
+  Entry* find(std::uint32_t set, Mark mark, const Is& is_it) {
+    if (sets_ == 0) {
+      return nullptr;
+    }
+    const std::size_t first = std::size_t{set} * ways_;
+    for (std::uint32_t way = next(first, 0, mark.value()); way < ways_;
+         way = next(first, way + 1, mark.value())) {
+      if (is_it(entries_[first + way])) {
         replacement_.hit(set, way);
         return &entries_[first + way];
       }
@@ -68,19 +98,27 @@ class SetAssoc {
   // `gone` is called with each entry that is lost.
   template <class Is, class Gone>
   void fill(std::uint32_t set, const Entry& entry, const Is& is_it, const Gone& gone) {
-    if (sets_ == 0) {
-      return;
+    if (Entry* const at = place(set, {}, is_it, gone)) {
+      *at = entry;
     }
-    const std::uint32_t way = way_for(set, is_it, gone);
+  }
+  // The same for an entry that the caller writes there at once. nullptr: a cache that holds
+  // nothing.
+  template <class Is, class Gone>
+  [[nodiscard]] Entry* place(std::uint32_t set, Mark mark, const Is& is_it, const Gone& gone) {
+    if (sets_ == 0) {
+      return nullptr;
+    }
+    const std::uint32_t way = way_for(set, mark, is_it, gone);
     const std::size_t at = std::size_t{set} * ways_ + way;
-    if (valid_[at] != 0) {
+    if (marks_[at] != 0) {
       gone(entries_[at]);
     } else {
       ++size_;
-      valid_[at] = 1;
     }
-    entries_[at] = entry;
+    marks_[at] = mark.value();
     replacement_.filled(set, way);
+    return &entries_[at];
   }
 
   // Removes what `is_it` says yes to; returns how many.
@@ -88,8 +126,8 @@ class SetAssoc {
   std::uint32_t erase_in_set(std::uint32_t set, const Is& is_it, const Gone& gone) {
     std::uint32_t count = 0;
     for (std::size_t at = std::size_t{set} * ways_; at < (std::size_t{set} + 1) * ways_; ++at) {
-      if (valid_[at] != 0 && is_it(entries_[at])) {
-        valid_[at] = 0;
+      if (marks_[at] != 0 && is_it(entries_[at])) {
+        marks_[at] = 0;
         --size_;
         gone(entries_[at]);
         ++count;
@@ -108,7 +146,7 @@ class SetAssoc {
   template <class Visit>
   void for_each(const Visit& visit) const {
     for (std::size_t at = 0; at < entries_.size(); ++at) {
-      if (valid_[at] != 0) {
+      if (marks_[at] != 0) {
         visit(entries_[at]);
       }
     }
@@ -116,19 +154,33 @@ class SetAssoc {
   [[nodiscard]] std::uint64_t flushes() const { return flushes_; }  // of Policy::kFlushAll
 
  private:
+  // The next way from `way` on with this mark, of the set whose first way is `first`; ways_: none.
+  [[nodiscard]] std::uint32_t next(std::size_t first, std::uint32_t way, std::uint32_t mark) const {
+    const std::uint32_t* const marks = marks_.data() + first;
+    // Four at once, without a branch for each.
+    while (way + 4 <= ways_ && static_cast<unsigned>(marks[way] == mark) +
+                                       (marks[way + 1] == mark) + (marks[way + 2] == mark) +
+                                       (marks[way + 3] == mark) ==
+                                   0) {
+      way += 4;
+    }
+    while (way < ways_ && marks[way] != mark) {
+      ++way;
+    }
+    return way;
+  }
   template <class Is, class Gone>
-  std::uint32_t way_for(std::uint32_t set, const Is& is_it, const Gone& gone) {
+  std::uint32_t way_for(std::uint32_t set, Mark mark, const Is& is_it, const Gone& gone) {
     const std::size_t first = std::size_t{set} * ways_;
-    std::optional<std::uint32_t> free;
-    for (std::uint32_t way = 0; way < ways_; ++way) {
-      if (valid_[first + way] == 0) {
-        free = free ? free : way;
-      } else if (is_it(entries_[first + way])) {
+    for (std::uint32_t way = next(first, 0, mark.value()); way < ways_;
+         way = next(first, way + 1, mark.value())) {
+      if (is_it(entries_[first + way])) {
         return way;
       }
     }
-    if (free) {
-      return *free;
+    if (const std::uint32_t free = size_ == entries_.size() ? ways_ : next(first, 0, 0);
+        free < ways_) {
+      return free;
     }
     if (replacement_.policy() != Policy::kFlushAll) {
       return replacement_.victim(set);
@@ -144,7 +196,7 @@ class SetAssoc {
   std::uint32_t size_ = 0;
   std::uint64_t flushes_ = 0;
   std::vector<Entry> entries_;
-  std::vector<std::uint8_t> valid_;
+  std::vector<std::uint32_t> marks_;  // 0: nothing there
   Replacement replacement_;
 };
 

@@ -12,6 +12,11 @@ bool same_tag(const TlbEntry& entry, const Tag& tag, bool stage1) {
          entry.tag.aset == tag.aset && (entry.global || entry.tag.asid == tag.asid);
 }
 
+// Same for entries of one size and place.
+Mark mark_of(std::uint64_t input, unsigned reach) {
+  return Mark{(input >> reach) << 6U | reach};
+}
+
 }  // namespace
 
 bool covers_tag(const TlbInvalidation& what, const Tag& tag, bool stage1, bool global) {
@@ -69,7 +74,12 @@ Tlb::Hit Tlb::lookup(const Tag& tag, bool stage1, std::uint64_t input, const Acc
       return (entry.input ^ input) >> entry.reach_log2 == 0 && same_tag(entry, tag, stage1) &&
              (full || entry.reach_log2 == size);
     };
-    if (const TlbEntry* const entry = cache_.find(full ? 0 : set_of(tag, input, size), is_it)) {
+    // Fully associative with several sizes: the first way that does, of whatever size.
+    const TlbEntry* const entry =
+        full && !std::has_single_bit(sizes_)
+            ? cache_.find(0, is_it)
+            : cache_.find(full ? 0 : set_of(tag, input, size), mark_of(input, size), is_it);
+    if (entry != nullptr) {
       hit.entry = entry;
       break;
     }
@@ -86,27 +96,30 @@ Tlb::Hit Tlb::lookup(const Tag& tag, bool stage1, std::uint64_t input, const Acc
 }
 
 void Tlb::fill(const Tag& tag, bool stage1, std::uint64_t input, const Translation& t) {
-  TlbEntry entry;
+  ++stats_.fills;
+  const std::uint64_t first = input & ~low_mask(t.reach_log2);
+  const bool global = t.global && honour_global_;
+  const auto same = [&](const TlbEntry& old) {
+    return old.input == first && old.reach_log2 == t.reach_log2 && same_tag(old, tag, stage1) &&
+           old.global == global;
+  };
+  TlbEntry* const place =
+      cache_.place(set_of(tag, input, t.reach_log2), mark_of(input, t.reach_log2), same,
+                   [this](const TlbEntry& old) { gone(old); });
+  if (place == nullptr) {
+    return;
+  }
+  TlbEntry& entry = *place;
   entry.tag = tag;
   entry.reach_log2 = t.reach_log2;
   entry.span_log2 = std::max(t.span_log2, t.reach_log2);
-  entry.input = input & ~low_mask(t.reach_log2);
-  entry.output = t.output - (input - entry.input);
+  entry.input = first;
+  entry.output = t.output - (input - first);
   entry.level = t.level;
   entry.stage1 = stage1;
-  entry.global = t.global && honour_global_;
+  entry.global = global;
   entry.clean = t.clean;
   entry.perms = t.perms;
-  ++stats_.fills;
-  if (cache_.capacity() == 0) {
-    return;
-  }
-  const auto same = [&](const TlbEntry& old) {
-    return old.input == entry.input && old.reach_log2 == entry.reach_log2 &&
-           same_tag(old, tag, stage1) && old.global == entry.global;
-  };
-  cache_.fill(set_of(tag, input, t.reach_log2), entry, same,
-              [this](const TlbEntry& old) { gone(old); });
   ++live_[entry.reach_log2];
   sizes_ |= std::uint64_t{1} << entry.reach_log2;
   if (entry.span_log2 > entry.reach_log2) {

@@ -11,6 +11,11 @@ std::uint64_t hash_of(const Tag& tag, unsigned stage, unsigned level, std::uint6
   return (input >> log2) + tag.vmid.value() + part * 0x9E37'79B1;
 }
 
+// Same for entries of one stage, level, size and place.
+Mark mark_of(unsigned stage, unsigned level, unsigned log2, std::uint64_t input) {
+  return Mark{(input >> log2) << 10U | stage << 8U | level << 6U | log2};
+}
+
 // Stage 2 knows VMIDs only.
 Tag stage_tag(const Stage& stage, const Tag& tag) {
   Tag own = tag;
@@ -20,6 +25,10 @@ Tag stage_tag(const Stage& stage, const Tag& tag) {
     own.aset = false;
   }
   return own;
+}
+
+bool is_group(const WalkEntry& entry) {
+  return entry.point.is_leaf && entry.point.leaf.reach_log2 != entry.point.leaf.page_log2;
 }
 
 bool same_tag(const WalkEntry& entry, const Tag& tag) {
@@ -60,8 +69,8 @@ std::uint32_t WalkCaches::size() const {
   return size;
 }
 
-const WalkEntry* WalkCaches::probe(const Stage& stage, unsigned level, unsigned log2,
-                                   const Tag& tag, std::uint64_t input) {
+inline const WalkEntry* WalkCaches::probe(const Stage& stage, unsigned level, unsigned log2,
+                                          const Tag& tag, std::uint64_t input) {
   Cache& cache = cache_of(stage.number, level);
   if (cache.size() == 0) {
     return nullptr;
@@ -70,7 +79,15 @@ const WalkEntry* WalkCaches::probe(const Stage& stage, unsigned level, unsigned 
     return entry.log2 == log2 && entry.stage == stage.number && entry.level == level &&
            (entry.input ^ input) >> log2 == 0 && same_tag(entry, tag);
   };
-  return cache.find(cache.set_of(hash_of(tag, stage.number, level, input, log2)), is_it);
+  return cache.find(cache.set_of(hash_of(tag, stage.number, level, input, log2)),
+                    mark_of(stage.number, level, log2, input), is_it);
+}
+
+const WalkEntry* WalkCaches::probe_group(const Stage& stage, unsigned level, const Tag& tag,
+                                         std::uint64_t input) {
+  const unsigned group = contiguous_log2(stage.granule, level);
+  return group == 0 ? nullptr
+                    : probe(stage, level, level_log2(stage.granule, level) + group, tag, input);
 }
 
 bool WalkCaches::find(const Stage& stage, const Tag& full_tag, std::uint64_t input,
@@ -80,10 +97,9 @@ bool WalkCaches::find(const Stage& stage, const Tag& full_tag, std::uint64_t inp
     LevelStats& stats = stats_[(stage.number - 1U) * 4 + level];
     ++stats.lookups;
     const unsigned log2 = level_log2(stage.granule, level);
-    const unsigned group = contiguous_log2(stage.granule, level);
     const WalkEntry* entry = probe(stage, level, log2, tag, input);
-    if (entry == nullptr && group != 0) {
-      entry = probe(stage, level, log2 + group, tag, input);
+    if (entry == nullptr && groups_ != 0) {
+      entry = probe_group(stage, level, tag, input);
     }
     if (entry != nullptr) {
       point = entry->point;
@@ -100,32 +116,41 @@ void WalkCaches::keep(const Stage& stage, const Tag& full_tag, std::uint64_t inp
   // A table point names the level of the descriptor to read next.
   const auto level = static_cast<std::uint8_t>(point.is_leaf ? point.level : point.level - 1);
   Cache& cache = cache_of(stage.number, level);
-  if (cache.capacity() == 0) {
+  const Tag tag = stage_tag(stage, full_tag);
+  const auto log2 = static_cast<std::uint8_t>(point.is_leaf ? point.leaf.reach_log2
+                                                            : level_log2(stage.granule, level));
+  const std::uint64_t first = input & ~low_mask(log2);
+  const bool global = point.is_leaf && point.leaf.global;
+  const auto same = [&](const WalkEntry& old) {
+    return old.log2 == log2 && old.stage == stage.number && old.level == level &&
+           old.input == first && old.global == global && same_tag(old, tag);
+  };
+  WalkEntry* const entry = cache.place(cache.set_of(hash_of(tag, stage.number, level, input, log2)),
+                                       mark_of(stage.number, level, log2, input), same,
+                                       [this](const WalkEntry& old) { gone(old); });
+  if (entry == nullptr) {
     return;
   }
-  WalkEntry entry;
-  entry.tag = stage_tag(stage, full_tag);
-  entry.stage = stage.number;
-  entry.level = level;
-  entry.log2 = static_cast<std::uint8_t>(point.is_leaf ? point.leaf.reach_log2
-                                                       : level_log2(stage.granule, entry.level));
-  entry.input = input & ~low_mask(entry.log2);
-  entry.global = point.is_leaf && point.leaf.global;
-  entry.point = point;
-  entry.point.leaf.output -= input - entry.input;
-  const auto same = [&](const WalkEntry& old) {
-    return old.log2 == entry.log2 && old.stage == entry.stage && old.level == entry.level &&
-           old.input == entry.input && old.global == entry.global && same_tag(old, entry.tag);
-  };
-  cache.fill(cache.set_of(hash_of(entry.tag, entry.stage, entry.level, input, entry.log2)), entry,
-             same, [](const WalkEntry&) {});
+  entry->tag = tag;
+  entry->input = first;
+  entry->log2 = log2;
+  entry->stage = stage.number;
+  entry->level = level;
+  entry->global = global;
+  entry->point = point;
+  entry->point.leaf.output -= input - first;
+  groups_ += is_group(*entry) ? 1 : 0;
+}
+
+void WalkCaches::gone(const WalkEntry& old) {
+  groups_ -= is_group(old) ? 1 : 0;
 }
 
 std::uint32_t WalkCaches::invalidate(const TlbInvalidation& what) {
   std::uint32_t count = 0;
   for (Cache& cache : caches_) {
     count += cache.erase_if([&what](const WalkEntry& entry) { return covers(what, entry); },
-                            [](const WalkEntry&) {});
+                            [this](const WalkEntry& old) { gone(old); });
   }
   return count;
 }

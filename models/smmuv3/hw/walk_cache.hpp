@@ -15,7 +15,7 @@
 
 namespace smmulab::smmu::hw {
 
-struct WalkEntry {
+struct alignas(64) WalkEntry {  // a line of the host's cache
   Tag tag;
   std::uint64_t input = 0;  // first byte that it covers
   std::uint8_t log2 = 12;   // of what it covers
@@ -66,8 +66,12 @@ class WalkCaches final : public WalkMemo {
   }
   const WalkEntry* probe(const Stage& stage, unsigned level, unsigned log2, const Tag& tag,
                          std::uint64_t input);
+  [[gnu::noinline]] const WalkEntry* probe_group(const Stage& stage, unsigned level, const Tag& tag,
+                                                 std::uint64_t input);
+  void gone(const WalkEntry& old);
 
   std::vector<Cache> caches_;
+  std::uint32_t groups_ = 0;  // entries of contiguous groups that are there
   std::array<LevelStats, 8> stats_{};
 };
 
