@@ -61,6 +61,7 @@ bool Memory::compare_exchange64(std::uint64_t address, std::uint64_t expected,
 
 void Memory::poison(std::uint64_t address) {
   make(address & ~low_mask(3)).poisoned = true;
+  any_poisoned_ = true;
 }
 
 void Memory::zero(std::uint64_t address, std::uint64_t bytes) {

@@ -131,25 +131,25 @@ Permissions StageWalk::permissions(std::uint64_t word) const {
   return Permissions{bits};
 }
 
-Leaf StageWalk::make_leaf(std::uint64_t word) const {
+void StageWalk::make_leaf(std::uint64_t word) {
   const Granule g = stage_->granule;
   const unsigned size = level_log2(g, level_);
   const bool contiguous = (word & descriptor::kContiguous) != 0;
-  Leaf leaf;
-  leaf.output = descriptor::address(word, g, size) | (input_ & low_mask(size));
-  leaf.level = level_;
-  leaf.page_log2 = static_cast<std::uint8_t>(size);
-  leaf.reach_log2 = static_cast<std::uint8_t>(size + (contiguous ? contiguous_log2(g, level_) : 0));
-  leaf.global =
+  leaf_.output = descriptor::address(word, g, size) | (input_ & low_mask(size));
+  leaf_.level = level_;
+  leaf_.page_log2 = static_cast<std::uint8_t>(size);
+  leaf_.reach_log2 =
+      static_cast<std::uint8_t>(size + (contiguous ? contiguous_log2(g, level_) : 0));
+  leaf_.global =
       stage_->number == 1 && (!stage_->user_regime || (word & descriptor::kNotGlobal) == 0);
-  leaf.perms = permissions(word);
-  return leaf;
+  leaf_.clean = false;
+  leaf_.perms = permissions(word);
 }
 
 void StageWalk::supply_leaf(std::uint64_t word) {
   word_ = word;
   desired_ = word;
-  leaf_ = make_leaf(word);
+  make_leaf(word);
   if (is_beyond(leaf_.output, stage_->output_bits)) {
     fail(Event::kAddrSize);
     return;

@@ -70,7 +70,7 @@ class StageWalk {
   void supply_leaf(std::uint64_t word);
   [[nodiscard]] bool in_range() const;
   [[nodiscard]] Permissions permissions(std::uint64_t word) const;
-  [[nodiscard]] Leaf make_leaf(std::uint64_t word) const;
+  void make_leaf(std::uint64_t word);
 
   const Stage* stage_ = nullptr;
   std::uint64_t input_ = 0;

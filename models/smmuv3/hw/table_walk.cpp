@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "models/smmuv3/hw/descriptor.hpp"
+
 namespace smmulab::smmu::hw {
 namespace {
 
@@ -188,6 +190,21 @@ void TableWalk::supply(const std::array<std::uint64_t, 8>& words) {
   s1_.supply(words[0]);
   keep_s1();
   go_on_s1();
+}
+
+// The next table of this stage, or what lies behind the stage 2 page of a stage 1 descriptor.
+std::optional<std::uint64_t> TableWalk::likely_next(std::uint64_t word) const {
+  const StageWalk& walk = at_ == At::kS1 ? s1_ : s2_.walk();
+  const Granule g = walk.stage().granule;
+  const std::uint64_t page = descriptor::address(word, g, page_log2(g));
+  if (walk.level() == kLastLevel) {
+    return at_ == At::kS2Descriptor ? std::optional{page | (ipa_ & low_mask(page_log2(g)))}
+                                    : std::nullopt;
+  }
+  if (at_ == At::kS1 && config_->s2) {
+    return std::nullopt;
+  }
+  return page + table_index(g, walk.level() + 1U, walk.input()) * 8;
 }
 
 void TableWalk::updated(bool done) {

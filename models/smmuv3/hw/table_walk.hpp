@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "models/smmuv3/hw/stage_walk.hpp"
 #include "models/smmuv3/hw/step.hpp"
@@ -77,6 +78,8 @@ class TableWalk {
   void supply(const std::array<std::uint64_t, 8>& words);
   void abort();
   void updated(bool done);
+  // A guess at where the read after this one will be, should it bring `word`.
+  [[nodiscard]] std::optional<std::uint64_t> likely_next(std::uint64_t word) const;
 
   [[nodiscard]] const Translation& translation() const { return result_; }
   [[nodiscard]] const Fault& fault() const { return fault_; }

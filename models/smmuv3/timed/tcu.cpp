@@ -19,6 +19,8 @@ Tcu::Tcu(Timers& timers, const TimedParams& params, const hw::Features& features
       walk_(params.tcu.walk_caches.value_or(
           hw::WalkCaches::Shape::all_alike(params.tcu.walk, params.tcu.walk_unified))),
       xlates_(params.tcu.xlate_slots),
+      fetches_(params.tcu.xlate_slots),
+      walks_(params.tcu.xlate_slots),
       buffer_(std::size_t{params.tbus} * params.tbu.tokens),
       for_ptw_(params.tcu.xlate_slots),
       for_ctw_(params.tcu.xlate_slots),
@@ -29,7 +31,6 @@ Tcu::Tcu(Timers& timers, const TimedParams& params, const hw::Features& features
                                                 [](const auto& c) { return c.entries != 0; })
                           : params.tcu.walk.entries != 0) {
   free_.reserve(xlates_.size());
-  walks_.reserve(xlates_.size());
   for (auto i = static_cast<std::uint32_t>(xlates_.size()); i-- > 0;) {
     free_.push_back(i);
   }
@@ -90,17 +91,20 @@ void Tcu::config_lookup(std::uint32_t i) {
   }
   ++counters_.config_cache_miss;
   x.at = At::kConfig;
-  x.fetch.begin(streams_, features_, x.request, memo_of(x));
+  fetches_[i].begin(streams_, features_, x.request, memo_of(x));
   advance(i);
 }
 
 // What the fetch or the walk wants next, once the walk caches have been asked.
 void Tcu::advance(std::uint32_t i) {
   Xlate& x = xlates_[i];
-  x.step = x.at == At::kConfig ? x.fetch.next() : x.walk.next();
+  x.step = x.at == At::kConfig ? fetches_[i].next() : x.walk.next();
   const std::uint32_t finds = x.memo.take_finds();
   counters_.walk_cache_read += finds;
   if (finds != 0) {
+    if (x.step.kind == hw::Step::Kind::kRead) {
+      memory_.prefetch(x.step.address);
+    }
     timers_.after(params_.tcu.walk_lookup * finds, *this, kIssue, i);
   } else {
     issue(i);
@@ -148,6 +152,11 @@ void Tcu::take_turn(std::uint32_t i) {
       x.words[w] = word.value_or(0);
     }
   }
+  if (x.at == At::kWalk) {
+    if (const auto next = x.walk.likely_next(x.words[0])) {
+      memory_.prefetch(*next);
+    }
+  }
   read_began();
   timers_.at(port_.access(timers_.now()), *this, kReadDone, i);
 }
@@ -165,7 +174,7 @@ void Tcu::read_done(std::uint32_t i) {
     }
   };
   if (x.at == At::kConfig) {
-    go_on(x.fetch);
+    go_on(fetches_[i]);
   } else {
     go_on(x.walk);
   }
@@ -206,14 +215,14 @@ bool Tcu::config_is_there(std::uint32_t i) {
 }
 
 void Tcu::set_verdict(Xlate& x, Verdict verdict, hw::Event event) {
-  x.answer.verdict = verdict;
-  x.answer.fault = event;
+  x.verdict = verdict;
+  x.fault = event;
 }
 
 void Tcu::on_config_end(std::uint32_t i, bool fault) {
   Xlate& x = xlates_[i];
   if (!fault) {
-    x.config = x.fetch.config();
+    x.config = fetches_[i].config();
     if (!x.stale_config) {
       config_.fill(x.request.stream, x.request.substream, x.config);
     }
@@ -223,7 +232,7 @@ void Tcu::on_config_end(std::uint32_t i, bool fault) {
     with_config(i);
     return;
   }
-  set_verdict(x, Verdict::kFault, x.fetch.fault().event);
+  set_verdict(x, Verdict::kFault, fetches_[i].fault().event);
   answer(i);
   release(i);
 }
@@ -254,15 +263,11 @@ void Tcu::with_config(std::uint32_t i) {
 }
 
 std::uint32_t Tcu::equal_walk(const Xlate& x) const {
-  for (const std::uint32_t i : walks_) {
+  return walks_.find(x.request.address, [&](std::uint32_t i) {
     const Xlate& other = xlates_[i];
-    if (!other.stale && other.tag == x.tag && other.config.s1 == x.config.s1 &&
-        (other.request.address ^ x.request.address) >> kHazardLog2 == 0 &&
-        other.request.access.write == x.request.access.write) {
-      return i;
-    }
-  }
-  return kNone;
+    return !other.stale && other.tag == x.tag && other.config.s1 == x.config.s1 &&
+           other.request.access.write == x.request.access.write;
+  });
 }
 
 void Tcu::begin_walk(std::uint32_t i, const hw::StreamConfig& config) {
@@ -274,7 +279,7 @@ void Tcu::begin_walk(std::uint32_t i, const hw::StreamConfig& config) {
     xlates_[leader].next = i;
     return;
   }
-  walks_.push_back(i);
+  walks_.insert(i, x.request.address);
   x.walk.begin(config, x.request.address, x.request.access, memo_of(x));
   advance(i);
 }
@@ -282,31 +287,30 @@ void Tcu::begin_walk(std::uint32_t i, const hw::StreamConfig& config) {
 void Tcu::finish(std::uint32_t i) {
   Xlate& x = xlates_[i];
   give_turn(x);
-  std::erase(walks_, i);
+  walks_.erase(i);
   counters_.tlb_miss += x.read_tables ? 1U : 0U;
   const bool fault = x.step.kind == hw::Step::Kind::kFault;
   if (fault) {
     set_verdict(x, Verdict::kFault, x.walk.fault().event);
   } else {
     set_verdict(x, Verdict::kTranslated);
-    x.answer.translation = x.walk.translation();
+    x.translation = x.walk.translation();
   }
   answer(i);
   for (std::uint32_t next = x.next; next != kNone;) {
     const std::uint32_t other = next;
     Xlate& o = xlates_[other];
     next = o.next;
-    if (fault ||
-        !x.answer.translation.perms.allow(hw::effective_access(o.config, o.request.access))) {
+    if (fault || !x.translation.perms.allow(hw::effective_access(o.config, o.request.access))) {
       o.at = At::kWalk;  // it may have been the access: on its own
       o.next = kNone;
       begin_walk(other, o.config);
       continue;
     }
-    o.answer.verdict = Verdict::kTranslated;
-    o.answer.fault = hw::Event::kNone;
-    o.answer.translation = x.answer.translation;
-    o.answer.translation.output += o.request.address - x.request.address;
+    o.verdict = Verdict::kTranslated;
+    o.fault = hw::Event::kNone;
+    o.translation = x.translation;
+    o.translation.output += o.request.address - x.request.address;
     if (x.stale && !o.stale) {
       mark(o);
       o.ban.all = true;
@@ -321,9 +325,9 @@ void Tcu::finish(std::uint32_t i) {
 void Tcu::answer(std::uint32_t i) {
   Xlate& x = xlates_[i];
   Answer& a = tbus_[x.tbu]->answer_of(x.slot);
-  a.verdict = x.answer.verdict;
-  a.fault = x.answer.fault;
-  a.translation = x.answer.translation;
+  a.verdict = x.verdict;
+  a.fault = x.fault;
+  a.translation = x.translation;
   const bool known = a.verdict != Verdict::kFault || x.at == At::kWalk || x.at == At::kMerged;
   if (known) {
     a.config = x.config;

@@ -20,6 +20,7 @@
 #include "models/smmuv3/timed/gated_memo.hpp"
 #include "models/smmuv3/timed/index_queue.hpp"
 #include "models/smmuv3/timed/memory_port.hpp"
+#include "models/smmuv3/timed/page_index.hpp"
 #include "models/smmuv3/timed/params.hpp"
 #include "models/smmuv3/timed/pmu.hpp"
 #include "models/smmuv3/timed/tbu.hpp"
@@ -59,8 +60,8 @@ class Tcu final : public Timed {
  private:
   enum Code : std::uint32_t { kConfigLookup = kFirstOwnCode, kIssue, kReadDone };
   enum class At : std::uint8_t { kFree, kLookup, kConfig, kWalk, kMerged };
-  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
-  struct Xlate {
+  static constexpr std::uint32_t kNone = PageIndex::kNone;
+  struct alignas(64) Xlate {  // in lines of the host's cache
     At at = At::kFree;
     std::uint32_t tbu = 0, slot = 0;
     std::uint32_t next = kNone;  // merged with this one
@@ -70,16 +71,17 @@ class Tcu final : public Timed {
     std::uint8_t marked_in = 0;  // stale: which count it is in
     bool stale_config = false;
     bool aborted = false;
+    hw::Step step;
     hw::Request request;
     hw::Tag tag;
-    hw::StreamConfig config;
-    hw::ConfigFetch fetch;
-    hw::TableWalk walk;
-    hw::Step step;
-    std::array<std::uint64_t, 8> words{};
     Ban ban;
     GatedMemo memo;
-    Answer answer;
+    hw::TableWalk walk;
+    hw::StreamConfig config;
+    Verdict verdict = Verdict::kAbort;
+    hw::Event fault = hw::Event::kNone;
+    hw::Translation translation;
+    std::array<std::uint64_t, 8> words{};
   };
 
   void start(std::uint32_t i, std::uint32_t message);
@@ -111,9 +113,10 @@ class Tcu final : public Timed {
   hw::ConfigCache config_;
   hw::WalkCaches walk_;
   std::vector<Xlate> xlates_;
+  std::vector<hw::ConfigFetch> fetches_;  // of those whose `at` is kConfig
   std::vector<std::uint32_t> free_;
-  std::vector<std::uint32_t> walks_;  // that others may join
-  IndexQueue buffer_;                 // requests without a slot
+  PageIndex walks_;    // that others may join
+  IndexQueue buffer_;  // requests without a slot
   IndexQueue for_ptw_, for_ctw_;
   std::uint32_t ptw_free_, ctw_free_;
   bool has_walk_cache_;
