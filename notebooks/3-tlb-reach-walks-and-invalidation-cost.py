@@ -16,35 +16,21 @@
 #
 # # TLB reach, walks, and what an invalidation costs afterwards
 #
-# `smmulab tlb` without the command line: DMA patterns through the SMMU's caches. It has no time in
+# `smmulab.tlb`: DMA patterns through the SMMU's caches (`smmulab tlb` on the command line). It has no time in
 # it; it counts hits, walks and reads of tables. Sizes are those of the preset `mmu700-typical` (which of
 # the legal ones are typical is assumed).
 
 # %%
 # %matplotlib inline
-import argparse
 import tempfile
 from pathlib import Path
 
 import pandas as pd
 
 import smmulab
-from smmulab.commands import tlb
 
 out = Path(tempfile.mkdtemp())
-
-
-def study(*arguments):
-    parser = argparse.ArgumentParser()
-    tlb.configure(parser)
-    return tlb.study(parser.parse_args([*arguments, "--accesses", "50000"]))
-
-
-def mtlb(*entries):
-    return ["--sweep", "smmuv3.mtlb_entries=" + ",".join(map(str, entries))]
-
-
-preset = ["--preset", "mmu700-typical"]
+preset = {"smmuv3.preset": "mmu700-typical"}
 
 # %% [markdown]
 # ## Reach
@@ -54,15 +40,13 @@ preset = ["--preset", "mmu700-typical"]
 # %%
 frames = []
 for page in ("4k", "64k", "2M"):
-    frame = study(
-        "--pattern",
-        "random",
-        "--footprint",
-        "64M",
-        "--page",
-        page,
-        *preset,
-        *mtlb(64, 256, 1024, 4096),
+    frame = smmulab.tlb(
+        pattern="random",
+        footprint="64M",
+        page=page,
+        accesses=50_000,
+        values=[64, 256, 1024, 4096],
+        set=preset,
     )
     frames.append(frame.assign(page=page))
 reach = pd.concat(frames, ignore_index=True)
@@ -76,16 +60,17 @@ smmulab.plot.tlb(reach[reach["page"] == "64k"]).figure
 # harsher: where it does not fit, LRU has always just lost what comes next; random replacement keeps some.
 
 # %%
-ring = ["--pattern", "ring", "--footprint", "8M", "-s", "smmuv3.utlb_entries=0"]
-rings = pd.DataFrame(
-    {
-        policy: study(
-            *ring, "-s", f"smmuv3.mtlb_policy={policy}", *mtlb(512, 1024, 2048)
-        ).set_index("value")["hit_ratio"]
-        for policy in ("lru", "random")
-    }
-)
-rings.round(3)
+rings = {}
+for policy in ("lru", "random"):
+    frame = smmulab.tlb(
+        pattern="ring",
+        footprint="8M",
+        accesses=50_000,
+        values=[512, 1024, 2048],
+        set={"smmuv3.utlb_entries": 0, "smmuv3.mtlb_policy": policy},
+    )
+    rings[policy] = frame.set_index("value")["hit_ratio"]
+pd.DataFrame(rings).round(3)
 
 # %% [markdown]
 # ## Walks
@@ -93,11 +78,15 @@ rings.round(3)
 # one where the last table is. An MMU-600 has a walk cache for each stage and level; here all are of one size.
 
 # %%
-levels = [f"smmuv3.wc_s1l{level}" for level in range(4)]
 walks = []
 for entries in (0, 4, 64, 256):
-    sizes = [part for key in levels for part in ("-s", f"{key}={entries}")]
-    frame = study("--pattern", "random", "--footprint", "1G", *sizes, *mtlb(1024))
+    frame = smmulab.tlb(
+        pattern="random",
+        footprint="1G",
+        accesses=50_000,
+        values=[1024],
+        set={f"smmuv3.wc_s1l{level}": entries for level in range(4)},
+    )
     walks.append((entries, frame["walk_reads"].iloc[0] / frame["walks"].iloc[0]))
 pd.DataFrame(walks, columns=["entries of each walk cache", "reads per walk"]).round(2)
 
@@ -123,13 +112,13 @@ def trace(kind, every, rounds=20, buffers=256, kept=64):
             lines.append({"pages": pages, "space": "inv 1", "all": "inv *"}[kind])
     path = out / f"{kind}-{every}.dma"
     path.write_text("\n".join(lines) + "\n")
-    return str(path)
+    return path
 
 
 rows = []
 for kind in ("pages", "space", "all"):
     for every in (1, 16, 256):
-        found = study(trace(kind, every), *preset, *mtlb(1024)).iloc[0]
+        found = smmulab.tlb(trace(kind, every), values=[1024], set=preset).iloc[0]
         rows.append(
             {
                 "TLBI of": kind,

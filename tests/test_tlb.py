@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from smmulab import _core
+import smmulab
+from smmulab import ConfigError, _core
 from smmulab.cli import main
 from smmulab.commands import tlb
 
@@ -37,6 +38,40 @@ def test_larger_pages_reach_further() -> None:
         )  # fmt: skip
         assert frame["hit_ratio"].iloc[1] == 1.0
         assert frame["hit_ratio"].iloc[0] < 1.0
+
+
+def test_the_function_gives_what_the_command_writes(tmp_path: Path) -> None:
+    frame = smmulab.tlb(
+        pattern="random",
+        footprint=1 << 20,
+        accesses=20_000,
+        values=[64, 128],
+        set={"smmuv3.preset": "mmu700-typical", "smmuv3.mtlb_policy": "lru"},
+    )
+    command = [
+        "--pattern", "random", "--footprint", "1M", "--accesses", "20000",
+        "--preset", "mmu700-typical", "-s", "smmuv3.mtlb_policy=lru",
+        "--sweep", "smmuv3.mtlb_entries=64,128",
+    ]  # fmt: skip
+    assert main(["tlb", *command, "-o", str(tmp_path)]) == 0
+    written = pd.read_csv(tmp_path / "tlb.csv", dtype={"value": str})
+    pd.testing.assert_frame_equal(frame, written)
+    assert list(frame["value"]) == ["64", "128"]
+    assert frame["hit_ratio"].is_monotonic_increasing
+    assert frame["accesses"].eq(16_000).all()  # all but the warm-up
+
+
+def test_the_function_runs_a_trace(tmp_path: Path) -> None:
+    trace = tmp_path / "two.dma"
+    trace.write_text("smmulab-dma 1\nmap 1 0x1000 0x2000 4k\ndma 1 1 0x1000\ndma 1 1 0x1008\n")
+    frame = smmulab.tlb(trace, vary="smmuv3.utlb_entries", values=[4])
+    assert list(frame[["key", "value"]].iloc[0]) == ["smmuv3.utlb_entries", "4"]
+    assert list(frame[["accesses", "walks", "utlb_hits"]].iloc[0]) == [2, 1, 1]
+    assert frame["hit_ratio"].iloc[0] == 0.5
+    with pytest.raises(ConfigError, match="a trace or a pattern, not both"):
+        smmulab.tlb(trace, pattern="ring")
+    with pytest.raises(ConfigError, match="no values"):
+        smmulab.tlb(trace, values=[])
 
 
 def test_table_and_figure_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

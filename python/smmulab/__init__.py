@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from smmulab._version import __version__
     from smmulab.comparison import Comparison, compare
     from smmulab.config import Config
+    from smmulab.dma_caches import tlb
     from smmulab.order_checks import explore, lockdep
     from smmulab.protocol import Protocol
     from smmulab.running import Result, operations, run
@@ -70,6 +71,7 @@ __all__ = [
     "run",
     "sweep",
     "timeline",
+    "tlb",
     "whatif",
 ]
 _ELSEWHERE = {
@@ -98,6 +100,7 @@ _ELSEWHERE = {
     "run": "smmulab.running",
     "sweep": "smmulab.study",
     "timeline": "smmulab.timelines",
+    "tlb": "smmulab.dma_caches",
     "whatif": "smmulab.what_if",
 }
 

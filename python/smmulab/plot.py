@@ -331,7 +331,7 @@ def what_if(summary: pd.DataFrame, frame: pd.DataFrame, title: str = "") -> Figu
 
 def tlb(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Hit ratio (left) and table reads per access (right) against the values of the swept size.
-    `frame`: that of `smmulab tlb`; a missing ratio is a gap."""
+    `frame`: that of `smmulab.tlb`; a missing ratio is a gap."""
     ax = _axes(ax)
     at = np.arange(len(frame))
     ratio = frame["hit_ratio"].to_numpy(dtype=float)

@@ -5,17 +5,16 @@ for each value of one size: hit ratio and table reads."""
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from smmulab import ConfigError, _core, plot
+from smmulab import ConfigError, plot
 from smmulab.commands.options import add_settings
+from smmulab.dma_caches import PATTERNS, SIZES, tlb
 
-PATTERNS = ("ring", "random", "strided")
-SWEEP = "smmuv3.mtlb_entries=32,64,128,256,512,1024,2048,4096"
+SWEEP = f"smmuv3.mtlb_entries={','.join(map(str, SIZES))}"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,13 +38,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
 
 
-def _size(name: str, text: str) -> int:
-    value = _core.parse_size(text)
-    if value is None:
-        raise ConfigError(f"--{name} {text}: expected a size such as 4096, 64k, 2M")
-    return value
-
-
 def _points(sweep: str) -> tuple[str, list[str]]:
     key, _, values = sweep.partition("=")
     chosen = [value for value in values.split(",") if value]
@@ -55,37 +47,21 @@ def _points(sweep: str) -> tuple[str, list[str]]:
 
 
 def study(args: argparse.Namespace) -> pd.DataFrame:
-    """Tidy: the swept key as a column, counts, hit_ratio (0..1) and reads_per_access; these two are
-    missing (NaN) where no address was looked up, or none accessed."""
+    """What `smmulab.tlb` gives for these arguments."""
     key, values = _points(args.sweep)
     preset = [f"smmuv3.preset={args.preset}"] if args.preset else []
-    assignments = [*preset, *args.set]
-    points = [[f"{key}={value}"] for value in values]
-    if args.trace and args.pattern:
-        raise ConfigError("name a trace or a --pattern, not both")
-    if args.trace:
-        results = _core.run_dma_trace(args.trace, assignments, points, args.machine)
-    else:
-        results = _core.run_dma_pattern(
-            args.pattern or PATTERNS[0],
-            _size("footprint", args.footprint),
-            _size("page", args.page),
-            _size("stride", args.stride),
-            _size("accesses", args.accesses),
-            assignments,
-            points,
-            args.machine,
-        )
-    frame = pd.DataFrame([json.loads(result) for result in results])
-    looked_up = frame["utlb_hits"] + frame["mtlb_hits"] + frame["walks"]
-    frame.insert(0, "value", values)
-    frame.insert(0, "key", key)
-    # Missing where nothing was looked up or accessed: neither good nor bad.
-    frame["hit_ratio"] = 1 - frame["walks"] / looked_up.where(looked_up > 0)
-    frame["reads_per_access"] = (frame["walk_reads"] + frame["config_reads"]) / frame[
-        "accesses"
-    ].where(frame["accesses"] > 0)
-    return frame
+    return tlb(
+        args.trace,
+        args.machine,
+        pattern=args.pattern,
+        footprint=args.footprint,
+        page=args.page,
+        stride=args.stride,
+        accesses=args.accesses,
+        vary=key,
+        values=values,
+        set=[*preset, *args.set],
+    )
 
 
 def run(args: argparse.Namespace) -> int:
