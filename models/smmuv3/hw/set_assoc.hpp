@@ -158,10 +158,10 @@ class SetAssoc {
   [[nodiscard]] std::uint32_t next(std::size_t first, std::uint32_t way, std::uint32_t mark) const {
     const std::uint32_t* const marks = marks_.data() + first;
     // Four at once, without a branch for each.
-    while (way + 4 <= ways_ && static_cast<unsigned>(marks[way] == mark) +
-                                       (marks[way + 1] == mark) + (marks[way + 2] == mark) +
-                                       (marks[way + 3] == mark) ==
-                                   0) {
+    while (way + 4 <= ways_ && !(static_cast<unsigned>(marks[way] == mark) |
+                                 static_cast<unsigned>(marks[way + 1] == mark) |
+                                 static_cast<unsigned>(marks[way + 2] == mark) |
+                                 static_cast<unsigned>(marks[way + 3] == mark))) {
       way += 4;
     }
     while (way < ways_ && marks[way] != mark) {
