@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include "bench/bare_loop.hpp"
+#include "bench/bare_lru.hpp"
 #include "bench/child.hpp"
 #include "bench/engine_load.hpp"
 #include "bench/memory_load.hpp"
@@ -57,6 +58,12 @@ void smmu_hits(::benchmark::State& state) {
   repeat(state, [] { return run_smmu_hits(kEvents); });
 }
 BENCHMARK(smmu_hits)->UseManualTime();
+
+// Beside smmu_hits: an LRU cache that has nothing else to do.
+void smmu_bare_lru(::benchmark::State& state) {
+  repeat(state, [] { return run_bare_lru(10 * kEvents); });
+}
+BENCHMARK(smmu_bare_lru)->UseManualTime();
 
 void smmu_nested_walks(::benchmark::State& state) {
   repeat(state, [] { return run_smmu_nested_walks(kOperations); });

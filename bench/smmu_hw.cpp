@@ -4,13 +4,12 @@
 // Rates are by CPU time, the best of five; `smmu_hw --smoke` runs a hundredth, once.
 #include <algorithm>
 #include <cstdio>
-#include <list>
 #include <span>
 #include <string_view>
-#include <unordered_map>
 
 #include <fmt/format.h>
 
+#include "bench/bare_lru.hpp"
 #include "bench/meter.hpp"
 #include "models/smmuv3/hw/page_table.hpp"
 #include "models/smmuv3/hw/smmu_caches.hpp"
@@ -22,7 +21,6 @@ namespace {
 namespace hw = smmu::hw;
 
 constexpr std::uint64_t kPage = 4096;
-constexpr std::uint64_t kPages = 512;  // that are hit by turns, in an order that is not sequential
 
 template <class F>
 double best_rate(int times, const F& run) {
@@ -40,43 +38,19 @@ hw::Translation page_at(std::uint64_t output) {
   return t;
 }
 
-std::uint64_t nth(std::uint64_t i) {
-  return (i * 197 % kPages) * kPage;
-}
-
 Sample tlb_hits(std::uint64_t count) {
   hw::Tlb tlb({2048, 4, hw::Policy::kLru, 1});
-  for (std::uint64_t i = 0; i < kPages; ++i) {
+  for (std::uint64_t i = 0; i < kLruPages; ++i) {
     tlb.fill(hw::Tag{}, true, i * kPage, page_at(i * kPage));
   }
   std::uint64_t sum = 0;
   const Meter meter;
   for (std::uint64_t i = 0; i < count; ++i) {
-    const std::uint64_t input = nth(i);
+    const std::uint64_t input = nth_page(i);
     sum += tlb.lookup(hw::Tag{}, true, input, {}).output(input) >> 12U;
   }
   const Sample sample = meter.stop(count);
   SMMULAB_CHECK(sum > 0 && tlb.stats().misses == 0, "every look-up hits");
-  return sample;
-}
-
-// The yardstick: what an LRU cache of the same pages costs if it has nothing else to do.
-Sample bare_lru(std::uint64_t count) {
-  std::list<std::pair<std::uint64_t, std::uint64_t>> order;
-  std::unordered_map<std::uint64_t, decltype(order)::iterator> map;
-  for (std::uint64_t i = 0; i < kPages; ++i) {
-    order.emplace_front(i * kPage, i * kPage);
-    map[i * kPage] = order.begin();
-  }
-  std::uint64_t sum = 0;
-  const Meter meter;
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const auto found = map.find(nth(i));
-    order.splice(order.begin(), order, found->second);
-    sum += found->second->second >> 12U;
-  }
-  const Sample sample = meter.stop(count);
-  SMMULAB_CHECK(sum > 0, "every look-up hits");
   return sample;
 }
 
@@ -129,7 +103,7 @@ Sample invalidations(std::uint64_t count) {
   std::uint32_t gone = 0;
   const Meter meter;
   for (std::uint64_t i = 0; i < count; ++i) {
-    tlbi.address = nth(i);
+    tlbi.address = nth_page(i);
     gone += caches.apply(*hw::decode_command(hw::encode(tlbi)));
     gone += caches.apply(*hw::decode_command(hw::encode(sync)));
   }
@@ -154,7 +128,7 @@ void report(bool smoke) {
   const int times = smoke ? 1 : 5;
   const std::uint64_t part = smoke ? 100 : 1;
   const double hits = best_rate(times, [&] { return tlb_hits(20'000'000 / part); });
-  const double bare = best_rate(times, [&] { return bare_lru(20'000'000 / part); });
+  const double bare = best_rate(times, [&] { return run_bare_lru(20'000'000 / part); });
   Nested nested;
   const double walks = best_rate(times, [&] { return nested_walks(nested, 1'000'000 / part); });
   const double syncs = best_rate(times, [&] { return invalidations(1'000'000 / part); });
