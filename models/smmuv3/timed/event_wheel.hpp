@@ -121,7 +121,7 @@ class EventWheel {
     }
     return word * 64 + static_cast<std::uint64_t>(std::countr_zero(bits));
   }
-  [[gnu::noinline]] void push_far(const Event& event) {
+  [[gnu::noinline]] void push_far(Event event) {
     heap_.push_back(event);
     std::push_heap(heap_.begin(), heap_.end(), later);
   }

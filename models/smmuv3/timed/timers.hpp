@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <utility>
 
 #include "models/smmuv3/timed/event_wheel.hpp"
 #include "sim/check.hpp"
@@ -41,15 +40,15 @@ class Timers {
   // REQUIRES: t >= now().
   void at(SimTime t, Timed& who, std::uint32_t what, std::uint32_t index = 0) {
     SMMULAB_ASSERT(t >= now_, "a timer in the past");
-    EventWheel::Event event{t, ++sequence_, &who, what, index};
-    if (front_.who == nullptr) {
-      front_ = event;
-      return;
+    const std::uint64_t sequence = ++sequence_;
+    if (front_.who != nullptr) {
+      if (t >= front_.time) {
+        queue_.push(now_, {t, sequence, &who, what, index});
+        return;
+      }
+      queue_.push(now_, front_);
     }
-    if (event.time < front_.time) {
-      std::swap(event, front_);
-    }
-    queue_.push(now_, event);
+    front_ = {t, sequence, &who, what, index};
   }
   void after(Ps d, Timed& who, std::uint32_t what, std::uint32_t index = 0) {
     at(now_ + d, who, what, index);
