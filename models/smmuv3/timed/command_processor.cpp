@@ -76,6 +76,9 @@ void CommandProcessor::fire(std::uint32_t what, std::uint32_t index) {
         try_sync();
       }
       return;
+    case kRecordsWritten:
+      records_written();
+      return;
     case kSynced:
       synced(index);
       return;
@@ -126,6 +129,9 @@ void CommandProcessor::fail(QueueNumber queue, CommandError error) {
   QueueState& q = queues_[queue];
   q.error = error;
   q.awake = q.ready = false;
+  if (faults_ != nullptr && queue == 0) {  // others have an error flag of their own
+    faults_->errors().raise(hw::GlobalError::kCmdq);
+  }
   if (listener_ != nullptr) {
     listener_->command_error(queue, q.cons, error);
   }
@@ -133,7 +139,7 @@ void CommandProcessor::fail(QueueNumber queue, CommandError error) {
 
 void CommandProcessor::execute() {
   const auto command = hw::decode_command(words_, range_inv_);
-  if (fetch_aborted_ || !command) {
+  if (fetch_aborted_ || !command || !hw::is_supported(*command, tcu_.features())) {
     busy_ = false;
     fail(turn_, fetch_aborted_ ? CommandError::kAbt : CommandError::kIll);
     take_turn();
@@ -153,7 +159,32 @@ void CommandProcessor::execute() {
     if (command_.opcode == Opcode::kAtcInv) {
       send_atc();
     }
+    respond_to_faults();
     end_turn();
+  }
+}
+
+// RESUME, STALL_TERM, PRI_RESP.
+void CommandProcessor::respond_to_faults() {
+  constexpr hw::PrgCode kCodes[] = {hw::PrgCode::kFailure, hw::PrgCode::kInvalidRequest,
+                                    hw::PrgCode::kSuccess};
+  if (faults_ == nullptr) {
+    return;
+  }
+  switch (command_.opcode) {
+    case Opcode::kResume:
+      tcu_.resume(command_);
+      return;
+    case Opcode::kStallTerm:
+      tcu_.terminate_stalled(command_.stream);
+      return;
+    case Opcode::kPriResp:
+      faults_->respond({command_.stream,
+                        command_.substream_valid ? std::optional{command_.substream} : std::nullopt,
+                        command_.prg_index, kCodes[command_.response]});
+      return;
+    default:
+      return;
   }
 }
 
@@ -227,8 +258,7 @@ bool CommandProcessor::begins_to_drain(QueueNumber queue) {
     return false;
   }
   if (!q.dirty) {
-    q.sync = Sync::kSignalled;
-    timers_.after(params_.link.completion, *this, kSynced, queue);
+    signal(queue);
     return false;
   }
   q.dirty = false;
@@ -248,10 +278,45 @@ void CommandProcessor::signal_drained() {
   drain_ = Drain::kNone;
   for (QueueNumber queue = 0; queue < queues_.size(); ++queue) {
     if (queues_[queue].sync == Sync::kDrains) {
-      queues_[queue].sync = Sync::kSignalled;
+      signal(queue);
+    }
+  }
+}
+
+// Once the records of faults that came before are written.
+void CommandProcessor::signal(QueueNumber queue) {
+  QueueState& q = queues_[queue];
+  if (faults_ != nullptr && faults_->settled() < faults_->submitted()) {
+    q.sync = Sync::kRecords;
+    q.records = faults_->submitted();
+    wait_for_records();
+    return;
+  }
+  q.sync = Sync::kSignalled;
+  timers_.after(params_.link.completion, *this, kSynced, queue);
+}
+
+void CommandProcessor::wait_for_records() {
+  const QueueState* first = nullptr;
+  for (const QueueState& q : queues_) {
+    if (q.sync == Sync::kRecords && (first == nullptr || q.records < first->records)) {
+      first = &q;
+    }
+  }
+  if (first != nullptr) {
+    faults_->notify_settled(first->records, *this, kRecordsWritten);
+  }
+}
+
+void CommandProcessor::records_written() {
+  for (QueueNumber queue = 0; queue < queues_.size(); ++queue) {
+    QueueState& q = queues_[queue];
+    if (q.sync == Sync::kRecords && q.records <= faults_->settled()) {
+      q.sync = Sync::kSignalled;
       timers_.after(params_.link.completion, *this, kSynced, queue);
     }
   }
+  wait_for_records();
 }
 
 // To the devices of the stream. With none the link answers at once, in no time that is modelled.

@@ -6,7 +6,8 @@
 // acknowledgements. CMD_SYNC completes when
 // - all earlier invalidations of its queue are acknowledged, also ATC_INVs by their devices;
 // - no request that they may concern is in work in the TCU;
-// - every TBU says that the transactions translated before them are complete.
+// - every TBU says that the transactions translated before them are complete;
+// - the event records that came before are in the queue, or gone.
 // Nothing after a SYNC in its queue begins before it completes; other queues go on meanwhile. A
 // SYNC without an invalidation before it completes at once. Rule: IHI 0070 3.5.6 (ECMDQ: a queue's
 // commands and SYNCs are its own), 4.7, 3.21.1, 7.1; MMU-600 manual (smmuv3.md 2.4, 3.1). Assumed,
@@ -15,20 +16,22 @@
 //
 // Errors: CERROR_ILL, CERROR_ABT (fetch) and CERROR_ATC_INV_SYNC stop the queue at the command
 // until GERRORN acknowledges; then it is fetched again. Other queues go on.
-// Not modelled: a VM's VCMDQs, which refuse most commands; RESUME, STALL_TERM and PRI_RESP beyond
-// being consumed (there are no stalls and no PRI here), PREFETCH (MMU-600 and MMU-700 ignore it).
+// RESUME, STALL_TERM and PRI_RESP have done their work when they are consumed; a SYNC does not wait
+// for what comes of them.
+// Not modelled: a VM's VCMDQs, which refuse most commands; PREFETCH (MMU-600 and MMU-700 ignore
+// it).
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <vector>
 
-#include "models/smmuv3/hw/command.hpp"
+#include "models/smmuv3/hw/command_queue.hpp"
 #include "models/smmuv3/timed/tcu.hpp"
 
 namespace smmulab::smmu::timed {
 
-enum class CommandError : std::uint8_t { kNone = 0, kIll = 1, kAbt = 2, kAtcInvSync = 3 };
+using hw::CommandError;
 
 // Which command queue: 0 is the SMMU's own, others in the order of add_queue().
 using QueueNumber = std::uint32_t;
@@ -74,6 +77,7 @@ class CommandProcessor final : public Timed {
   QueueNumber add_queue(const Queue& queue);
   void set_listener(CommandListener* listener) { listener_ = listener; }
   void set_range_invalidation(bool on) { range_inv_ = on; }
+  void set_faults(FaultUnit& faults) { faults_ = &faults; }
   void add_atc(StreamId stream, AtcTarget& device) { devices_.push_back({stream, &device}); }
 
   // Where an entry is in memory. Indices count up without wrap.
@@ -100,6 +104,7 @@ class CommandProcessor final : public Timed {
     kExecute,
     kTcuDone,
     kNoStale,
+    kRecordsWritten,
     kSynced,
     kAtcArrived,
     kAtcAnswer,
@@ -110,15 +115,16 @@ class CommandProcessor final : public Timed {
     AtcTarget* target;
   };
   // Of a queue's SYNC in work: waits for its queue's invalidations, for the TCU and TBUs together
-  // with others, for its signal.
-  enum class Sync : std::uint8_t { kNone, kWaits, kDrains, kSignalled };
+  // with others, for event records to be written, for its signal.
+  enum class Sync : std::uint8_t { kNone, kWaits, kDrains, kRecords, kSignalled };
   struct QueueState {
     Queue place;
     std::uint64_t prod = 0, cons = 0;
     bool awake = false;  // from a doorbell on, until it is found empty or in error
     bool ready = false;  // its next command may be fetched
     Sync sync = Sync::kNone;
-    bool dirty = false;  // an invalidation since the last SYNC
+    std::uint64_t records = 0;  // kRecords: so many are to be written
+    bool dirty = false;         // an invalidation since the last SYNC
     std::uint32_t atc_missing = 0;
     bool atc_failed = false;
     CommandError error = CommandError::kNone;
@@ -144,6 +150,10 @@ class CommandProcessor final : public Timed {
   void ask_tbus();
   void signal_drained();
   void synced(QueueNumber queue);
+  void signal(QueueNumber queue);
+  void wait_for_records();
+  void records_written();
+  void respond_to_faults();
   void send_atc();
   void atc_arrived(std::uint32_t flight);
   void atc_ended(std::uint32_t flight, bool timed_out);
@@ -157,6 +167,7 @@ class CommandProcessor final : public Timed {
   std::vector<Device> devices_;
   std::vector<AtcFlight> flights_;
   CommandListener* listener_ = nullptr;
+  FaultUnit* faults_ = nullptr;
   std::vector<QueueState> queues_;
   bool range_inv_ = true;
   // The one command that is being fetched, decoded and sent:

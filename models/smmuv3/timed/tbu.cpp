@@ -87,7 +87,8 @@ bool Tbu::look_up(const hw::Request& request, Passage& passage) {
   passage.fault = hw::check_request_kind(*config, request.kind);
   if (passage.fault != hw::Event::kNone) {
     passage.verdict = Verdict::kFault;
-    return true;
+    counters_.micro_miss += faults_to_tcu_ ? 1U : 0U;
+    return !faults_to_tcu_;
   }
   const bool translated = request.kind == hw::RequestKind::kTranslated;
   if (config->kind == StreamConfig::Kind::kBypass || (translated && config->eats == 1)) {
@@ -117,7 +118,7 @@ bool Tbu::look_up_tlbs(const StreamConfig& config, const hw::Request& request, P
                hit.entry->reach_log2,
                hit.entry->perms};
     }
-    return true;
+    return hit.allowed || !faults_to_tcu_;
   }
   ++counters_.micro_miss;
   if (params_.main.entries == 0) {
@@ -138,7 +139,7 @@ bool Tbu::look_up_tlbs(const StreamConfig& config, const hw::Request& request, P
   if (hit.allowed) {
     micro_.fill(tag, config.s1, input, hit.translation(input));
   }
-  return true;
+  return hit.allowed || !faults_to_tcu_;
 }
 
 void Tbu::take_hit(const hw::Tlb::Hit& hit, std::uint64_t input, Passage& passage) {

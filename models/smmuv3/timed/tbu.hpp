@@ -6,9 +6,9 @@
 //
 // An invalidation takes effect at its arrival. Transactions that were translated before it are
 // remembered by the completion of the last of them; a SYNC is answered after that. (As a
-// transaction tracker: all older transactions, not only those that the invalidation names.) Not
-// modelled: order of one AXI id, write data buffer, stash, partitions, QoS, stalled transactions
-// (every fault terminates), several pipelines (LTI ports).
+// transaction tracker: all older transactions, not only those that the invalidation names.) A
+// transaction that stalls keeps its slot and token. Not modelled: order of one AXI id, write data
+// buffer, stash, partitions, QoS, several pipelines (LTI ports).
 #pragma once
 
 #include <cstdint>
@@ -39,6 +39,10 @@ class Tbu final : public Timed {
 
   // The command that the next kTbuInvalidate is about. REQUIRES: it lives until the ack.
   void set_invalidation(const hw::Command& command) { invalidation_ = &command; }
+
+  // Faults are told by the TCU: a TLB hit without permission, a request of a kind that the stream
+  // may not make, go there like misses.
+  void send_faults_to_tcu() { faults_to_tcu_ = true; }
 
   // For the TCU.
   [[nodiscard]] const hw::Request& request_of(std::uint32_t slot) const {
@@ -112,6 +116,7 @@ class Tbu final : public Timed {
   SimTime full_since_{};
   SimTime no_token_since_{};
   const hw::Command* invalidation_ = nullptr;
+  bool faults_to_tcu_ = false;
   Last last_;
   TbuCounters counters_;
 };

@@ -58,6 +58,11 @@ void Tcu::fire(std::uint32_t what, std::uint32_t index) {
     case kReadDone:
       read_done(index);
       return;
+    case kRetryStalled:
+      if (xlates_[index].at == At::kStalled) {
+        retry(index);
+      }
+      return;
     default:
       SMMULAB_CHECK(false, "the TCU was sent an unknown message");
   }
@@ -233,8 +238,10 @@ void Tcu::on_config_end(std::uint32_t i, bool fault) {
     return;
   }
   set_verdict(x, Verdict::kFault, fetches_[i].fault().event);
-  answer(i);
-  release(i);
+  if (!tell(i, fetches_[i].fault(), fetches_[i].config())) {
+    answer(i);
+    release(i);
+  }
 }
 
 void Tcu::with_config(std::uint32_t i) {
@@ -247,6 +254,7 @@ void Tcu::with_config(std::uint32_t i) {
   if (x.config.kind == Kind::kAbort) {
     set_verdict(x, Verdict::kAbort);
   } else if (wrong != hw::Event::kNone) {
+    tell(i, {wrong, hw::FaultClass::kInput, false, 0, x.request.address}, x.config);
     set_verdict(x, Verdict::kFault, wrong);
   } else if (x.config.kind == Kind::kBypass ||
              (translated && !(x.config.eats == 2 && x.config.s2))) {
@@ -290,13 +298,16 @@ void Tcu::finish(std::uint32_t i) {
   walks_.erase(i);
   counters_.tlb_miss += x.read_tables ? 1U : 0U;
   const bool fault = x.step.kind == hw::Step::Kind::kFault;
+  const bool stalls = fault && tell(i, x.walk.fault(), x.config);
   if (fault) {
     set_verdict(x, Verdict::kFault, x.walk.fault().event);
   } else {
     set_verdict(x, Verdict::kTranslated);
     x.translation = x.walk.translation();
   }
-  answer(i);
+  if (!stalls) {
+    answer(i);
+  }
   for (std::uint32_t next = x.next; next != kNone;) {
     const std::uint32_t other = next;
     Xlate& o = xlates_[other];
@@ -318,7 +329,57 @@ void Tcu::finish(std::uint32_t i) {
     answer(other);
     release(other);
   }
+  if (!stalls) {
+    release(i);
+  }
+}
+
+// True: it stalls, and has neither answer nor release.
+bool Tcu::tell(std::uint32_t i, const hw::Fault& fault, const hw::StreamConfig& config) {
+  if (faults_ == nullptr) {
+    return false;
+  }
+  Xlate& x = xlates_[i];
+  const auto stag = static_cast<std::uint16_t>(i);
+  if (faults_->fault(x.request, fault, config, stag) != hw::Response::kStall) {
+    return false;
+  }
+  x.at = At::kStalled;
+  ++stalled_;
+  unmark(x);
+  return true;
+}
+
+void Tcu::retry(std::uint32_t i) {
+  --stalled_;
+  start(i, xlates_[i].tbu << 16U | xlates_[i].slot);
+}
+
+void Tcu::terminate(std::uint32_t i) {
+  --stalled_;
+  answer(i);
   release(i);
+}
+
+void Tcu::resume(const hw::Command& command) {
+  if (command.stag >= xlates_.size()) {
+    return;
+  }
+  const Xlate& x = xlates_[command.stag];
+  if (x.at != At::kStalled || x.request.stream != command.stream) {
+    return;
+  }
+  const bool again = (command.response & 1U) != 0;  // Ac
+  again ? retry(command.stag) : terminate(command.stag);
+}
+
+void Tcu::terminate_stalled(StreamId stream) {
+  for (std::uint32_t i = 0; i < xlates_.size(); ++i) {
+    if (xlates_[i].at == At::kStalled && xlates_[i].request.stream == stream) {
+      faults_->forget(static_cast<std::uint16_t>(i));
+      terminate(i);
+    }
+  }
 }
 
 // Puts the answer where the TBU finds it and sends the message.
@@ -343,10 +404,7 @@ void Tcu::answer(std::uint32_t i) {
 void Tcu::release(std::uint32_t i) {
   Xlate& x = xlates_[i];
   x.at = At::kFree;
-  if (x.stale && --stale_[x.marked_in] == 0 && x.marked_in != marks_ && stale_waiter_ != nullptr) {
-    timers_.at(timers_.now(), *stale_waiter_, stale_what_);
-    stale_waiter_ = nullptr;
-  }
+  unmark(x);
   if (buffer_.empty()) {
     free_.push_back(i);
   } else {
@@ -360,6 +418,14 @@ void Tcu::mark(Xlate& x) {
     x.marked_in = marks_;
     ++stale_[marks_];
   }
+}
+
+void Tcu::unmark(Xlate& x) {
+  if (x.stale && --stale_[x.marked_in] == 0 && x.marked_in != marks_ && stale_waiter_ != nullptr) {
+    timers_.at(timers_.now(), *stale_waiter_, stale_what_);
+    stale_waiter_ = nullptr;
+  }
+  x.stale = false;
 }
 
 void Tcu::invalidate(const hw::Command& command) {

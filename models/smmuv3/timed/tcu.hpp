@@ -7,8 +7,9 @@
 // An invalidation empties the caches at once and marks the requests in work that it may concern:
 // they go on with what they have read, but what they bring is not cached, and a SYNC waits for
 // them. Data are what memory holds when a read is issued.
-// Not modelled: prefetch (STE.PF, CMD_PREFETCH_*), DVM, MPAM, ECC, events and queues for faults
-// (a fault ends the transaction and is told to its client), WC_LKP_SLOTS.
+// A transaction that stalls (fault_unit.hpp) keeps its slot until RESUME or STALL_TERM; a SYNC does
+// not wait for it, since it starts anew.
+// Not modelled: prefetch (STE.PF, CMD_PREFETCH_*), DVM, MPAM, ECC, WC_LKP_SLOTS.
 #pragma once
 
 #include <array>
@@ -17,6 +18,7 @@
 
 #include "models/smmuv3/hw/config_cache.hpp"
 #include "models/smmuv3/hw/config_fetch.hpp"
+#include "models/smmuv3/timed/fault_unit.hpp"
 #include "models/smmuv3/timed/gated_memo.hpp"
 #include "models/smmuv3/timed/index_queue.hpp"
 #include "models/smmuv3/timed/memory_port.hpp"
@@ -48,6 +50,13 @@ class Tcu final : public Timed {
     stale_waiter_ = &waiter;
     stale_what_ = what;
   }
+  // Faults go there from now on; without it they end their transactions.
+  void set_faults(FaultUnit& faults) { faults_ = &faults; }
+  [[nodiscard]] const hw::Features& features() const { return features_; }
+  // RESUME and STALL_TERM. A STAG is the number of the transaction's slot.
+  void resume(const hw::Command& command);
+  void terminate_stalled(StreamId stream);
+  [[nodiscard]] std::uint32_t stalled() const { return stalled_; }
   // A read by another part of the TCU (command fetch), for the count of reads under way.
   void read_began();
   void read_ended() { --counters_.reads_now; }
@@ -59,7 +68,7 @@ class Tcu final : public Timed {
 
  private:
   enum Code : std::uint32_t { kConfigLookup = kFirstOwnCode, kIssue, kReadDone };
-  enum class At : std::uint8_t { kFree, kLookup, kConfig, kWalk, kMerged };
+  enum class At : std::uint8_t { kFree, kLookup, kConfig, kWalk, kMerged, kStalled };
   static constexpr std::uint32_t kNone = PageIndex::kNone;
   struct alignas(64) Xlate {  // in lines of the host's cache
     At at = At::kFree;
@@ -101,6 +110,10 @@ class Tcu final : public Timed {
   void set_verdict(Xlate& x, Verdict verdict, hw::Event event = hw::Event::kNone);
   [[nodiscard]] std::uint32_t equal_walk(const Xlate& x) const;
   void mark(Xlate& x);
+  void unmark(Xlate& x);
+  bool tell(std::uint32_t i, const hw::Fault& fault, const hw::StreamConfig& config);
+  void retry(std::uint32_t i);
+  void terminate(std::uint32_t i);
   [[nodiscard]] hw::WalkMemo* memo_of(Xlate& x);
 
   Timers& timers_;
@@ -124,6 +137,8 @@ class Tcu final : public Timed {
   std::uint8_t marks_ = 0;  // which of the two counts new marks
   Timed* stale_waiter_ = nullptr;
   std::uint32_t stale_what_ = 0;
+  FaultUnit* faults_ = nullptr;
+  std::uint32_t stalled_ = 0;
   TcuCounters counters_;
 };
 

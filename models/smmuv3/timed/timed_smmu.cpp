@@ -19,11 +19,33 @@ TimedSmmu::TimedSmmu(const TimedParams& params, const hw::Features& features,
       timers_(run_ahead),
       port_(params.memory),
       tcu_(timers_, params_, features, streams, memory, port_),
-      commands_(timers_, params_, memory, port_, tcu_) {
+      commands_(timers_, params_, memory, port_, tcu_),
+      features_(features),
+      streams_base_(streams),
+      memory_(memory) {
   for (std::uint32_t i = 0; i < params_.tbus; ++i) {
     Tbu& tbu = tbus_.emplace_back(timers_, params_.tbu, params_.link.dti, i, tcu_, commands_);
     tcu_.connect(tbu);
     commands_.connect(tbu);
+  }
+}
+
+FaultUnit& TimedSmmu::enable_faults(const FaultSetup& setup) {
+  SMMULAB_CHECK(!faults_, "faults are enabled already");
+  faults_.emplace(timers_, params_.link, memory_, port_, features_, streams_base_, setup, tcu_);
+  tcu_.set_faults(*faults_);
+  commands_.set_faults(*faults_);
+  for (Tbu& tbu : tbus_) {
+    tbu.send_faults_to_tcu();
+  }
+  return *faults_;
+}
+
+void TimedSmmu::write_gerrorn(std::uint32_t value) {
+  faults_->write_gerrorn(value);
+  if (commands_.error() != CommandError::kNone &&
+      !faults_->errors().active(hw::GlobalError::kCmdq)) {
+    commands_.acknowledge_error();
   }
 }
 

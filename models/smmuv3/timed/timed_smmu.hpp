@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "models/smmuv3/timed/command_processor.hpp"
@@ -22,6 +23,12 @@ class TimedSmmu {
 
   DmaStream& add_stream(const StreamParams& params, std::uint32_t tbu = 0);
 
+  // From now on faults are recorded, may stall, and devices may send page requests. Without it they
+  // end their transactions and nobody is told. Once.
+  FaultUnit& enable_faults(const FaultSetup& setup);
+  // A store to GERRORN: the queue that it acknowledges goes on. REQUIRES: enable_faults().
+  void write_gerrorn(std::uint32_t value);
+
   [[nodiscard]] Timers& timers() { return timers_; }
   [[nodiscard]] SimTime now() const { return timers_.now(); }
   [[nodiscard]] Tbu& tbu(std::uint32_t i) { return tbus_[i]; }
@@ -36,6 +43,10 @@ class TimedSmmu {
   MemoryPort port_;
   Tcu tcu_;
   CommandProcessor commands_;
+  hw::Features features_;
+  hw::StreamTableBase streams_base_;
+  hw::Memory& memory_;
+  std::optional<FaultUnit> faults_;
   std::deque<Tbu> tbus_;
   std::deque<DmaStream> streams_;
 };

@@ -59,6 +59,7 @@ enum Message : std::uint32_t {
   kTbuSync,
   kInvalidateAck,  // at the command processor
   kSyncAck,
+  kRetryStalled,  // at the TCU; index: STAG
   kFirstOwnCode,  // codes of a part's own timers start here
 };
 

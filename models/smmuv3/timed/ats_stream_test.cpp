@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// A device with ATC and page requests: it goes on once software has mapped what it asked for, and
+// each of its page requests is answered exactly once.
+#include "models/smmuv3/timed/ats_stream.hpp"
+
+#include <gtest/gtest.h>
+
+#include "models/smmuv3/timed/bench_testing.hpp"
+
+namespace smmulab::smmu::timed {
+namespace {
+
+using namespace testing;  // NOLINT(google-build-using-namespace): set-ups
+using hw::Opcode;
+
+constexpr std::uint32_t kSid = 5;
+constexpr std::uint8_t kQueueLog2 = 3;
+constexpr std::uint32_t kMask = (2U << kQueueLog2) - 1;
+
+// Software answers each page request from its interrupt handler, in no time of its own.
+class PriTime : public ::testing::Test, public FaultListener {
+ protected:
+  PriTime() : table_(world_.frames, {1, hw::Granule::k4K, 48, 48}) {
+    hw::Cd cd = hw::testing::World::base_cd();
+    point_cd_at(cd, table_);
+    hw::ContextTable cds(world_.frames, hw::ContextTable::Format::kLinear, 0);
+    cds.write(hw::Ssid{0}, cd);
+    hw::Ste ste = hw::testing::World::ste_of(hw::Ste::Config::kS1);
+    ste.eats = 1;
+    cds.point_ste(ste);
+    world_.streams.write(StreamId{kSid}, ste);
+    s_.stream = StreamId{kSid};
+    s_.base = k2M;
+  }
+  ~PriTime() override = default;
+  AtsStream& build() {
+    smmu_.emplace(p_, world_.features, world_.streams.base(), world_.memory);
+    commands_.emplace(*smmu_, world_);
+    faults_ = &smmu_->enable_faults(
+        {{world_.frames.allocate(12), 3}, {world_.frames.allocate(12), kQueueLog2}, {}});
+    faults_->set_listener(this);
+    device_.emplace(smmu_->timers(), s_, smmu_->tbu(0), smmu_->port(), *faults_);
+    faults_->add_device(StreamId{kSid}, *device_);
+    smmu_->commands().add_atc(StreamId{kSid}, *device_);
+    return *device_;
+  }
+  void event_interrupt() override { ++events; }
+  void page_request_interrupt() override {
+    ++interrupts;
+    if (!deaf) {
+      serve();
+    }
+  }
+  void serve() {
+    const hw::OutputQueue& queue = faults_->page_requests().queue();
+    std::uint32_t cons = queue.read_cons() & kMask;
+    const std::uint32_t prod = queue.read_prod();
+    for (; ((prod ^ cons) & kMask) != 0; cons = (cons + 1) & kMask) {
+      const std::uint64_t at = queue.address_of(cons);
+      const hw::PageRequest r =
+          hw::decode_page_request({world_.memory.peek64(at), world_.memory.peek64(at + 8)});
+      hw::Command c;
+      c.opcode = Opcode::kPriResp;
+      c.stream = r.stream;
+      c.prg_index = r.prg_index;
+      c.response = static_cast<std::uint8_t>(answer(r.address));
+      commands_->add(c);
+      ++served;
+    }
+    faults_->write_page_request_cons(cons | (prod & hw::kOverflowFlag));
+    commands_->ring();
+  }
+  hw::PriResult answer(std::uint64_t page) {
+    if (page >= k2M + mappable * k4K) {
+      return hw::PriResult::kInvalid;
+    }
+    if (!table_.output_of(page)) {
+      EXPECT_EQ(table_.map(page, k1G + page, k4K, {}), hw::MapError::kNone);
+    }
+    return hw::PriResult::kSuccess;
+  }
+
+  hw::testing::World world_;
+  hw::PageTable table_;
+  TimedParams p_;
+  AtsStreamParams s_;
+  std::optional<TimedSmmu> smmu_;
+  std::optional<Commands> commands_;
+  FaultUnit* faults_ = nullptr;
+  std::optional<AtsStream> device_;
+  std::uint64_t mappable = 1000;  // pages
+  std::uint32_t events = 0, interrupts = 0, served = 0;
+  bool deaf = false;
+};
+
+TEST_F(PriTime, EachPageIsAskedForOnceAndThenUsed) {
+  AtsStream& device = build();
+  smmu_->timers().run_to_idle();
+  const AtsStreamStats& s = device.stats();
+  EXPECT_EQ(s.passed, s_.count);
+  EXPECT_EQ(s.failed, 0U);
+  EXPECT_EQ(s.page_requests, s_.pages);
+  EXPECT_EQ(s.success, s_.pages);
+  EXPECT_EQ(served, s_.pages);
+  EXPECT_GT(s.atc_hits, s_.count / 2);
+  EXPECT_EQ(events, 0U);  // ATS requests raise no events
+  EXPECT_EQ(device.open_groups(), 0U);
+}
+
+TEST_F(PriTime, APageRequestTakesItsWayThereAndBack) {
+  s_.outstanding = 1;
+  s_.count = 1;
+  s_.pages = 1;
+  AtsStream& device = build();
+  smmu_->timers().run_to_idle();
+  const Ps memory = p_.memory.burst + p_.memory.latency;
+  // There, into memory, interrupt; doorbell, fetch, decode; back.
+  EXPECT_EQ(device.stats().paging_total, 2 * (p_.link.atc_response / 2) + 2 * memory +
+                                             p_.link.completion + p_.link.doorbell +
+                                             p_.tcu.command_decode);
+}
+
+TEST_F(PriTime, InvalidRequestsEndTheirTransactions) {
+  mappable = 8;
+  AtsStream& device = build();
+  smmu_->timers().run_to_idle();
+  const AtsStreamStats& s = device.stats();
+  EXPECT_EQ(s.passed + s.failed, s_.count);
+  EXPECT_GT(s.failed, 0U);
+  EXPECT_GT(s.passed, 0U);
+  EXPECT_EQ(s.success, 8U);
+  EXPECT_EQ(s.page_requests, s.success + s.refused);
+}
+
+// Software that does not look: the queue overflows and the device is sent away with success, asks
+// again, and so on until software wakes up.
+TEST_F(PriTime, AnOverflowIsAnsweredAndTheDeviceAsksAgain) {
+  s_.outstanding = 16;
+  s_.pages = 64;
+  deaf = true;
+  AtsStream& device = build();
+  smmu_->timers().run_until(kTimeZero + 200_us);
+  EXPECT_TRUE(faults_->page_requests().queue().overflow());
+  EXPECT_GT(device.stats().success, 0U);  // automatic ones
+  EXPECT_EQ(device.stats().passed, 0U);
+  EXPECT_EQ(served, 0U);
+  deaf = false;
+  serve();
+  smmu_->timers().run_to_idle();
+  EXPECT_EQ(device.stats().passed, s_.count);
+  EXPECT_EQ(device.stats().page_requests, device.stats().success);
+  EXPECT_EQ(device.open_groups(), 0U);
+}
+
+TEST_F(PriTime, AnAtcInvalidationMakesTheDeviceAskForTheTranslationAgain) {
+  s_.count = 100'000;
+  AtsStream& device = build();
+  smmu_->timers().run_until(kTimeZero + 100_us);
+  const std::uint64_t before = device.stats().translation_requests;
+  smmu_->timers().run_until(kTimeZero + 120_us);
+  ASSERT_EQ(device.stats().translation_requests, before);  // all 16 pages are in the ATC
+  hw::Command inv;
+  inv.opcode = Opcode::kAtcInv;
+  inv.stream = StreamId{kSid};
+  inv.size = hw::Atc::kWholeSpace;
+  commands_->add(inv);
+  const std::uint64_t sync = commands_->add(Opcode::kSync);
+  commands_->ring();
+  smmu_->timers().run_until(kTimeZero + 200_us);
+  EXPECT_NE(commands_->done(sync), kTimeMax);
+  EXPECT_GE(device.stats().translation_requests, before + s_.pages);
+  EXPECT_EQ(device.stats().page_requests, s_.pages);  // the pages are still mapped
+}
+
+}  // namespace
+}  // namespace smmulab::smmu::timed
