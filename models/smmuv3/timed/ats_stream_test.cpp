@@ -105,6 +105,16 @@ TEST_F(PriTime, EachPageIsAskedForOnceAndThenUsed) {
   EXPECT_GT(s.atc_hits, s_.count / 2);
   EXPECT_EQ(events, 0U);  // ATS requests raise no events
   EXPECT_EQ(device.open_groups(), 0U);
+  const auto counter = [this](const std::string& unit, std::uint32_t id) {
+    for (const PmuRow& row : smmu_->pmu()) {
+      if (row.unit == unit && row.id == id) {
+        return row.value;
+      }
+    }
+    return ~std::uint64_t{0};
+  };
+  EXPECT_EQ(counter("tbu0", 0x07), s_.count);     // pcie_ats_trans_passed
+  EXPECT_GE(counter("tcu", 0x06), 2 * s_.pages);  // each page twice at least: refused, then not
 }
 
 TEST_F(PriTime, APageRequestTakesItsWayThereAndBack) {

@@ -159,15 +159,18 @@ void CommandProcessor::execute() {
     if (command_.opcode == Opcode::kAtcInv) {
       send_atc();
     }
-    respond_to_faults();
+    other_command();
     end_turn();
   }
 }
 
-// RESUME, STALL_TERM, PRI_RESP.
-void CommandProcessor::respond_to_faults() {
+// RESUME, STALL_TERM, PRI_RESP, PREFETCH.
+void CommandProcessor::other_command() {
   constexpr hw::PrgCode kCodes[] = {hw::PrgCode::kFailure, hw::PrgCode::kInvalidRequest,
                                     hw::PrgCode::kSuccess};
+  if (command_.opcode == Opcode::kPrefetchConfig || command_.opcode == Opcode::kPrefetchAddr) {
+    tcu_.prefetch(command_);
+  }
   if (faults_ == nullptr) {
     return;
   }

@@ -18,8 +18,7 @@
 // until GERRORN acknowledges; then it is fetched again. Other queues go on.
 // RESUME, STALL_TERM and PRI_RESP have done their work when they are consumed; a SYNC does not wait
 // for what comes of them.
-// Not modelled: a VM's VCMDQs, which refuse most commands; PREFETCH (MMU-600 and MMU-700 ignore
-// it).
+// Not modelled: a VM's VCMDQs, which refuse most commands.
 #pragma once
 
 #include <cstdint>
@@ -153,7 +152,7 @@ class CommandProcessor final : public Timed {
   void signal(QueueNumber queue);
   void wait_for_records();
   void records_written();
-  void respond_to_faults();
+  void other_command();
   void send_atc();
   void atc_arrived(std::uint32_t flight);
   void atc_ended(std::uint32_t flight, bool timed_out);

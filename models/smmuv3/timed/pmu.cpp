@@ -21,6 +21,7 @@ void add_pmu_rows(std::vector<PmuRow>& rows, const std::string& unit, const TbuC
   add(0x01, "transaction", c.transaction);
   add(0x02, "tlb_miss", c.tlb_miss);
   add(0x03, "config_cache_miss", c.config_cache_miss);
+  add(0x07, "pcie_ats_trans_passed", c.pcie_ats_trans_passed);
   add(0x80, "main_tlb_lookup", c.main_lookup);
   add(0x81, "main_tlb_miss", c.main_miss);
   add(0x82, "main_tlb_read", c.main_read);

@@ -14,18 +14,19 @@
 namespace smmulab::smmu::timed {
 
 struct TbuCounters {
-  std::uint64_t transaction = 0;          // 0x01
-  std::uint64_t tlb_miss = 0;             // 0x02: requests sent to the TCU
-  std::uint64_t config_cache_miss = 0;    // 0x03: of those, without a configuration in the TBU
-  std::uint64_t main_lookup = 0;          // 0x80
-  std::uint64_t main_miss = 0;            // 0x81
-  std::uint64_t main_read = 0;            // 0x82: look-ups of one size
-  std::uint64_t micro_lookup = 0;         // 0x83
-  std::uint64_t micro_miss = 0;           // 0x84
-  Ps slots_full{0};                       // 0x85, there in cycles
-  Ps out_of_tokens{0};                    // 0x86, there in cycles
-  std::uint64_t translation_request = 0;  // 0x88
-  std::uint64_t merged = 0;               // misses that joined an equal one: no event of the manual
+  std::uint64_t transaction = 0;            // 0x01
+  std::uint64_t tlb_miss = 0;               // 0x02: requests sent to the TCU
+  std::uint64_t config_cache_miss = 0;      // 0x03: of those, without a configuration in the TBU
+  std::uint64_t pcie_ats_trans_passed = 0;  // 0x07: translated transactions that passed
+  std::uint64_t main_lookup = 0;            // 0x80
+  std::uint64_t main_miss = 0;              // 0x81
+  std::uint64_t main_read = 0;              // 0x82: look-ups of one size
+  std::uint64_t micro_lookup = 0;           // 0x83
+  std::uint64_t micro_miss = 0;             // 0x84
+  Ps slots_full{0};                         // 0x85, there in cycles
+  Ps out_of_tokens{0};                      // 0x86, there in cycles
+  std::uint64_t translation_request = 0;    // 0x88
+  std::uint64_t merged = 0;  // misses that joined an equal one: no event of the manual
 };
 
 struct TcuCounters {
@@ -39,6 +40,7 @@ struct TcuCounters {
   std::uint64_t buffered_translation = 0;     // 0x91
   std::uint64_t config_lookup = 0;            // 0x92
   std::uint64_t merged = 0;                   // walks that joined an equal one
+  std::uint64_t prefetch = 0;                 // walks and fetches ahead: no event of the manual
   std::uint32_t reads_now = 0;                // reads under way
   std::uint32_t reads_max = 0;                // never above PTW_SLOTS + CTW_SLOTS + 2
 };

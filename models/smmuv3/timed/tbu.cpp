@@ -94,6 +94,7 @@ bool Tbu::look_up(const hw::Request& request, Passage& passage) {
   if (config->kind == StreamConfig::Kind::kBypass || (translated && config->eats == 1)) {
     passage.verdict = Verdict::kBypass;
     passage.pa = request.address;
+    counters_.pcie_ats_trans_passed += translated ? 1U : 0U;
     return true;
   }
   if (request.kind != hw::RequestKind::kUntranslated) {
@@ -251,6 +252,8 @@ void Tbu::deliver(std::uint32_t i, const Slot& leader) {
   passage.pa = answer.verdict == Verdict::kBypass
                    ? slot.request.address
                    : answer.translation.output + (slot.request.address - leader.request.address);
+  counters_.pcie_ats_trans_passed +=
+      slot.request.kind == hw::RequestKind::kTranslated && passage.passes() ? 1U : 0U;
   const SimTime done = slot.client->translated(slot.cookie, passage);
   finished_at(done);
   if (answer.stale) {

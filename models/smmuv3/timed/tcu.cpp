@@ -75,7 +75,7 @@ void Tcu::start(std::uint32_t i, std::uint32_t message) {
   x.slot = message & 0xFFFFU;
   x.request = tbus_[x.tbu]->request_of(x.slot);
   x.next = kNone;
-  x.has_slot = x.read_tables = x.stale = x.stale_config = x.aborted = false;
+  x.has_slot = x.read_tables = x.stale = x.stale_config = x.aborted = x.prefetching = false;
   x.ban = Ban{};
   x.memo.begin(walk_, x.ban);
   counters_.pcie_ats_trans_rq += x.request.kind == hw::RequestKind::kAtsTranslation ? 1U : 0U;
@@ -249,6 +249,10 @@ void Tcu::with_config(std::uint32_t i) {
   x.at = At::kWalk;
   x.tag = hw::tag_of(x.config);
   using Kind = hw::StreamConfig::Kind;
+  if (x.prefetching && x.more == 0) {
+    release(i);
+    return;
+  }
   const hw::Event wrong = hw::check_request_kind(x.config, x.request.kind);
   const bool translated = x.request.kind == hw::RequestKind::kTranslated;
   if (x.config.kind == Kind::kAbort) {
@@ -280,6 +284,11 @@ std::uint32_t Tcu::equal_walk(const Xlate& x) const {
 
 void Tcu::begin_walk(std::uint32_t i, const hw::StreamConfig& config) {
   Xlate& x = xlates_[i];
+  if (x.prefetching) {
+    x.walk.begin(config, x.request.address, x.request.access, memo_of(x));
+    advance(i);
+    return;
+  }
   if (const std::uint32_t leader = equal_walk(x); leader != kNone) {
     ++counters_.merged;
     x.at = At::kMerged;
@@ -295,6 +304,10 @@ void Tcu::begin_walk(std::uint32_t i, const hw::StreamConfig& config) {
 void Tcu::finish(std::uint32_t i) {
   Xlate& x = xlates_[i];
   give_turn(x);
+  if (x.prefetching) {
+    walk_ahead(i);
+    return;
+  }
   walks_.erase(i);
   counters_.tlb_miss += x.read_tables ? 1U : 0U;
   const bool fault = x.step.kind == hw::Step::Kind::kFault;
@@ -329,17 +342,81 @@ void Tcu::finish(std::uint32_t i) {
     answer(other);
     release(other);
   }
-  if (!stalls) {
+  if (!fault && prepare_prefetch(x)) {
+    x.prefetching = true;
+    x.more = 2;  // the one that is translated is the first
+    walk_ahead(i);
+  } else if (!stalls) {
     release(i);
   }
 }
 
-// True: it stalls, and has neither answer nor release.
-bool Tcu::tell(std::uint32_t i, const hw::Fault& fault, const hw::StreamConfig& config) {
-  if (faults_ == nullptr) {
+// STE.PF: points the request at the range that was translated, the stride at the one after or
+// before.
+bool Tcu::prepare_prefetch(Xlate& x) const {
+  constexpr std::uint8_t kForward = 2, kBackward = 3;
+  const std::uint8_t direction = x.config.prefetch;
+  if (!params_.tcu.prefetch || (direction != kForward && direction != kBackward) ||
+      x.request.kind != hw::RequestKind::kUntranslated || !has_walk_cache_) {
     return false;
   }
+  const std::uint64_t reach = 1ULL << x.translation.reach_log2;
+  x.request.address &= ~(reach - 1);
+  x.stride = direction == kForward ? reach : ~reach + 1;
+  const std::uint64_t next = x.request.address + x.stride;
+  return direction == kForward ? next != 0 : next < x.request.address;
+}
+
+// One address of a prefetch is done, however it ended: the next, or the slot is free.
+void Tcu::walk_ahead(std::uint32_t i) {
   Xlate& x = xlates_[i];
+  --x.more;
+  if (x.more == 0 || x.stale_config) {
+    release(i);
+    return;
+  }
+  unmark(x);  // the next walk reads anew
+  x.ban = Ban{};
+  x.memo.begin(walk_, x.ban);
+  x.request.address += x.stride;
+  x.request.access.write = false;
+  x.at = At::kWalk;
+  ++counters_.prefetch;
+  begin_walk(i, x.config);
+}
+
+void Tcu::prefetch(const hw::Command& command) {
+  if (!params_.tcu.prefetch_commands || free_.empty()) {
+    return;
+  }
+  const std::uint32_t i = free_.back();
+  free_.pop_back();
+  Xlate& x = xlates_[i];
+  x.request = hw::Request{};
+  x.request.stream = command.stream;
+  if (command.substream_valid) {
+    x.request.substream = command.substream;
+  }
+  x.request.address = command.address;
+  x.at = At::kLookup;
+  x.next = kNone;
+  x.has_slot = x.read_tables = x.stale = x.stale_config = x.aborted = false;
+  x.prefetching = true;
+  const bool addresses = command.opcode == hw::Opcode::kPrefetchAddr && has_walk_cache_;
+  x.more = addresses ? std::min(kMaxPrefetches, 1U << std::min<unsigned>(command.size, 31U)) : 0;
+  x.stride = 1ULL << std::min<unsigned>(12U + command.stride, 63U);
+  x.ban = Ban{};
+  x.memo.begin(walk_, x.ban);
+  ++counters_.prefetch;
+  timers_.after(params_.tcu.config_lookup, *this, kConfigLookup, i);
+}
+
+// True: it stalls, and has neither answer nor release.
+bool Tcu::tell(std::uint32_t i, const hw::Fault& fault, const hw::StreamConfig& config) {
+  Xlate& x = xlates_[i];
+  if (faults_ == nullptr || x.prefetching) {
+    return false;
+  }
   const auto stag = static_cast<std::uint16_t>(i);
   if (faults_->fault(x.request, fault, config, stag) != hw::Response::kStall) {
     return false;
@@ -385,6 +462,9 @@ void Tcu::terminate_stalled(StreamId stream) {
 // Puts the answer where the TBU finds it and sends the message.
 void Tcu::answer(std::uint32_t i) {
   Xlate& x = xlates_[i];
+  if (x.prefetching) {
+    return;
+  }
   Answer& a = tbus_[x.tbu]->answer_of(x.slot);
   a.verdict = x.verdict;
   a.fault = x.fault;

@@ -9,7 +9,11 @@
 // them. Data are what memory holds when a read is issued.
 // A transaction that stalls (fault_unit.hpp) keeps its slot until RESUME or STALL_TERM; a SYNC does
 // not wait for it, since it starts anew.
-// Not modelled: prefetch (STE.PF, CMD_PREFETCH_*), DVM, MPAM, ECC, WC_LKP_SLOTS.
+// Prefetch (STE.PF; MMU-600 and MMU-700 manuals): once an ordinary transaction is translated, its
+// slot walks for the next or previous range of the translation's reach, into the walk caches only,
+// and tells nobody of faults. CMD_PREFETCH_* do the same in a free slot, where they are not
+// ignored: for the configuration, or for at most kMaxPrefetches addresses. Requests do not join
+// such walks. Not modelled: DVM, MPAM, ECC, WC_LKP_SLOTS.
 #pragma once
 
 #include <array>
@@ -57,6 +61,9 @@ class Tcu final : public Timed {
   void resume(const hw::Command& command);
   void terminate_stalled(StreamId stream);
   [[nodiscard]] std::uint32_t stalled() const { return stalled_; }
+  // CMD_PREFETCH_CONFIG and _ADDR. A hint: without a free slot nothing happens.
+  static constexpr std::uint32_t kMaxPrefetches = 32;
+  void prefetch(const hw::Command& command);
   // A read by another part of the TCU (command fetch), for the count of reads under way.
   void read_began();
   void read_ended() { --counters_.reads_now; }
@@ -80,6 +87,9 @@ class Tcu final : public Timed {
     std::uint8_t marked_in = 0;  // stale: which count it is in
     bool stale_config = false;
     bool aborted = false;
+    bool prefetching = false;  // nobody waits for it
+    std::uint32_t more = 0;    // addresses to prefetch, this one included
+    std::uint64_t stride = 0;  // to the next of them
     hw::Step step;
     hw::Request request;
     hw::Tag tag;
@@ -113,6 +123,8 @@ class Tcu final : public Timed {
   void unmark(Xlate& x);
   bool tell(std::uint32_t i, const hw::Fault& fault, const hw::StreamConfig& config);
   void retry(std::uint32_t i);
+  bool prepare_prefetch(Xlate& x) const;
+  void walk_ahead(std::uint32_t i);
   void terminate(std::uint32_t i);
   [[nodiscard]] hw::WalkMemo* memo_of(Xlate& x);
 
