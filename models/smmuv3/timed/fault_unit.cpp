@@ -85,8 +85,9 @@ void FaultUnit::forget(std::uint16_t stag) {
 
 void FaultUnit::release_held() {
   for (std::size_t n = held_.size(); n > 0 && events_.writable(); --n) {
-    timers_.at(timers_.now(), tcu_, kRetryStalled, held_.front());
+    const std::uint16_t stag = held_.front();
     held_.pop_front();
+    tcu_.fire(kRetryStalled, stag);
   }
 }
 

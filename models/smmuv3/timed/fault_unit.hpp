@@ -67,7 +67,7 @@ class FaultUnit final : public Timed {
   // there is.
   hw::Response fault(const hw::Request& request, const hw::Fault& fault,
                      const hw::StreamConfig& config, std::uint16_t stag);
-  // The stalled transaction has been terminated: no record of it is written any more.
+  // The stalled transaction has been resumed or terminated: no record of it is begun any more.
   void forget(std::uint16_t stag);
 
   // A device's message leaves the device now.
