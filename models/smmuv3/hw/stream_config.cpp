@@ -158,8 +158,7 @@ Event check_ste(const Ste& ste, const Features& features, StreamConfig& config) 
     return Event::kBadSte;
   }
   config.contiguous = ste.contiguous;
-  config.prefetch = ste.prefetch;
-  config.pasid_on_auto_response = ste.pasid_on_auto_response;
+  config.prefetch = ste.prefetch & 3U;
   config.eats = features.ats ? ste.eats : std::uint8_t{0};
   config.privilege_override = ste.privilege_override;
   config.instruction_override = ste.instruction_override;

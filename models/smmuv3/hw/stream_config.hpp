@@ -24,16 +24,17 @@ struct StreamConfig {
   bool s1 = false;
   bool s2 = false;
   bool aset = false;
-  bool stall = false;                       // S1: CD.S and not S1STALLD; S2 only: S2S
-  bool s2_stall = false;                    // STE.S2S
-  bool s1_record = false, s1_abort = true;  // CD.R, CD.A
-  bool s2_record = false;                   // STE.S2R
+  bool stall = false;     // S1: CD.S and not S1STALLD; S2 only: S2S
+  bool s2_stall = false;  // STE.S2S
   std::uint8_t eats = 0;
   std::uint8_t privilege_override = 0;
   std::uint8_t instruction_override = 0;
-  std::uint8_t contiguous = 0;          // STE.CONT
-  std::uint8_t prefetch = 0;            // STE.PF
-  bool pasid_on_auto_response = false;  // STE.PPAR
+  std::uint8_t contiguous = 0;  // STE.CONT
+  // In one byte: every cached configuration has them, and few are ever looked at.
+  std::uint8_t prefetch : 2 = 0;  // STE.PF
+  bool s1_record : 1 = false;     // CD.R
+  bool s1_abort : 1 = true;       // CD.A
+  bool s2_record : 1 = false;     // STE.S2R
   Asid asid;
   Vmid vmid;
   Stage tt0, tt1;  // stage 1

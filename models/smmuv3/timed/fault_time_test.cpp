@@ -250,6 +250,27 @@ TEST_F(FaultTime, AFullQueueHoldsStallsAndDropsOtherRecords) {
   EXPECT_TRUE(probe_->passage(n));
 }
 
+// A RESUME is not to name it, since no record gave its STAG; if one does, nothing is left behind.
+TEST_F(FaultTime, AStallWithoutARecordThatIsResumedIsNotTriedAgain) {
+  attach(kSid, true);
+  attach(6, false);
+  build(true, 0);
+  probe_->send(6, kUnmapped);
+  run();
+  const std::uint32_t n = probe_->send(kSid, kUnmapped + k4K);
+  run();
+  ASSERT_EQ(faults_->held(), 1U);
+  hw::EventRecord guess;
+  guess.stream = StreamId{kSid};
+  for (std::uint16_t stag = 0; stag < p_.tcu.xlate_slots; ++stag) {
+    guess.stag = stag;
+    resume(guess, hw::ResumeAction::kAbort);
+  }
+  run();
+  EXPECT_TRUE(probe_->passage(n));
+  EXPECT_EQ(faults_->held(), 0U);
+}
+
 TEST_F(FaultTime, GerrornRestartsTheCommandQueue) {
   build();
   const std::uint64_t bad = commands_->add_words({0xFF, 0});
