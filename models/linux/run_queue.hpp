@@ -6,10 +6,9 @@
 //     [pick_eevdf()].
 //   - The running one stays (RUN_TO_PARITY) until its deadline, but only while it is eligible: a
 //     wake-up takes the CPU from one that is ahead of V [check_preempt_wakeup_fair()].
-//   - A thread that wakes up has the lag (V - vruntime) with which it went to sleep [PLACE_LAG];
-//   one
-//     that is ahead of V when it goes to sleep stays on the queue, and counts for V, until it would
-//     be picked [DELAY_DEQUEUE]; lag that it gains by that is void [DELAY_ZERO].
+//   - A thread that wakes up has the lag (V - vruntime) with which it went to sleep [PLACE_LAG].
+//     One that is ahead of V when it goes to sleep stays on the queue, and counts for V, until it
+//     would be picked [DELAY_DEQUEUE]; lag that it gains by that is void [DELAY_ZERO].
 // Not modelled: weights, cgroups, buddies, slices of different length, the bandwidth server.
 #pragma once
 

@@ -42,6 +42,7 @@ class Tcu final : public Timed {
 
   // Empties the caches and marks what is in work.
   void invalidate(const hw::Command& command);
+  [[nodiscard]] std::uint32_t stale() const { return stale_[0] + stale_[1]; }  // marked, in work
   // Requests in work that were marked up to now; later marks count for the next call. REQUIRES:
   // none of an earlier call is in work.
   [[nodiscard]] std::uint32_t stale_so_far() {
