@@ -57,7 +57,7 @@ class Replayer {
         feed_(path, std::size_t{settings.replay.memory_mib} * kMiB),
         engine_(make_engine(options.engine)),
         system_(*engine_, feed_.header(), settings, iommufd::find_protocol(options.protocol),
-                options.record) {
+                options.record, nullptr, options.dma) {
     result_.devices.resize(feed_.header().devices.size());
   }
 
@@ -241,6 +241,9 @@ ReplayResult Replayer::run() {
   }
   result_.protocol = iommufd::find_protocol(options_.protocol).name;
   result_.warnings = system_.placement_warnings(feed_.header());
+  if (!system_.dma_warning().empty()) {
+    result_.warnings.push_back(system_.dma_warning());
+  }
   try {
     engine_->run();
     system_.invariants().check_end();

@@ -4,7 +4,8 @@
 // kept (dependency_tracker.hpp), phases too. Streaming: operations are read when a thread needs its
 // next one; what other threads have not taken yet is queued and spills to a file beyond a budget.
 // A dma operation occupies its thread in user mode for the recorded duration (the recording program
-// polled for completion). Devices' DMA is simulated apart from that: settings stream.*.
+// polled for completion). Devices' DMA is simulated apart from that: settings stream.*, or what was
+// recorded.
 #pragma once
 
 #include <array>
@@ -21,6 +22,7 @@
 #include "sim/lock_stat.hpp"
 #include "sim/record.hpp"
 #include "workloads/op.hpp"
+#include "workloads/recorded_dma.hpp"
 #include "workloads/settings.hpp"
 
 namespace smmulab::workloads {
@@ -40,9 +42,10 @@ using OpSink = std::function<void(const OpOutcome&)>;
 struct ReplayOptions {
   std::string protocol = "igroup";
   EngineKind engine = EngineKind::kNative;
-  OpSink sink;                  // optional
-  Record* record = nullptr;     // optional
-  bool record_objects = false;  // the record's operations by op_label(), not by kind alone
+  OpSink sink;                       // optional
+  const RecordedDma* dma = nullptr;  // optional; needs smmuv3.hardware=timed
+  Record* record = nullptr;          // optional
+  bool record_objects = false;       // the record's operations by op_label(), not by kind alone
   std::function<bool(std::uint64_t ended)> progress;  // optional; false ends the run (Interrupted)
 };
 
@@ -60,7 +63,8 @@ struct LockResult {
   LockStat stat;
 };
 
-// A device's DMA (settings stream.*), from its first transaction to the end of the run.
+// A device's DMA (settings stream.*, or recorded), from its first transaction to the end of the
+// run.
 struct DmaResult {
   smmu::timed::StreamStats stream;
   smmu::UnmapDmaStat unmaps;
@@ -113,7 +117,7 @@ struct ReplayResult {
   std::vector<smmu::CommandQueueStat> queues;
   std::array<std::uint64_t, smmu::kCommandKinds> commands{};
   std::vector<std::string> final_state;
-  std::vector<std::string> warnings;  // about threads and CPUs that may not be meant
+  std::vector<std::string> warnings;  // about threads, CPUs and DMA that may not be meant
 };
 
 // Throws ConfigError, TraceError, ModelError, Interrupted. A deadlock is a result, so is a wrong

@@ -11,6 +11,7 @@
 #include <functional>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -24,6 +25,7 @@
 #include <fmt/format.h>
 
 #include "sim/error.hpp"
+#include "workloads/dma/dma_trace.hpp"
 #include "workloads/ops_file.hpp"
 #include "workloads/replay.hpp"
 #include "workloads/report_json.hpp"
@@ -52,6 +54,7 @@ struct Arguments {
   std::string machine;
   std::vector<std::string> assignments;
   std::string engine = "native";
+  std::string dma_trace;
   std::string ops;
   bool json = false;
 };
@@ -77,11 +80,15 @@ bool show_progress(std::uint64_t ended) {
   return stop_signal == 0;
 }
 
-ReplayResult replay_one(const Arguments& args, const Settings& settings,
+// The DMA of the replays; none: the settings' own.
+using Dma = std::optional<RecordedDma>;
+
+ReplayResult replay_one(const Arguments& args, const Settings& settings, const Dma& dma,
                         const std::string& protocol) {
   ReplayOptions options;
   options.protocol = protocol;
   options.engine = parse_engine_kind(args.engine);
+  options.dma = dma ? &*dma : nullptr;
   options.progress = show_progress;
   std::unique_ptr<OpsFile> ops;
   if (!args.ops.empty()) {
@@ -135,8 +142,9 @@ struct Answer {
   std::string text;
 };
 
-Answer answer_of(const Arguments& args, const Settings& settings, const std::string& protocol) {
-  const ReplayResult result = replay_one(args, settings, protocol);
+Answer answer_of(const Arguments& args, const Settings& settings, const Dma& dma,
+                 const std::string& protocol) {
+  const ReplayResult result = replay_one(args, settings, dma, protocol);
   return {result.status == "ok" ? 0 : kModelFailure, args.json ? to_json(result) : to_text(result)};
 }
 
@@ -171,7 +179,7 @@ std::string read_all(int fd) {
 
 // The same in a process of its own, as SimGrid allows one engine per process. An answer without
 // text: the replay failed and has said so.
-Answer answer_of_child(const Arguments& args, const Settings& settings,
+Answer answer_of_child(const Arguments& args, const Settings& settings, const Dma& dma,
                        const std::string& protocol) {
   std::array<int, 2> ends{};
   if (::pipe(ends.data()) != 0) {
@@ -193,7 +201,7 @@ Answer answer_of_child(const Arguments& args, const Settings& settings,
   if (child == 0) {
     ::close(ends[0]);
     std::_Exit(guarded([&] {
-      const Answer answer = answer_of(args, settings, protocol);
+      const Answer answer = answer_of(args, settings, dma, protocol);
       write_all(ends[1], answer.text);
       return answer.code;
     }));
@@ -215,12 +223,16 @@ Answer answer_of_child(const Arguments& args, const Settings& settings,
 int replay_all(const Arguments& args) {
   const Settings settings = settings_from(args);
   expect_each_once(args.protocols);
+  Dma dma;
+  if (!args.dma_trace.empty()) {
+    dma = dma::read_recorded_dma(args.dma_trace);
+  }
   const bool apart = args.engine == "simgrid" && args.protocols.size() > 1;
   int code = 0;
   std::vector<std::string> documents;
   for (const std::string& protocol : args.protocols) {
-    Answer answer =
-        apart ? answer_of_child(args, settings, protocol) : answer_of(args, settings, protocol);
+    Answer answer = apart ? answer_of_child(args, settings, dma, protocol)
+                          : answer_of(args, settings, dma, protocol);
     code = std::max(code, answer.code);
     if (answer.text.empty()) {
       return code;
@@ -232,9 +244,12 @@ int replay_all(const Arguments& args) {
     }
   }
   if (args.json) {
-    std::cout << fmt::format("{{\"trace\":{},\"config\":{},\"results\":[{}]}}\n",
-                             json_string(trace_hash(args.trace)), settings_json(settings),
-                             fmt::join(documents, ","));
+    std::string traces = fmt::format("\"trace\":{}", json_string(trace_hash(args.trace)));
+    if (dma) {
+      traces += fmt::format(",\"dma_trace\":{}", json_string(trace_hash(args.dma_trace)));
+    }
+    std::cout << fmt::format("{{{},\"config\":{},\"results\":[{}]}}\n", traces,
+                             settings_json(settings), fmt::join(documents, ","));
   }
   return code;
 }
@@ -248,6 +263,9 @@ int main_with(int argc, char** argv) {
   app.add_option("-m,--machine", args.machine, "machine file (TOML)");
   app.add_option("-s,--set", args.assignments, "KEY=VALUE: a parameter, or preset=NAME");
   app.add_option("--engine", args.engine, "native or simgrid");
+  app.add_option("--dma-trace", args.dma_trace,
+                 "what the devices access meanwhile, over and over (docs/timed.md); needs -s "
+                 "smmuv3.hardware=timed");
   app.add_option("--ops", args.ops,
                  "write start and end of each operation (ps), a line each; with several protocols "
                  "FILE.PROTOCOL");

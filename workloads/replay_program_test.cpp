@@ -73,6 +73,27 @@ class ReplayProgramTest : public ::testing::Test {
   testing::TempDir dir_;
 };
 
+// The DMA trace is looked at before the replay.
+TEST_F(ReplayProgramTest, DmaTrace) {
+  const std::string dma = file("good.dma", "smmulab-dma 1\ndma 0x10 1 0x1000\n");
+  const std::vector<std::string> timed = {good(), "-s", "smmuv3.hardware=timed", "--dma-trace"};
+  const auto with = [](std::vector<std::string> words, const std::vector<std::string>& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  const testing::CommandResult result = testing::run_replay_program(with(timed, {dma, "--json"}));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.out.find(",\"dma_trace\":\"" + trace_hash(dma) + "\","), std::string::npos);
+  EXPECT_NE(result.out.find("\"dma_transactions\":"), std::string::npos);
+  const std::string bad = file("bad.dma", "smmulab-dma 1\ndma 0x10 1 0x1000 x\n");
+  expect_refused(with(timed, {bad}), bad + ":2:19: unexpected 'x'");
+  expect_refused({good(), "--dma-trace", dma}, "a DMA trace needs smmuv3.hardware = timed");
+  expect_refused(with(timed, {dma, "-s", "stream.pattern=random"}),
+                 "stream.pattern and a DMA trace: give one of them");
+  expect_refused(with(timed, {dir_.file("none")}),
+                 "cannot read " + dir_.file("none") + ": No such file or directory");
+}
+
 TEST_F(ReplayProgramTest, GoodTrace) {
   const testing::CommandResult result =
       testing::run_replay_program({good(), "--ops", dir_.file("ops")});

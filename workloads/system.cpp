@@ -39,7 +39,8 @@ std::string attached_to(const iommufd::Hwpt* hwpt) {
 }  // namespace
 
 System::System(Engine& engine, const TraceHeader& header, const Settings& settings,
-               const iommufd::ProtocolInfo& protocol, Record* record, lnx::StepControl* control)
+               const iommufd::ProtocolInfo& protocol, Record* record, lnx::StepControl* control,
+               const RecordedDma* recorded)
     : settings_(settings),
       machine_(engine, settings.linux_kernel, topology_of(header, settings.machine), control),
       driver_(smmu::make_counted_driver(machine_, settings.driver)),
@@ -55,13 +56,16 @@ System::System(Engine& engine, const TraceHeader& header, const Settings& settin
   machine_.set_record(record);
   make_free(machine_.locks(), settings.free);
   split(machine_.locks(), settings.split);
-  smmu::check(settings.hardware);
+  smmu::check(settings.hardware, recorded != nullptr);
   if (settings.hardware.kind == smmu::HardwareKind::kTimed && control == nullptr) {
     build_hardware(engine, header);
   }
   build_devices(header);
   if (!hardware_.empty() && settings.hardware.stream.pattern != smmu::StreamPattern::kNone) {
     build_dma();
+  }
+  if (!hardware_.empty() && recorded != nullptr) {
+    build_recorded_dma(header, *recorded);
   }
 }
 
@@ -92,18 +96,30 @@ void System::build_dma() {
     const smmu::Master& master = masters_[i];
     const smmu::timed::StreamParams stream = smmu::stream_of(
         p, master.stream_ids.front(), p.base_mib * kKiB * kKiB, p.footprint_kib * kKiB);
-    dma_.push_back(stream.span != 0 ? master.smmu->hardware->add_dma(stream)
-                                    : master.smmu->hardware->add_dma_at_first_map(stream));
+    dma_.emplace_back(stream.span != 0 ? master.smmu->hardware->add_dma(stream)
+                                       : master.smmu->hardware->add_dma_at_first_map(stream));
+  }
+}
+
+void System::build_recorded_dma(const TraceHeader& header, const RecordedDma& recorded) {
+  recorded_ = by_device(recorded, header);
+  for (std::size_t i = 0; i < masters_.size(); ++i) {
+    std::optional<std::size_t>& number = dma_.emplace_back();
+    if (!recorded_.devices[i].empty()) {
+      const smmu::Master& master = masters_[i];
+      number = master.smmu->hardware->add_dma(smmu::stream_of(
+          settings_.hardware.stream, master.stream_ids.front(), recorded_.devices[i]));
+    }
   }
 }
 
 const smmu::DmaWatch* System::dma(DeviceIndex device) {
-  if (device.value() >= dma_.size()) {
+  if (device.value() >= dma_.size() || !dma_[device.value()]) {
     return nullptr;
   }
   smmu::TimedHardware& hardware = *masters_[device.value()].smmu->hardware;
   hardware.advance();
-  return hardware.dma(dma_[device.value()]);
+  return hardware.dma(*dma_[device.value()]);
 }
 
 void System::build_devices(const TraceHeader& header) {

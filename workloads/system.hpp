@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "models/smmuv3/driver/timed_hardware.hpp"
 #include "sim/engine.hpp"
 #include "workloads/op.hpp"
+#include "workloads/recorded_dma.hpp"
 #include "workloads/settings.hpp"
 #include "workloads/trace_header.hpp"
 
@@ -21,10 +23,11 @@ namespace smmulab::workloads {
 
 class System {
  public:
-  // `settings` must outlive the system. Throws ConfigError for what does not fit together.
+  // `settings` must outlive the system. `recorded`: the devices' DMA, if any. Throws ConfigError
+  // for what does not fit together.
   System(Engine& engine, const TraceHeader& header, const Settings& settings,
-         const iommufd::ProtocolInfo& protocol, Record* record,
-         lnx::StepControl* control = nullptr);
+         const iommufd::ProtocolInfo& protocol, Record* record, lnx::StepControl* control = nullptr,
+         const RecordedDma* recorded = nullptr);
 
   [[nodiscard]] lnx::Machine& machine() { return machine_; }
   [[nodiscard]] iommufd::Iommufd& iommufd() { return iommufd_; }
@@ -41,6 +44,8 @@ class System {
       machine_.locks().set_subject(t.id(), subject_of(op, context_, devices_));
     }
   }
+  // What may not be meant about recorded transactions, or "".
+  [[nodiscard]] const std::string& dma_warning() const { return recorded_.warning; }
   // What may not be meant about where the threads run.
   [[nodiscard]] std::vector<std::string> placement_warnings(const TraceHeader& header) const;
   // The CPU for a thread of the trace: a number, or lnx::kAnyCpu.
@@ -53,16 +58,18 @@ class System {
   void build_hardware(Engine& engine, const TraceHeader& header);
   void build_devices(const TraceHeader& header);
   void build_dma();
+  void build_recorded_dma(const TraceHeader& header, const RecordedDma& recorded);
 
   const Settings& settings_;
   lnx::Machine machine_;
+  DeviceAccesses recorded_;  // before the hardware, whose streams read it
   // One for each SMMU, or none. Before the driver, whose page tables lie in its memory.
   std::vector<std::unique_ptr<smmu::TimedHardware>> hardware_;
   std::unique_ptr<smmu::CountedDriver> driver_;
   iommufd::IommuCore core_;
   iommufd::Context context_;
   std::unique_ptr<iommufd::Protocol> protocol_;
-  std::vector<std::size_t> dma_;  // of the first devices
+  std::vector<std::optional<std::size_t>> dma_;  // of each device, or of the first
   std::deque<smmu::Smmu> smmus_;
   std::deque<smmu::Master> masters_;
   std::deque<iommufd::IommuGroup> groups_;

@@ -20,8 +20,8 @@ struct Word {
   std::size_t column;  // from 1
 };
 
-std::vector<Word> split(std::string_view line) {
-  std::vector<Word> words;
+void split(std::string_view line, std::vector<Word>& words) {
+  words.clear();
   std::size_t at = 0;
   while (at < line.size()) {
     if (line[at] == ' ' || line[at] == '\t') {
@@ -32,7 +32,6 @@ std::vector<Word> split(std::string_view line) {
     words.push_back({line.substr(at, end - at), at + 1});
     at = end;
   }
-  return words;
 }
 
 // Takes the words of one line in order.
@@ -153,6 +152,26 @@ DmaOp parse_op(Parser& p, const Place& place) {
   return op;
 }
 
+template <class Each>
+void for_each_op(const std::string& path, const Each& each) {
+  LineReader reader(path);
+  std::string_view line;
+  if (!reader.next(line) || line != kHeader) {
+    throw TraceError(path, 1, 1,
+                     fmt::format("a DMA trace begins with '{}' (docs/dma-trace.md)", kHeader));
+  }
+  std::vector<Word> words;
+  while (reader.next(line)) {
+    const std::string_view text = line.substr(0, line.find('#'));
+    split(text, words);
+    if (!words.empty()) {
+      const Place place = reader.place();
+      Parser parser(words, place, text.size());
+      each(parse_op(parser, place));
+    }
+  }
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {
@@ -175,25 +194,19 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
 }
 
 std::vector<DmaOp> read_dma_trace(const std::string& path) {
-  LineReader reader(path);
-  std::string_view line;
-  if (!reader.next(line) || line != kHeader) {
-    throw TraceError(path, 1, 1,
-                     fmt::format("a DMA trace begins with '{}' (docs/dma-trace.md)", kHeader));
-  }
   std::vector<DmaOp> ops;
-  while (reader.next(line)) {
-    const std::size_t hash = line.find('#');
-    const std::string_view text = line.substr(0, hash);
-    const std::vector<Word> words = split(text);
-    if (words.empty()) {
-      continue;
-    }
-    const Place place = reader.place();
-    Parser parser(words, place, text.size());
-    ops.push_back(parse_op(parser, place));
-  }
+  for_each_op(path, [&ops](const DmaOp& op) { ops.push_back(op); });
   return ops;
+}
+
+RecordedDma read_recorded_dma(const std::string& path) {
+  RecordedDma recorded{path, {}};
+  for_each_op(path, [&recorded](const DmaOp& op) {
+    if (op.kind == DmaOp::Kind::kAccess) {
+      recorded.accesses.push_back({op.iova, StreamId{op.stream}, op.write});
+    }
+  });
+  return recorded;
 }
 
 std::string to_text(const DmaOp& op) {

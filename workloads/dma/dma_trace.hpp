@@ -12,6 +12,7 @@
 
 #include "sim/ids.hpp"
 #include "workloads/byte_stream.hpp"
+#include "workloads/recorded_dma.hpp"
 
 namespace smmulab::workloads::dma {
 
@@ -39,6 +40,8 @@ struct DmaOp {
 
 // Reads a whole trace (plain or zstd). Throws TraceError with line and column.
 [[nodiscard]] std::vector<DmaOp> read_dma_trace(const std::string& path);
+// The accesses alone, of a trace that is checked as a whole.
+[[nodiscard]] RecordedDma read_recorded_dma(const std::string& path);
 // The line of an operation, without its end.
 [[nodiscard]] std::string to_text(const DmaOp& op);
 

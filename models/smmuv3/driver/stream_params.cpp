@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/smmuv3/driver/stream_params.hpp"
 
+#include <fmt/format.h>
+
 #include "models/smmuv3/timed/dma_stream.hpp"
 #include "sim/error.hpp"
 
@@ -41,9 +43,17 @@ void describe(ParamTable& t, HardwareParams& p) {
         "open loop: one transaction is due every interval; 0: closed loop", kChoice);
 }
 
-void check(const HardwareParams& p) {
-  if (p.kind == HardwareKind::kCounted && p.stream.pattern != StreamPattern::kNone) {
-    throw ConfigError("stream.pattern needs smmuv3.hardware = timed");
+void check(const HardwareParams& p, bool recorded) {
+  const bool pattern = p.stream.pattern != StreamPattern::kNone;
+  if (p.kind == HardwareKind::kCounted && (pattern || recorded)) {
+    throw ConfigError(fmt::format("{} needs smmuv3.hardware = timed",
+                                  recorded ? "a DMA trace" : "stream.pattern"));
+  }
+  if (recorded && pattern) {
+    throw ConfigError("stream.pattern and a DMA trace: give one of them");
+  }
+  if (recorded && p.stream.interval > Ps{0}) {
+    throw ConfigError("stream.interval and a DMA trace: the trace has no times, only closed loop");
   }
 }
 
@@ -72,6 +82,14 @@ timed::StreamParams stream_of(const DmaStreamParams& p, StreamId stream, std::ui
   s.outstanding = p.outstanding;
   s.link_burst = p.link_burst;
   s.interval = p.interval;
+  return s;
+}
+
+timed::StreamParams stream_of(const DmaStreamParams& p, StreamId stream,
+                              std::span<const timed::RecordedAccess> recorded) {
+  timed::StreamParams s = stream_of(p, stream, 0, p.payload);
+  s.pattern = timed::Pattern::kRecorded;
+  s.recorded = recorded;
   return s;
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which hardware the driver has (smmuv3.hardware), and the DMA of the devices behind timed hardware
-// (stream.*): one stream for each device, all alike but for their random numbers.
+// (stream.*): one stream for each device, all alike but for their random numbers, or transactions
+// that were recorded.
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "models/smmuv3/hw/params.hpp"
 #include "models/smmuv3/timed/params.hpp"
@@ -12,8 +14,9 @@
 #include "sim/time.hpp"
 
 namespace smmulab::smmu::timed {
+struct RecordedAccess;
 struct StreamParams;
-}
+}  // namespace smmulab::smmu::timed
 
 namespace smmulab::smmu {
 
@@ -43,13 +46,17 @@ struct HardwareParams {
 };
 
 void describe(ParamTable& table, HardwareParams& params);
-// Throws ConfigError: streams without timed hardware.
-void check(const HardwareParams& params);
+// Throws ConfigError: streams without timed hardware; with `recorded` transactions, a pattern or an
+// open loop beside them.
+void check(const HardwareParams& params, bool recorded = false);
 // With the sizes and policies of the caches (smmuv3.utlb_entries and the like).
 [[nodiscard]] timed::TimedParams with_caches(const timed::TimedParams& times,
                                              const hw::SmmuParams& caches);
 // The stream of a device. `base` and `span` (bytes): what it reads or writes.
 [[nodiscard]] timed::StreamParams stream_of(const DmaStreamParams& params, StreamId stream,
                                             std::uint64_t base, std::uint64_t span);
+// The same with what was recorded, which must outlive the stream.
+[[nodiscard]] timed::StreamParams stream_of(const DmaStreamParams& params, StreamId stream,
+                                            std::span<const timed::RecordedAccess> recorded);
 
 }  // namespace smmulab::smmu

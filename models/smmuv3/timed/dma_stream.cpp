@@ -47,6 +47,8 @@ DmaStream::DmaStream(Timers& timers, const StreamParams& params, Tbu& tbu, Memor
   require(params.pattern != Pattern::kStrided ||
               (params.stride != 0 && params.stride % params.payload == 0),
           sid, fmt::format("stride = {} must be a multiple of the payload", params.stride));
+  require(params.pattern != Pattern::kRecorded || !params.recorded.empty(), sid,
+          "no transaction is recorded");
   require(params.link_burst >= Ps{0} && params.interval >= Ps{0}, sid, "a time is negative");
   for (std::uint32_t i = params.outstanding; i-- > 0;) {
     free_cookies_.push_back(i);
@@ -114,18 +116,33 @@ std::uint64_t DmaStream::next_address() {
       }
       return params_.base + offset;
     }
+    case Pattern::kRecorded:
+      break;  // prepare() has it
   }
   return params_.base;
+}
+
+void DmaStream::prepare() {
+  hw::Request& request = next_.request;
+  request.substream = params_.substream;
+  if (params_.pattern == Pattern::kRecorded) {
+    const RecordedAccess& access = params_.recorded[position_];
+    position_ = position_ + 1 == params_.recorded.size() ? 0 : position_ + 1;
+    request.stream = access.stream;
+    request.address = access.address;
+    request.access.write = access.write;
+    return;
+  }
+  request.stream = params_.stream;
+  request.address = next_address();
+  request.access.write = params_.write;
 }
 
 // False: refused, slot_free() wakes it.
 bool DmaStream::issue() {
   if (!prepared_) {
     prepared_ = true;
-    next_.request.stream = params_.stream;
-    next_.request.substream = params_.substream;
-    next_.request.address = next_address();
-    next_.request.access.write = params_.write;
+    prepare();
   }
   const SimTime now = timers_.now();
   next_.issued = now;

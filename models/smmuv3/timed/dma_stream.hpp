@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -25,8 +26,14 @@
 namespace smmulab::smmu::timed {
 
 // Patterns: a ring that is gone through in order (a NIC's buffers), uniformly random blocks (NVMe
-// 4K), every stride-th block.
-enum class Pattern : std::uint8_t { kSequential, kRandom, kStrided };
+// 4K), every stride-th block; or transactions that were recorded, in their order, over and over.
+enum class Pattern : std::uint8_t { kSequential, kRandom, kStrided, kRecorded };
+
+struct RecordedAccess {
+  std::uint64_t address = 0;  // of any alignment: it is translated once, by this
+  StreamId stream;            // a device may have several
+  bool write = false;
+};
 
 struct StreamParams {
   StreamId stream;
@@ -37,6 +44,8 @@ struct StreamParams {
   std::uint32_t payload = 256;       // bytes of a transaction; at most 4096, a power of 2
   std::uint64_t stride = 4096;       // kStrided
   bool write = false;
+  // kRecorded: in place of stream, base, span and write. It must outlive the stream.
+  std::span<const RecordedAccess> recorded;
   std::uint32_t outstanding = 64;
   Ps link_burst{2'000};     // time of 64 bytes on the device's link (2ns: 32 GB/s)
   Ps interval{0};           // open loop
@@ -128,6 +137,7 @@ class DmaStream final : public Timed, public Client {
   void wake(SimTime at);
   [[nodiscard]] bool ended() const;
   [[nodiscard]] std::uint64_t next_address();
+  void prepare();
   bool issue();
   SimTime complete(const Issue& issue, const Passage& passage);
   void note_verdict(bool passes, SimTime at);

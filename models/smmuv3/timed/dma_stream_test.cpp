@@ -19,13 +19,16 @@ class Log final : public StreamObserver {
   void transaction(const hw::Request& request, const Passage& passage, SimTime issued,
                    SimTime done) override {
     addresses.push_back(request.address);
+    streams.push_back(request.stream);
+    writes.push_back(request.access.write);
     passes.push_back(passage.passes());
     ready.push_back(passage.ready);
     issues.push_back(issued);
     dones.push_back(done);
   }
   std::vector<std::uint64_t> addresses;
-  std::vector<bool> passes;
+  std::vector<StreamId> streams;
+  std::vector<bool> writes, passes;
   std::vector<SimTime> ready, issues, dones;
 };
 
@@ -98,6 +101,37 @@ TEST_F(DmaStreamTest, StridedVisitsEveryBlockOnce) {
   EXPECT_EQ(once.back(), k2M + 4 * k4K - 1024);
 }
 
+TEST_F(DmaStreamTest, RecordedIsIssuedInItsOrderOverAndOver) {
+  const StreamId other{kSid + 1};
+  world_.attach_s1(other.value(), table_);
+  // The third is not mapped, the last of a stream that no entry is for.
+  const std::vector<RecordedAccess> recorded = {{k2M + 0x7A3, s_.stream, false},
+                                                {k2M + 5 * k4K, other, true},
+                                                {k2M - 1, s_.stream, false},
+                                                {k2M, StreamId{kSid + 2}, true}};
+  s_.pattern = Pattern::kRecorded;
+  s_.recorded = recorded;
+  s_.outstanding = 1;
+  s_.count = 10;
+  const DmaStream& stream = build();
+  smmu_->timers().run_to_idle();
+  ASSERT_EQ(log_.addresses.size(), 10U);
+  for (std::size_t i = 0; i < log_.addresses.size(); ++i) {
+    EXPECT_EQ(log_.addresses[i], recorded[i % 4].address) << i;
+    EXPECT_EQ(log_.streams[i], recorded[i % 4].stream) << i;
+    EXPECT_EQ(log_.writes[i], recorded[i % 4].write) << i;
+    EXPECT_EQ(log_.passes[i], i % 4 < 2) << i;
+  }
+  EXPECT_EQ(stream.stats().passed, 6U);
+  EXPECT_EQ(stream.stats().aborted + stream.stats().faulted, 4U);
+  EXPECT_EQ(stream.stats().bytes, 6 * s_.payload);
+}
+
+TEST_F(DmaStreamTest, NothingRecordedIsRefused) {
+  s_.pattern = Pattern::kRecorded;
+  EXPECT_THROW(build(), ConfigError);
+}
+
 TEST_F(DmaStreamTest, OpenLoopIsIssuedWhenDue) {
   s_.interval = 2_us;
   s_.count = 50;
@@ -165,11 +199,16 @@ class Mixed final : public Timed {
     p.tbu.main.entries = 64;
     smmu_.emplace(p, world_.features, world_.streams.base(), world_.memory, run_ahead);
     commands_.emplace(*smmu_, world_);
+    for (std::uint32_t i = 0; i < 200; ++i) {  // the first is not mapped
+      recorded_.push_back(
+          {k2M + k4K * (i == 0 ? 600 : i % 8), StreamId{kSid + i / 100}, i % 3 == 0});
+    }
     for (std::uint32_t i = 0; i < 4; ++i) {
       world_.attach_s1(kSid + i, table_);
       StreamParams s;
       s.stream = StreamId{kSid + i};
-      s.pattern = static_cast<Pattern>(i % 3);
+      s.pattern = i == 3 && seed % 2 == 0 ? Pattern::kRecorded : static_cast<Pattern>(i % 3);
+      s.recorded = recorded_;
       s.base = i == 3 ? k1G : k2M;
       s.span = i == 3 ? 16 * k2M : 512 * k4K;
       s.payload = 64U << random_.uniform_int(5);
@@ -215,6 +254,7 @@ class Mixed final : public Timed {
   hw::PageTable table_;
   std::optional<TimedSmmu> smmu_;
   std::optional<Commands> commands_;
+  std::vector<RecordedAccess> recorded_;
   std::vector<DmaStream*> streams_;
   std::vector<std::uint64_t> syncs_;
 };
