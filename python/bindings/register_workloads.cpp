@@ -17,6 +17,7 @@
 #include "models/iommufd/protocol.hpp"
 #include "python/bindings/register.hpp"
 #include "python/bindings/replaying.hpp"
+#include "workloads/dma/dma_trace.hpp"
 #include "workloads/import_ops_log.hpp"
 #include "workloads/ops_file.hpp"
 #include "workloads/replay.hpp"
@@ -32,13 +33,18 @@ using workloads::Settings;
 std::string replay_json(const std::string& trace, const std::string& protocol,
                         const Assignments& assignments, const std::optional<std::string>& machine,
                         const std::string& engine, const std::optional<std::string>& ops,
-                        const Progress& progress) {
+                        const Progress& progress, const std::optional<std::string>& dma_trace) {
   const Settings settings = settings_of(machine, assignments);
   workloads::ReplayOptions options;
   options.protocol = protocol;
   options.engine = parse_engine_kind(engine);
   return interruptible(progress, [&](const auto& watch) {
     options.progress = watch;
+    std::optional<workloads::RecordedDma> dma;
+    if (dma_trace) {
+      dma = workloads::dma::read_recorded_dma(*dma_trace);
+      options.dma = &*dma;
+    }
     std::unique_ptr<workloads::OpsFile> file;
     if (ops) {
       file = std::make_unique<workloads::OpsFile>(*ops);
@@ -197,7 +203,8 @@ void register_workloads(py::module_& m) {
         "The value of a parameter in its canonical text.");
   m.def("replay_json", &replay_json, py::arg("trace"), py::arg("protocol"), py::arg("assignments"),
         py::arg("machine") = py::none(), py::arg("engine") = "native", py::arg("ops") = py::none(),
-        py::arg("progress") = py::none(), "One replay; its result as JSON text.");
+        py::arg("progress") = py::none(), py::arg("dma_trace") = py::none(),
+        "One replay, its devices' DMA from `dma_trace` if there is one; its result as JSON text.");
   m.def("lock_sequences", &lock_sequences, py::arg("trace"), py::arg("protocol"),
         py::arg("assignments"), py::arg("machine") = py::none(),
         "(operation, lock words joined by '; ', count) of a replay.");

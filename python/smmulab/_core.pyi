@@ -151,6 +151,7 @@ def replay_json(
     engine: str = "native",
     ops: str | None = None,
     progress: Callable[[int], bool] | None = None,
+    dma_trace: str | None = None,
 ) -> str: ...
 def lock_sequences(
     trace: str, protocol: str, assignments: Sequence[str], machine: str | None = None

@@ -28,7 +28,7 @@ class Comparison:
     `results` has the raw document of each protocol as `smmulab-replay --json` prints it (times are
     integers in ps); `config` every parameter as resolved; `trace_hash` the XXH3-128 of the trace's
     uncompressed bytes; `sources` the SHA-256 of each protocol's source that is written in Python, by
-    name.
+    name; `dma_trace` the DMA trace that the devices issued, if any, `dma_trace_hash` as `trace_hash`.
     """
 
     trace: str
@@ -38,6 +38,8 @@ class Comparison:
     results: list[dict[str, Any]] = field(repr=False)
     version: str = __version__
     sources: dict[str, str] = field(default_factory=dict, repr=False)
+    dma_trace: str | None = None
+    dma_trace_hash: str | None = None
 
     @property
     def protocols(self) -> list[str]:
@@ -89,8 +91,8 @@ class Comparison:
     def devices(self) -> pd.DataFrame:
         """A row for each protocol and device: how long its DMA was dark (ps).
 
-        dark_* and replace_dark_* are what its STE and CD say. With streams (stream.*) there are also
-        dma_transactions, dma_passed, dma_aborted, dma_faulted, dma_bytes_per_s, dma_translation_*
+        dark_* and replace_dark_* are what its STE and CD say. With streams (stream.*, or a DMA trace;
+        NaN for devices that have none) there are also dma_transactions, dma_passed, dma_aborted, dma_faulted, dma_bytes_per_s, dma_translation_*
         (percentiles, ps), dma_dark_* (from the first refused transaction to the next that passed),
         dma_unmaps_used and dma_old_uses (unmaps after which an old translation was used, and how
         often), dma_old_use_* (from the unmap to the last of those).
@@ -104,20 +106,24 @@ class Comparison:
         return plot.latency(self.frame(), ax=ax)
 
 
-def _one(job: tuple[str, str, list[str], str | None, str], known: str | list[str]) -> str:
+# Trace, protocol, assignments, machine, engine.
+_Job = tuple[str, str, list[str], str | None, str]
+
+
+def _one(job: _Job, dma_trace: str | None, known: str | list[str]) -> str:
     """Runs in a process of its own: SimGrid allows one engine per process. `known`: the protocol's
     identity."""
     trace, protocol, assignments, machine, engine = job
     expect(protocol, known)
-    return _core.replay_json(trace, protocol, assignments, machine, engine)
+    return _core.replay_json(trace, protocol, assignments, machine, engine, dma_trace=dma_trace)
 
 
-def _in_child(job: tuple[str, str, list[str], str | None, str], known: str | list[str]) -> str:
+def _in_child(job: _Job, dma_trace: str | None, known: str | list[str]) -> str:
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415  few need it
     from multiprocessing import get_context  # noqa: PLC0415
 
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_one, job, known).result()
+        return pool.submit(_one, job, dma_trace, known).result()
 
 
 def _keys(protocols: ProtocolLike | Sequence[ProtocolLike] | None) -> list[str]:
@@ -156,19 +162,22 @@ def compare(
     set: str | Sequence[str] | Mapping[str, object] = (),
     engine: str = "native",
     progress: ProgressFunction | None = None,
+    dma_trace: str | PathLike[str] | None = None,
 ) -> Comparison:
     """Replay `trace` (.iotrace or .iotrace.zst) under each of `protocols` (one or several: names,
     subclasses of Protocol, "FILE.py:CLASS"; default: all built-in ones).
 
     `machine`: a TOML file with parameters; `set`: assignments after it (see `smmulab describe`),
     "preset=NAME" included, as "KEY=VALUE", several of them, or a mapping. `engine`: "native" or "simgrid" (same results).
-    `progress(protocol, operations_ended)` is called now and then; False ends the run.
+    `progress(protocol, operations_ended)` is called now and then; False ends the run. `dma_trace`: a
+    DMA trace whose transactions the devices issue meanwhile, over and over (docs/timed.md); needs
+    smmuv3.hardware=timed, and no stream.pattern.
 
     Raises ConfigError (unknown or repeated name, value out of range, unreadable file), TraceError
     (file:line:column), Interrupted. A deadlock is a result with status "deadlock", a broken
     invariant one with status "wrong state"; neither is an error, and other protocols go on.
     """
-    plan = Plan.of(trace, protocols, machine, set, engine)
+    plan = Plan.of(trace, protocols, machine, set, engine, dma_trace)
     return plan.comparison(list(plan.results(progress)))
 
 
@@ -184,6 +193,7 @@ class Plan:
     engine: str
     config: dict[str, Any]
     sources: dict[str, str]
+    dma_trace: str | None = None
 
     @classmethod
     def of(
@@ -193,6 +203,7 @@ class Plan:
         machine: str | PathLike[str] | None,
         settings: str | Sequence[str] | Mapping[str, object],
         engine: str,
+        dma_trace: str | PathLike[str] | None = None,
     ) -> Plan:
         """As `compare` takes them; raises ConfigError."""
         keys = _keys(protocols)
@@ -200,7 +211,8 @@ class Plan:
         machine_path = None if machine is None else fspath(machine)
         config = json.loads(_core.resolve(assignments, machine_path))
         sources = source_hashes(keys)
-        return cls(fspath(trace), keys, machine_path, assignments, engine, config, sources)
+        dma = None if dma_trace is None else fspath(dma_trace)
+        return cls(fspath(trace), keys, machine_path, assignments, engine, config, sources, dma)
 
     def results(self, progress: ProgressFunction | None = None) -> Iterator[dict[str, Any]]:
         """The raw document of each protocol, in order, each when it has been run."""
@@ -209,10 +221,10 @@ class Plan:
             name = _core.protocol_name(key)
             if self.engine == "simgrid":
                 source = self.sources.get(name)
-                text = _in_child(job, key if source is None else [name, source])
+                text = _in_child(job, self.dma_trace, key if source is None else [name, source])
             else:
                 tell = None if progress is None else _teller(progress, name)
-                text = _core.replay_json(*job, None, tell)
+                text = _core.replay_json(*job, None, tell, self.dma_trace)
             yield json.loads(text)
 
     def comparison(self, results: list[dict[str, Any]]) -> Comparison:
@@ -222,7 +234,14 @@ class Plan:
         ran = {result["protocol"] for result in results}
         sources = {name: source for name, source in self.sources.items() if name in ran}
         return Comparison(
-            self.trace, trace_hash, self.engine, self.config, results, sources=sources
+            self.trace,
+            trace_hash,
+            self.engine,
+            self.config,
+            results,
+            sources=sources,
+            dma_trace=self.dma_trace,
+            dma_trace_hash=None if self.dma_trace is None else _core.trace_hash(self.dma_trace),
         )
 
 

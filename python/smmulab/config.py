@@ -24,6 +24,7 @@ OWN_TABLES = ("study", "generate", "factors")
 ENGINES = ("native", "simgrid")
 GENERATE = "generate."
 _FIELDS = ("protocol", "engine", "workload")
+_PATHS = ("trace", "dma_trace")
 
 
 @cache
@@ -54,10 +55,10 @@ def _workload_fields() -> list[str]:
 
 
 def canonical_key(key: str, *, generated: bool) -> str:
-    """The full name of what a person may vary: a parameter, "protocol", "engine", "trace" or
-    "generate.FIELD"; "cores" and bare names of the generator are short for one. ConfigError, with
+    """The full name of what a person may vary: a parameter, "protocol", "engine", "trace", "dma_trace"
+    or "generate.FIELD"; "cores" and bare names of the generator are short for one. ConfigError, with
     the nearest name, if there is none."""
-    if key in parameter_units() or key in {"protocol", "engine", "trace", "preset"}:
+    if key in parameter_units() or key in {"protocol", "engine", *_PATHS, "preset"}:
         return key
     if key in {"cores", "cpus"}:
         return f"{GENERATE}cpus" if generated else "machine.cpus"
@@ -79,7 +80,7 @@ class Config:
 
     `changed`: the parameters that differ from the default preset `server`, as sorted pairs of names and
     canonical values (any pairs are made so, or refused); all of them are in `parameters`. `trace`: path of a recorded trace; `workload`: what to generate instead
-    of one. Make one with `of`, `from_toml` or `from_json`, another one with `replace`.
+    of one; `dma_trace`: path of a DMA trace that the devices issue (docs/timed.md). Make one with `of`, `from_toml` or `from_json`, another one with `replace`.
     """
 
     changed: tuple[tuple[str, Any], ...] = ()
@@ -87,12 +88,13 @@ class Config:
     engine: str = "native"
     trace: str | None = None
     workload: Workload | None = None
+    dma_trace: str | None = None
 
     def __post_init__(self) -> None:
         # A class is kept as its key.
         object.__setattr__(self, "protocol", key_of(self.protocol))
         known_name(self.engine, ENGINES, "engine")
-        for name, kind in (("protocol", str), ("trace", str | None)):
+        for name, kind in (("protocol", str), *((path, str | None) for path in _PATHS)):
             if not isinstance(value := getattr(self, name), kind):
                 raise ConfigError(f"{name}: expected a text, not '{value}'")
         object.__setattr__(self, "changed", _checked(self.changed))
@@ -126,15 +128,16 @@ class Config:
     def replace(
         self, settings: Mapping[str, object] | Sequence[str] | str = (), **others: Any
     ) -> Config:
-        """Another configuration with these changes. `settings`: parameters, protocol, engine, trace
-        and "generate.FIELD" by name, in their order ("preset=NAME" sets all parameters); `others`:
+        """Another configuration with these changes. `settings`: parameters, protocol, engine, trace,
+        dma_trace and "generate.FIELD" by name, in their order ("preset=NAME" sets all parameters); `others`:
         fields of the class. ConfigError for unknown names (with the nearest) and values out of range.
         """
         fields: dict[str, Any] = {key: others[key] for key in _FIELDS if key in others}
-        if "trace" in others:
-            fields["trace"] = None if others["trace"] is None else _path(others["trace"])
+        for key in _PATHS:
+            if key in others:
+                fields[key] = None if others[key] is None else _path(key, others[key])
         for key in others:
-            known_name(key, (*_FIELDS, "trace"), "field of Config")
+            known_name(key, (*_FIELDS, *_PATHS), "field of Config")
         assignments: list[str] = []
         generate: dict[str, object] = {}
         generated = (others.get("workload") or self.workload) is not None
@@ -142,7 +145,7 @@ class Config:
             name = canonical_key(key, generated=generated)
             if name == "protocol":
                 fields[name] = value  # a class, perhaps
-            elif name in {"engine", "trace"}:
+            elif name in {"engine", *_PATHS}:
                 fields[name] = str(value)
             elif name.startswith(GENERATE):
                 generate[name.removeprefix(GENERATE)] = value
@@ -165,8 +168,8 @@ class Config:
 
     @classmethod
     def from_toml(cls, path: str | PathLike[str]) -> Config:
-        """A machine file (docs/machine.md), which may also have [study] (protocol, engine, trace) and
-        [generate] (docs/studies.md). ConfigError "FILE:LINE..." for anything unknown."""
+        """A machine file (docs/machine.md), which may also have [study] (protocol, engine, trace,
+        dma_trace) and [generate] (docs/studies.md). ConfigError "FILE:LINE..." for anything unknown."""
         from smmulab.study.file import read_study  # noqa: PLC0415  it builds on this module
 
         return read_study(path).config
@@ -184,6 +187,7 @@ class Config:
         if self.workload is not None:
             generate = {**self.workload.to_dict(), "derived": sorted(self.workload.derived)}
         return {
+            "dma_trace": self.dma_trace,
             "engine": self.engine,
             "generate": generate,
             "parameters": self.parameters,
@@ -206,7 +210,7 @@ class Config:
             raise ConfigError(f"configuration: no JSON: {error}") from None
         if not isinstance(values, dict):
             raise ConfigError("configuration: no JSON object")
-        known = ("engine", "generate", "parameters", "protocol", "trace")
+        known = ("dma_trace", "engine", "generate", "parameters", "protocol", "trace")
         for key in values:
             known_name(key, known, "key of a configuration")
         for key in ("parameters", "generate"):
@@ -218,6 +222,7 @@ class Config:
             protocol=values.get("protocol", "igroup"),
             engine=values.get("engine", "native"),
             trace=values.get("trace"),
+            dma_trace=values.get("dma_trace"),
             workload=None if generate is None else _generated_of(generate),
         )
 
@@ -253,11 +258,11 @@ def _generated_of(values: Mapping[str, Any]) -> Workload:
     return _generator(None, {**given, **dict.fromkeys(derived, 0)})
 
 
-def _path(value: object) -> str:
+def _path(name: str, value: object) -> str:
     try:
         return str(fspath(value))  # type: ignore[call-overload]
     except TypeError:
-        raise ConfigError(f"trace: expected a path, not '{value}'") from None
+        raise ConfigError(f"{name}: expected a path, not '{value}'") from None
 
 
 def _checked(changed: object) -> tuple[tuple[str, Any], ...]:

@@ -101,8 +101,11 @@ def _dma(comparison: Comparison) -> str:
 def _heading(comparison: Comparison) -> str:
     first = comparison.results[0]
     phase = first["main_phase"] or "the whole trace"
+    dma = ""
+    if comparison.dma_trace is not None:
+        dma = f"DMA of {comparison.dma_trace} (XXH3-128 {comparison.dma_trace_hash}), "
     return (
-        f"trace {comparison.trace} (XXH3-128 {comparison.trace_hash}), "
+        f"trace {comparison.trace} (XXH3-128 {comparison.trace_hash}), {dma}"
         f"{first['operations']} operations; rates are of phase {phase}, on the SMMU driver of "
         f"Linux {comparison.config['driver.version']}"
     )

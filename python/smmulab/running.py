@@ -65,26 +65,38 @@ class Result:
 
 
 def run(
-    config: Config | None = None, trace: str | PathLike[str] | None = None, *, seed: int = 1
+    config: Config | None = None,
+    trace: str | PathLike[str] | None = None,
+    *,
+    seed: int = 1,
+    dma_trace: str | PathLike[str] | None = None,
 ) -> Result:
     """Simulate `config` (default: all defaults) on `trace` (a path; it takes the place of what `config`
     has), or on what `config` holds itself, in another process: a crash there is an error here. `seed`:
-    of a generated trace, 0 to 2^63 - 1; a recorded one draws no random numbers.
+    of a generated trace, 0 to 2^63 - 1; a recorded one draws no random numbers. `dma_trace`: in place of
+    the DMA trace that `config` has, as for `compare`.
 
     Raises ConfigError (neither trace nor generator, a seed out of range, a trace that cannot be read),
     TraceError (file:line:column), ModelError for a run that ended without a result (its process died
     twice, or no operation ended any more). A deadlock or a wrong state is a result. Ctrl-C kills the run.
     """
-    job = _job(config, trace, seed)
+    job = _job(config, trace, seed, dma_trace)
     return Result(job.config, seed, job.run_id, _result(job.to_dict()))
 
 
-def _job(config: Config | None, trace: str | PathLike[str] | None, seed: int) -> Job:
+def _job(
+    config: Config | None,
+    trace: str | PathLike[str] | None,
+    seed: int,
+    dma_trace: str | PathLike[str] | None = None,
+) -> Job:
     config = Config() if config is None else config
     if not isinstance(config, Config):
         raise ConfigError(f"config: expected a Config, not '{config}'")
     if trace is not None:
         config = config.replace(trace=fspath(trace), workload=None)
+    if dma_trace is not None:
+        config = config.replace(dma_trace=dma_trace)
     if config.trace is None and config.workload is None:
         raise ConfigError("nothing to run: give a trace, or a configuration with a generator")
     return Job(config, seed)

@@ -113,6 +113,9 @@ def run_id(comparison: _Result) -> str:
     ]
     if comparison.sources:
         identity.append(comparison.sources)
+    dma_trace_hash = getattr(comparison, "dma_trace_hash", None)
+    if dma_trace_hash is not None:
+        identity.append(["dma_trace", dma_trace_hash])
     changes = getattr(comparison, "changes", None)
     if changes is not None:
         identity.append([change.assignments for change in changes])
@@ -124,6 +127,8 @@ def manifest(comparison: _Result) -> dict[str, Any]:
     so the seed is null."""
     info = build_info()
     sources = comparison.sources
+    dma = getattr(comparison, "dma_trace", None)
+    dma_hash = getattr(comparison, "dma_trace_hash", None)
     return {
         "schema": SCHEMA,
         "run_id": run_id(comparison),
@@ -134,6 +139,7 @@ def manifest(comparison: _Result) -> dict[str, Any]:
         "simgrid": info.simgrid,
         "trace": Path(comparison.trace).name,
         "trace_xxh3_128": comparison.trace_hash,
+        **({"dma_trace": Path(dma).name, "dma_trace_xxh3_128": dma_hash} if dma else {}),
         "seed": None,
         "protocols": comparison.protocols,
         **({"protocol_sources_sha256": sources} if sources else {}),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smmulab import Interrupted, report, store
-from smmulab.commands.options import Progress, add_settings
+from smmulab.commands.options import Progress, add_dma_trace, add_settings
 from smmulab.comparison import Plan
 
 EXIT_FAILURE = 1
@@ -27,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a protocol of `smmulab protocols`, or FILE.py:CLASS (docs/python-protocols.md); may be repeated (default: all)",
     )
     add_settings(parser)
+    add_dma_trace(parser)
     parser.add_argument("--engine", default="native", help="native (default) or simgrid")
     parser.add_argument(
         "-o",
@@ -46,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0, or 1 if a protocol deadlocked or ended in a wrong state."""
-    plan = Plan.of(args.trace, args.protocol, args.machine, args.set, args.engine)
+    plan = Plan.of(args.trace, args.protocol, args.machine, args.set, args.engine, args.dma_trace)
     with store.output_folder(args.out):
         return _compare(plan, args)
 

@@ -28,9 +28,26 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def with_options(config: Config, settings: Sequence[str], trace: str | None = None) -> Config:
-    """`config` of a file with --trace and --set, which go before it: a trace takes the place of the
-    file's generator, a setting of the generator that of the file's trace. ConfigError."""
+def add_dma_trace(parser: argparse.ArgumentParser) -> None:
+    """--dma-trace."""
+    parser.add_argument(
+        "--dma-trace",
+        metavar="FILE",
+        help="a DMA trace that the devices issue meanwhile, over and over (docs/timed.md); needs -s "
+        "smmuv3.hardware=timed",
+    )
+
+
+def with_options(
+    config: Config,
+    settings: Sequence[str],
+    trace: str | None = None,
+    dma_trace: str | None = None,
+) -> Config:
+    """`config` of a file with --trace, --dma-trace and --set, which go before it: a trace takes the
+    place of the file's generator, a setting of the generator that of the file's trace. ConfigError."""
+    if dma_trace is not None:
+        config = config.replace(dma_trace=dma_trace)
     if trace is not None:
         config = config.replace(trace=trace, workload=None)
     generated = config.workload is not None

@@ -7,7 +7,7 @@ import argparse
 import json
 
 from smmulab import report
-from smmulab.commands.options import with_options
+from smmulab.commands.options import add_dma_trace, with_options
 from smmulab.config import Config
 from smmulab.running import run as simulate
 
@@ -20,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "config", nargs="?", metavar="CONFIG.toml", help="machine or study file (docs/studies.md)"
     )
     parser.add_argument("-t", "--trace", metavar="TRACE", help="recorded trace")
+    add_dma_trace(parser)
     parser.add_argument(
         "-s",
         "--set",
@@ -35,7 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0, or 1 if it deadlocked or ended in a wrong state."""
     config = Config() if args.config is None else Config.from_toml(args.config)
-    result = simulate(with_options(config, args.set, args.trace), seed=args.seed)
+    config = with_options(config, args.set, args.trace, args.dma_trace)
+    result = simulate(config, seed=args.seed)
     if args.json:
         told = {"run_id": result.run_id, "seed": result.seed, "config": result.config.to_dict()}
         print(json.dumps({**told, "result": result.document}))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smmulab._core import ConfigError
-from smmulab.commands.options import Runs, with_options
+from smmulab.commands.options import Runs, add_dma_trace, with_options
 from smmulab.config import Config
 from smmulab.study.design import DESIGNS, factor_names
 from smmulab.study.factor_text import parse_factor, parse_filter
@@ -44,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a parameter, protocol, engine, preset or generate.FIELD of every run; may be repeated",
     )
     add("-t", "--trace", metavar="TRACE", help="recorded trace")
+    add_dma_trace(parser)
     add("--seeds", type=int, metavar="N", help="seeds 1 to N at every point (default: 1)")
     add("--design", choices=DESIGNS, help="how factors combine (default: grid)")
     add("--samples", type=int, metavar="N", help="points of a Latin hypercube or Sobol design")
@@ -81,6 +82,7 @@ def _factors(study: Study, args: argparse.Namespace, generated: bool) -> dict[An
     given = dict(map(parse_factor, args.factor))
     texts = [text.partition("=")[0] for text in args.set]
     texts += ["trace"] if args.trace is not None else []
+    texts += ["dma_trace"] if args.dma_trace is not None else []
     mine = {name for key in [*given, *texts] for name in factor_names(key, generated=generated)}
     factors: dict[Any, Any] = {}
     for key, values in study.factors.items():
@@ -97,7 +99,7 @@ def _factors(study: Study, args: argparse.Namespace, generated: bool) -> dict[An
 def _study(args: argparse.Namespace) -> tuple[Config, dict[Any, Any], dict[str, Any]]:
     """Configuration, factors and the other arguments of `sweep`: the file's, then the options'."""
     study = Study() if args.study is None else read_study(args.study)
-    config = with_options(study.config, args.set, args.trace)
+    config = with_options(study.config, args.set, args.trace, args.dma_trace)
     factors = _factors(study, args, generated=config.workload is not None)
     where = args.where if args.where is not None else list(study.where)
     options = {

@@ -25,7 +25,8 @@ from smmulab.protocol_source import key_of
 DESIGNS = ("grid", "zip", "lhs", "sobol")
 Point = dict[str, Any]
 _LARGEST = 2**53
-# Whether to keep a point; given every parameter, "generate.FIELD", "protocol", "trace" by name.
+# Whether to keep a point; given every parameter, "generate.FIELD", "protocol", "trace", "dma_trace" by
+# name.
 Filter = Callable[[Mapping[str, Any]], bool]
 
 

@@ -21,6 +21,7 @@ from smmulab.study.factor_text import parse_filter, parse_values
 _T = TypeVar("_T")
 _KEYS = (
     "trace",
+    "dma_trace",
     "protocol",
     "protocols",
     "engine",
@@ -125,7 +126,7 @@ def _study_table(file: _File) -> dict[str, Any]:
         file.checked("study", key, known_name, key, _KEYS, "key of [study]")
     if isinstance(table.get("where"), str):
         table["where"] = [table["where"]]
-    texts = ("trace", "protocol", "engine", "design", "title", "note", "x", "hue")
+    texts = ("trace", "dma_trace", "protocol", "engine", "design", "title", "note", "x", "hue")
     for key, kind in (*((key, str) for key in texts), ("protocols", list), ("where", list)):
         if key in table and not isinstance(table[key], kind):
             words = "a list" if kind is list else "a text"
@@ -137,10 +138,10 @@ def _config(file: _File, table: Mapping[str, Any]) -> Config:
     config = Config.from_machine(file.path, OWN_TABLES)
     fields = {key: table[key] for key in ("protocol", "engine") if key in table}
     config = file.checked("study", next(iter(fields), ""), partial(config.replace, **fields))
-    if "trace" in table:
-        # Beside the file, wherever one stands.
-        path = Path(file.path).parent / table["trace"]
-        config = config.replace(trace=str(path))
+    for key in ("trace", "dma_trace"):
+        if key in table:
+            # Beside the file, wherever one stands.
+            config = config.replace({key: Path(file.path).parent / table[key]})
     generate = file.table("generate")
     if generate:
         from smmulab.workload import Workload  # noqa: PLC0415  imports numpy

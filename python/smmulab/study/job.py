@@ -45,7 +45,7 @@ def _trace_hash(path: str, *_state: int) -> str:
 @dataclass(frozen=True)
 class Job:
     """A resolved configuration with a seed. `run_id`: SHA-256 over configuration, trace (hash of the
-    recorded one; workload, seed and generator of a generated one) and build. The engine is no part of
+    recorded one; workload, seed and generator of a generated one), DMA trace if any, and build. The engine is no part of
     it: both give the same numbers."""
 
     config: Config
@@ -60,6 +60,12 @@ class Job:
             return writer.identity(self.config.workload, self.seed)
         return trace_hash(str(self.config.trace))
 
+    @cached_property
+    def dma_trace_identity(self) -> str | None:
+        """What determines the DMA trace, if there is one."""
+        path = self.config.dma_trace
+        return None if path is None else trace_hash(path)
+
     @property
     def protocol_name(self) -> str:
         """The name that results show."""
@@ -73,12 +79,14 @@ class Job:
     @cached_property
     def run_id(self) -> str:
         """64 hexadecimal digits."""
-        parts = [
+        parts: list[Any] = [
             self.protocol_identity,
             self.config.assignments,
             self.trace_identity,
             build_hash(),
         ]
+        if self.dma_trace_identity is not None:
+            parts.append(self.dma_trace_identity)
         return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,6 +100,7 @@ class Job:
             "engine": config.engine,
             "trace": config.trace,
             "trace_identity": self.trace_identity,
+            "dma_trace": config.dma_trace,
             "workload": None if config.workload is None else config.workload.to_dict(),
             "seed": self.seed,
             "build": build_hash(),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _ALWAYS = ("param.protocol", "param.seed")
+_HASHES = ("param.trace_identity", "param.dma_trace_identity")
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -136,7 +137,7 @@ def worth_showing(name: str, column: pd.Series[Any]) -> bool:
     """Not a parameter, or one that is not the same everywhere."""
     if not name.startswith("param.") or name in _ALWAYS:
         return True
-    return name != "param.trace_identity" and len(column.drop_duplicates()) > 1
+    return name not in _HASHES and len(column.drop_duplicates()) > 1
 
 
 def varying(path: Path) -> list[str]:
@@ -155,7 +156,7 @@ def varying(path: Path) -> list[str]:
         for place, name in enumerate(names)
         if not name.startswith("param.")
         or name in _ALWAYS
-        or not (name in empty or name == "param.trace_identity" or _is_same(metadata, place))
+        or not (name in empty or name in _HASHES or _is_same(metadata, place))
     ]
 
 

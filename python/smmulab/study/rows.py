@@ -24,6 +24,9 @@ def parameters(job: Job) -> dict[str, Any]:
     trace = None if config.trace is None else Path(config.trace).name
     row: dict[str, Any] = {"protocol": job.protocol_name, "seed": job.seed, "trace": trace}
     row |= {"trace_identity": job.trace_identity}
+    if config.dma_trace is not None:
+        row |= {"dma_trace": Path(config.dma_trace).name}
+        row |= {"dma_trace_identity": job.dma_trace_identity}
     row |= _machine(config)
     if config.workload is not None:
         for name, value in config.workload.to_dict().items():

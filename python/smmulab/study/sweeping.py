@@ -154,8 +154,8 @@ def _named(point: Point) -> Point:
 def _view(config: Config) -> dict[str, Any]:
     """What a filter is given."""
     generate = {} if config.workload is None else config.workload.to_dict()
-    own = {"protocol": config.protocol, "engine": config.engine, "trace": config.trace}
-    own = _named(own)
+    own = {"protocol": config.protocol, "engine": config.engine}
+    own = _named({**own, "trace": config.trace, "dma_trace": config.dma_trace})
     return {**config.parameters, **{f"generate.{key}": v for key, v in generate.items()}, **own}
 
 
@@ -178,8 +178,8 @@ def sweep(
 ) -> Sweep:
     """Run `config` at every point of a design of `factors` with every seed, results into `out`.
 
-    `factors`: names (a parameter of `smmulab describe`, "protocol", "trace", "generate.FIELD"; "cores"
-    is short) to lists of values (of protocols also classes) or a `Range`; a tuple of names goes with tuples of values. `design`,
+    `factors`: names (a parameter of `smmulab describe`, "protocol", "trace", "dma_trace", "generate.FIELD";
+    "cores" is short) to lists of values (of protocols also classes) or a `Range`; a tuple of names goes with tuples of values. `design`,
     `samples`, `design_seed`, `where`: see `smmulab.study.design`. `seeds`: how many, or which. The
     same seeds go to every point, so that protocols meet the same operations (common random numbers).
 

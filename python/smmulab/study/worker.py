@@ -48,6 +48,7 @@ def simulate(job: dict[str, Any], trace: str) -> str:
             job["engine"],
             job.get("operations"),
             watch,
+            job["dma_trace"],
         )
     except _core.Interrupted:
         return failed("no progress", "no operation ends any more")
