@@ -36,7 +36,7 @@ struct Area {
   std::uint64_t first_page;                // of `pages`
   smmu::Domain* storage_domain = nullptr;  // the domain PFNs can be read back from
   std::uint32_t num_accesses = 0;
-  bool published = false;  // area->pages is set: neither half-mapped nor half-unmapped
+  bool published = false;       // area->pages is set: neither half-mapped nor half-unmapped
   bool prevent_access = false;  // an unmap has begun
 };
 

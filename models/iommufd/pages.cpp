@@ -70,8 +70,7 @@ void IoptPages::Parts::change(std::uint64_t first, std::uint64_t last,
   for (auto it = split(first); it != end; ++it) {
     it->second.*member += static_cast<std::uint32_t>(by);
   }
-  for (const auto& edge :
-       {covers.find(first), end}) {  // an entry like the one before says nothing
+  for (const auto& edge : {covers.find(first), end}) {  // an entry like the one before says nothing
     const Cover before = edge == covers.begin() ? Cover{} : std::prev(edge)->second;
     if (edge->second == before) {
       covers.erase(edge);
