@@ -150,6 +150,32 @@ TEST_F(RecordedDmaTest, OtherStreamIdsAreAWarningOrIfThereAreNoMoreAnError) {
             dma_ + ": no transaction (a line 'dma STREAM SPACE IOVA') is in it");
 }
 
+// A DMA trace does not say which SMMU a StreamID is of.
+TEST_F(RecordedDmaTest, EachDeviceWithAStreamIdIssuesItsTransactionsInTheirOrder) {
+  TraceHeader header;
+  header.devices.resize(3);
+  header.devices[0].stream_ids = {StreamId{0x10}};
+  header.devices[1].stream_ids = {StreamId{0x10}, StreamId{0x11}};
+  header.devices[1].smmu = SmmuIndex{1};
+  header.devices[2].stream_ids = {StreamId{0x12}};
+  const RecordedDma recorded = read_recorded_dma(
+      dma_file("dma 0x11 1 0x1000 w\nmap 1 0 0 4k\ndma 0x10 2 0x2000\ndma 0x11 1 0x3000\n"));
+  const DeviceAccesses found = by_device(recorded, header);
+  const auto addresses = [&found](std::size_t device) {
+    std::vector<std::uint64_t> all;
+    for (const smmu::timed::RecordedAccess& access : found.devices[device]) {
+      all.push_back(access.address);
+    }
+    return all;
+  };
+  EXPECT_EQ(addresses(0), std::vector<std::uint64_t>{0x2000});
+  EXPECT_EQ(addresses(1), (std::vector<std::uint64_t>{0x1000, 0x2000, 0x3000}));
+  EXPECT_EQ(addresses(2), std::vector<std::uint64_t>{});
+  EXPECT_TRUE(found.devices[1][0].write);
+  EXPECT_EQ(found.devices[1][1].stream, StreamId{0x10});
+  EXPECT_FALSE(found.devices[1][1].write);
+}
+
 TEST_F(RecordedDmaTest, AnErrorNamesTheLineAndWhatWasExpected) {
   EXPECT_EQ(error_of<TraceError>("dma 0x10 1 0x1000\ndma 0x10 1\n"), dma_ + ":3:11: expected IOVA");
   EXPECT_EQ(error_of<TraceError>("map 1 0 0 4k\nmap 1 0 0 1\ndma 0x10 1 0\n"),
