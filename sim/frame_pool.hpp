@@ -45,7 +45,7 @@ extern constinit thread_local FramePool frame_pool;
   return ::operator new(size);
 }
 
-inline void release_frame(void* frame, std::size_t size) noexcept {
+inline void release_frame(void* frame, [[maybe_unused]] std::size_t size) noexcept {
 #if !defined(__SANITIZE_ADDRESS__)
   const std::size_t size_class = (size - 1) / kFrameGranule;
   if (size_class < kFrameClasses) {
