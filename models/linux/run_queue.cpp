@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "models/linux/thread.hpp"
+
 namespace smmulab::lnx {
 
 SimTime RunQueue::tick_at_or_after(SimTime t) const {
@@ -187,7 +189,10 @@ void RunQueue::put_back(SimTime now) {
 
 void RunQueue::sleep(SimTime now) {
   account(now);
-  if (eligible(*current_)) {
+  // One that has ended is not delayed [DEQUEUE_SPECIAL].
+  const bool ends =
+      current_->thread != nullptr && current_->thread->state() == Thread::State::kDone;
+  if (ends || eligible(*current_)) {
     leave(*current_);
     return;
   }

@@ -41,6 +41,10 @@ class CommandQueue {
   // cannot be consumed.
   template <class Execute>
   void run(const Features& features, const Execute& execute) {
+    if (running_) {
+      return;  // from within execute(): the loop below sees what was added
+    }
+    running_ = true;
     while (!registers_.empty() && !errors_.active(GlobalError::kCmdq)) {
       const CommandError error = step(features, execute);
       if (error == CommandError::kNone) {
@@ -50,6 +54,7 @@ class CommandQueue {
         errors_.raise(GlobalError::kCmdq);
       }
     }
+    running_ = false;
   }
 
  private:
@@ -71,6 +76,7 @@ class CommandQueue {
   QueueRegisters registers_;
   GlobalErrors& errors_;
   CommandError error_ = CommandError::kNone;
+  bool running_ = false;
 };
 
 }  // namespace smmulab::smmu::hw

@@ -230,9 +230,6 @@ void CommandProcessor::try_invalidate() {
 
 // Lets every SYNC go on whose queue's invalidations are through.
 void CommandProcessor::try_sync() {
-  if (drain_ != Drain::kNone) {
-    return;
-  }
   bool any = false;
   for (QueueNumber queue = 0; queue < queues_.size(); ++queue) {
     any = begins_to_drain(queue) || any;
@@ -263,6 +260,9 @@ bool CommandProcessor::begins_to_drain(QueueNumber queue) {
   if (!q.dirty) {
     signal(queue);
     return false;
+  }
+  if (drain_ != Drain::kNone) {
+    return false;  // TCU and TBUs are asked for one at a time
   }
   q.dirty = false;
   q.sync = Sync::kDrains;

@@ -120,6 +120,23 @@ TEST_F(QueuesTime, ASyncWaitsForItsOwnQueuesInvalidationsOnly) {
   EXPECT_GT(done(sync, 0), 4 * p_.link.dti);
 }
 
+TEST_F(QueuesTime, ABareSyncDoesNotWaitForAnothersTransactions) {
+  probe_->hold = 5_us;
+  probe_->send(kSid, k2M);
+  run();
+  probe_->send(kSid, k2M);
+  add_tlbi(0);
+  const std::uint64_t sync = add_sync(0);
+  commands_->ring(0);
+  const SimTime begins = smmu_->now();
+  smmu_->timers().run_until(begins + 2_us);  // queue 0 drains
+  const std::uint64_t bare = add_sync(1);
+  commands_->ring(1);
+  run();
+  EXPECT_LT(commands_->done(bare, 1), begins + 3_us);
+  EXPECT_GE(commands_->done(sync, 0), begins + 5_us);
+}
+
 // Both SYNCs are asked for while the TBU still drains for the first: it is asked twice, no more.
 TEST_F(QueuesTime, SyncsThatWaitTogetherAreAnsweredTogether) {
   probe_->hold = 5_us;

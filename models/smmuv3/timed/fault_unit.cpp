@@ -38,18 +38,23 @@ hw::Response FaultUnit::fault(const hw::Request& request, const hw::Fault& fault
 
 void FaultUnit::submit(const hw::EventRecord& record) {
   ++submitted_;
-  records_.push_back(record);
+  records_.push_back({record});
   write_next();
 }
 
 void FaultUnit::write_next() {
   while (!writing_ && !records_.empty()) {
+    if (records_.front().gone) {
+      records_.pop_front();
+      settle();
+      continue;
+    }
     if (events_.writable()) {
       writing_ = true;
       timers_.at(port_.access(timers_.now()), *this, kWritten);
       return;
     }
-    const hw::EventRecord record = records_.front();
+    const hw::EventRecord record = records_.front().record;
     records_.pop_front();
     if (events_.record(record) == hw::EventQueue::Outcome::kHeld) {
       held_.push_back(record.stag);
@@ -73,14 +78,10 @@ void FaultUnit::notify_settled(std::uint64_t target, Timed& waiter, std::uint32_
 
 void FaultUnit::forget(std::uint16_t stag) {
   std::erase(held_, stag);
-  const auto from = records_.begin() + (writing_ ? 1 : 0);
-  const auto gone = std::remove_if(
-      from, records_.end(), [stag](const hw::EventRecord& r) { return r.stall && r.stag == stag; });
-  const auto count = records_.end() - gone;
-  records_.erase(gone, records_.end());
-  for (auto i = count; i > 0; --i) {
-    settle();
+  for (auto it = records_.begin() + (writing_ ? 1 : 0); it != records_.end(); ++it) {
+    it->gone |= it->record.stall && it->record.stag == stag;
   }
+  write_next();
 }
 
 void FaultUnit::release_held() {
@@ -144,7 +145,7 @@ void FaultUnit::fire(std::uint32_t what, std::uint32_t /*index*/) {
     case kWritten: {
       writing_ = false;
       const bool was_empty = events_.queue().empty();
-      const hw::EventRecord record = records_.front();
+      const hw::EventRecord record = records_.front().record;
       records_.pop_front();
       if (events_.record(record) == hw::EventQueue::Outcome::kRecorded && was_empty) {
         timers_.after(link_.completion, *this, kInterrupt);

@@ -126,7 +126,11 @@ class FaultUnit final : public Timed {
   hw::PriQueue requests_;
   FaultListener* listener_ = nullptr;
   std::vector<Device> devices_;
-  std::deque<hw::EventRecord> records_;  // the first is being written while `writing_`
+  struct Submitted {
+    hw::EventRecord record;
+    bool gone = false;  // settles when it is its turn, as a SYNC waits for those before it
+  };
+  std::deque<Submitted> records_;  // the first is being written while `writing_`
   bool writing_ = false;
   std::deque<std::uint16_t> held_;  // stalls without a record
   std::deque<hw::PageRequest> arriving_, storing_;
