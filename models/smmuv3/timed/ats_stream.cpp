@@ -51,11 +51,6 @@ void AtsStream::begin(std::uint32_t cookie) {
 void AtsStream::step(std::uint32_t cookie) {
   Transaction& t = transactions_[cookie];
   t.pa = atc_.lookup({}, t.address, hw::Access{params_.write, false, false});
-  if (t.pa) {
-    ++stats_.atc_hits;
-  } else {
-    ++stats_.translation_requests;
-  }
   send(cookie);
 }
 
@@ -67,15 +62,14 @@ void AtsStream::send(std::uint32_t cookie) {
   request.address = t.pa.value_or(t.address);
   request.kind = t.pa ? hw::RequestKind::kTranslated : hw::RequestKind::kAtsTranslation;
   Passage passage;
-  switch (tbu_.translate(request, *this, cookie, passage)) {
-    case Tbu::Accepted::kReady:
-      tbu_.finished_at(take(cookie, passage));
-      return;
-    case Tbu::Accepted::kPending:
-      return;
-    case Tbu::Accepted::kRefused:
-      refused_.push_back(cookie);
-      return;
+  const Tbu::Accepted accepted = tbu_.translate(request, *this, cookie, passage);
+  if (accepted == Tbu::Accepted::kRefused) {
+    refused_.push_back(cookie);
+    return;
+  }
+  ++(t.pa ? stats_.atc_hits : stats_.translation_requests);
+  if (accepted == Tbu::Accepted::kReady) {
+    tbu_.finished_at(take(cookie, passage));
   }
 }
 

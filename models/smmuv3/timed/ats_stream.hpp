@@ -8,8 +8,9 @@
 //
 // Time: ATS requests and translated transactions go through the TBU like any other, page requests
 // and responses as in fault_unit.hpp. An ATC_INV is answered when the translated transactions that
-// used what it removed are complete. The ATC itself answers in no time. Not modelled: the PCIe time
-// of ATS requests, requests of several pages, PASIDs, prefetching devices.
+// have passed the TBU are complete. The ATC itself answers in no time. Not modelled: that a device
+// holds the answer back for translated transactions that the TBU or TCU has not let pass yet; the
+// PCIe time of ATS requests, requests of several pages, PASIDs, prefetching devices.
 #pragma once
 
 #include <cstdint>
