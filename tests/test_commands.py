@@ -380,3 +380,14 @@ def test_a_failure_leaves_only_folders_that_were_there(
         assert run(capsys, "compare", str(tmp_path / "no.iotrace"), "-o", str(folder))[0] == 2
     assert out.is_dir()
     assert not list(out.iterdir())
+
+
+@pytest.mark.parametrize("command", ["blame", "whatif", "timeline", "explore", "lockdep"])
+def test_a_second_protocol_is_refused_where_one_is_taken(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = [] if command in ("explore", "lockdep") else ["any.iotrace"]
+    with pytest.raises(SystemExit) as caught:
+        main([command, *trace, "-p", "igroup", "-p", "v6.2"])
+    assert caught.value.code == 2
+    assert "-p v6.2: this command takes one protocol" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from smmulab import report, store
-from smmulab.commands.options import Progress, add_settings
+from smmulab.commands.options import Progress, add_protocol, add_settings
 from smmulab.waits import blame
 
 EXIT_FAILURE = 1
@@ -17,13 +17,7 @@ EXIT_FAILURE = 1
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("trace", metavar="TRACE", help="trace (.iotrace or .iotrace.zst)")
-    parser.add_argument(
-        "-p",
-        "--protocol",
-        default="igroup",
-        metavar="NAME",
-        help="a protocol of `smmulab protocols`, or FILE.py:CLASS (default: igroup)",
-    )
+    add_protocol(parser, default="igroup")
     add_settings(parser)
     parser.add_argument(
         "-o",

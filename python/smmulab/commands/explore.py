@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from smmulab import ConfigError, _core
-from smmulab.commands.options import Progress, add_settings
+from smmulab.commands.options import Progress, add_protocol, add_settings
 
 EXIT_HAZARD = 1
 EXIT_NOT_EXHAUSTIVE = 3
@@ -21,13 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="TRACE",
         help="a small trace (default: built-in cases of two threads)",
     )
-    parser.add_argument(
-        "-p",
-        "--protocol",
-        required=True,
-        metavar="NAME",
-        help="a protocol of `smmulab protocols`, or FILE.py:CLASS",
-    )
+    add_protocol(parser)
     add_settings(parser)
     parser.add_argument(
         "-c",

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from smmulab import ConfigError, _core, store
-from smmulab.commands.options import Progress, add_settings
+from smmulab.commands.options import Progress, add_protocol, add_settings
 
 EXIT_HAZARD = 1
 FORMATS = ("svg", "png")
@@ -23,13 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="TRACE",
         help="trace to replay (default: a covering set of small workloads)",
     )
-    parser.add_argument(
-        "-p",
-        "--protocol",
-        required=True,
-        metavar="NAME",
-        help="a protocol of `smmulab protocols`, or FILE.py:CLASS",
-    )
+    add_protocol(parser)
     add_settings(parser)
     parser.add_argument(
         "-o",

@@ -28,6 +28,37 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class _Once(argparse.Action):
+    """An option whose second value is an error, not the one that counts."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        given: set[str] = namespace.__dict__.setdefault("_given_once", set())
+        if self.dest in given:
+            parser.error(f"{option_string} {values}: this command takes one {self.dest}")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
+def add_protocol(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
+    """--protocol of the commands that take one; without a default it must be given."""
+    parser.add_argument(
+        "-p",
+        "--protocol",
+        action=_Once,
+        default=default,
+        required=default is None,
+        metavar="NAME",
+        help="a protocol of `smmulab protocols`, or FILE.py:CLASS"
+        + (f" (default: {default})" if default else ""),
+    )
+
+
 def add_dma_trace(parser: argparse.ArgumentParser) -> None:
     """--dma-trace."""
     parser.add_argument(

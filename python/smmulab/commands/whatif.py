@@ -9,20 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from smmulab import report, store
-from smmulab.commands.options import Runs, add_settings
+from smmulab.commands.options import Runs, add_protocol, add_settings
 from smmulab.what_if import absent, whatif
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("trace", metavar="TRACE", help="trace (.iotrace or .iotrace.zst)")
-    parser.add_argument(
-        "-p",
-        "--protocol",
-        default="igroup",
-        metavar="NAME",
-        help="a protocol of `smmulab protocols`, or FILE.py:CLASS (default: igroup)",
-    )
+    add_protocol(parser, default="igroup")
     add_settings(parser)
     parser.add_argument(
         "-j",
