@@ -141,6 +141,7 @@ def test_a_crossover_lies_between_the_sizes_where_the_sign_changes() -> None:
 def test_short_names_of_columns() -> None:
     frame = table(a=[[1]])
     assert column(frame, "threads") == "param.generate.threads"
+    assert column(frame.assign(**{"param.hw.sync_ps": 1}), "hw.sync") == "param.hw.sync_ps"
     with pytest.raises(smmulab.ConfigError, match="did you mean 'ops_per_s'"):
         column(frame, "op_per_s")
 

@@ -31,16 +31,20 @@ _RESAMPLES = 2000
 
 
 def column(frame: pd.DataFrame, name: str) -> str:
-    """`name`, or the one parameter whose name ends in it ("threads" for "param.generate.threads");
-    "cores" as a factor has it. ConfigError, with the nearest name, for none or several."""
+    """`name`, or the one parameter whose name ends in it ("threads" for "param.generate.threads",
+    "hw.sync" for "param.hw.sync_ps"); "cores" as a factor has it. ConfigError, with
+    the nearest name, for none or several."""
     names = [str(known) for known in frame.columns]
     if name in names:
         return name
     if name == "cores":
         found = [known for known in _CORES if known in names][:1]
     else:
+        # A time's column ends in its unit.
         found = [
-            known for known in names if known.startswith("param.") and known.endswith(f".{name}")
+            known
+            for known in names
+            if known.startswith("param.") and known.endswith((f".{name}", f".{name}_ps"))
         ]
     if len(found) == 1:
         return found[0]
