@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "models/linux/thread.hpp"
+#include "sim/check.hpp"
 
 namespace smmulab::lnx {
 
@@ -117,6 +117,7 @@ void RunQueue::place(SchedEntity& e) {
 }
 
 void RunQueue::add(SchedEntity& e, SimTime now) {
+  SMMULAB_ASSERT(!e.on_queue, "adds a thread that is on a queue");
   account(now);
   place(e);
   e.on_queue = true;
@@ -189,10 +190,7 @@ void RunQueue::put_back(SimTime now) {
 
 void RunQueue::sleep(SimTime now) {
   account(now);
-  // One that has ended is not delayed [DEQUEUE_SPECIAL].
-  const bool ends =
-      current_->thread != nullptr && current_->thread->state() == Thread::State::kDone;
-  if (ends || eligible(*current_)) {
+  if (eligible(*current_)) {
     leave(*current_);
     return;
   }
@@ -201,7 +199,13 @@ void RunQueue::sleep(SimTime now) {
   waiting_.push_back(std::exchange(current_, nullptr));
 }
 
+void RunQueue::exit(SimTime now) {
+  account(now);
+  leave(*current_);
+}
+
 void RunQueue::take(SchedEntity& e, SimTime now) {
+  SMMULAB_ASSERT(e.on_queue && !e.delayed, "takes a thread away that does not wait");
   account(now);
   leave(e);
   e.deadline -= e.vruntime;

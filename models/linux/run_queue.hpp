@@ -51,9 +51,11 @@ class RunQueue {
   bool keeps(SimTime now);
   // Takes the next to run off those that wait; nullptr: nothing runnable. REQUIRES: idle().
   SchedEntity* pick(SimTime start);
-  // The running one gives up the CPU and stays runnable, or goes to sleep. REQUIRES: !idle().
+  // The running one gives up the CPU: it stays runnable, goes to sleep, or has ended (is not
+  // delayed then: DEQUEUE_SPECIAL). REQUIRES: !idle().
   void put_back(SimTime now);
   void sleep(SimTime now);
+  void exit(SimTime now);
   // Takes one that waits away, to another queue. REQUIRES: it waits here and is not delayed.
   void take(SchedEntity& e, SimTime now);
   // When the running one is to be asked for the CPU by a tick; kTimeMax: never as things stand.

@@ -57,6 +57,15 @@ TEST_F(RunQueueTest, ASleeperAheadOfTheAverageStaysUntilItWouldRun) {
   EXPECT_FALSE(a.on_queue);
 }
 
+TEST_F(RunQueueTest, OneThatEndsAheadOfTheAverageLeavesAtOnce) {
+  queue.add(a, at(0_us));
+  queue.pick(at(0_us));
+  queue.add(b, at(50_us));
+  queue.exit(at(80_us));  // a 80, b 50
+  EXPECT_FALSE(a.on_queue);
+  EXPECT_EQ(queue.waiting(), std::vector<SchedEntity*>{&b});
+}
+
 TEST_F(RunQueueTest, LagThatASleeperGainsOnTheQueueIsVoid) {
   queue.add(a, at(0_us));
   queue.pick(at(0_us));

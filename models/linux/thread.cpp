@@ -172,6 +172,8 @@ void Thread::leave_cpu() {
     cpu.queue_.put_back(m.now());
     state_ = State::kRunnable;
     ready_since_ = m.now();
+  } else if (state_ == State::kDone) {
+    cpu.queue_.exit(m.now());
   } else {
     cpu.queue_.sleep(m.now());
   }
