@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "models/smmuv3/hw/bits.hpp"
+#include "models/smmuv3/hw/command.hpp"
 #include "models/smmuv3/hw/types.hpp"
 
 namespace smmulab::smmu::hw {
@@ -61,5 +62,14 @@ struct PageResponse {
   PrgCode code = PrgCode::kSuccess;
   friend bool operator==(const PageResponse&, const PageResponse&) = default;
 };
+
+// What CMD_PRI_RESP has the SMMU send (4.4).
+[[nodiscard]] inline PageResponse page_response(const Command& c) {
+  const auto result = static_cast<PriResult>(c.response);
+  return {c.stream, c.substream_valid ? std::optional{c.substream} : std::nullopt, c.prg_index,
+          result == PriResult::kSuccess   ? PrgCode::kSuccess
+          : result == PriResult::kInvalid ? PrgCode::kInvalidRequest
+                                          : PrgCode::kFailure};
+}
 
 }  // namespace smmulab::smmu::hw

@@ -227,13 +227,9 @@ CommandError Smmu::execute(const Command& command) {
         }
       }
       break;
-    case Opcode::kPriResp: {
-      constexpr PrgCode kCodes[] = {PrgCode::kFailure, PrgCode::kInvalidRequest, PrgCode::kSuccess};
-      respond({command.stream,
-               command.substream_valid ? std::optional{command.substream} : std::nullopt,
-               command.prg_index, kCodes[command.response]});
+    case Opcode::kPriResp:
+      respond(page_response(command));
       break;
-    }
     case Opcode::kResume:
       resume(command);
       break;

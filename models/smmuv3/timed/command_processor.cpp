@@ -166,8 +166,6 @@ void CommandProcessor::execute() {
 
 // RESUME, STALL_TERM, PRI_RESP, PREFETCH.
 void CommandProcessor::other_command() {
-  constexpr hw::PrgCode kCodes[] = {hw::PrgCode::kFailure, hw::PrgCode::kInvalidRequest,
-                                    hw::PrgCode::kSuccess};
   if (command_.opcode == Opcode::kPrefetchConfig || command_.opcode == Opcode::kPrefetchAddr) {
     tcu_.prefetch(command_);
   }
@@ -182,9 +180,7 @@ void CommandProcessor::other_command() {
       tcu_.terminate_stalled(command_.stream);
       return;
     case Opcode::kPriResp:
-      faults_->respond({command_.stream,
-                        command_.substream_valid ? std::optional{command_.substream} : std::nullopt,
-                        command_.prg_index, kCodes[command_.response]});
+      faults_->respond(hw::page_response(command_));
       return;
     default:
       return;

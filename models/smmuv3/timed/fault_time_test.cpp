@@ -108,6 +108,27 @@ TEST_F(FaultTime, ARecordIsAWriteAndAnInterruptAndDelaysNoResponse) {
   EXPECT_FALSE(e->stall);
 }
 
+TEST_F(FaultTime, TheRecordOfATerminatedStallSettlesAfterThoseBeforeIt) {
+  attach(6, true);
+  build();
+  probe_->send(kSid, k2M);
+  probe_->send(6, k2M);
+  run();  // the configurations are there
+  probe_->send(kSid, kUnmapped);
+  probe_->send(6, kUnmapped + k2M);
+  while (faults_->submitted() < 2) {
+    smmu_->timers().run_until(smmu_->timers().next());
+  }
+  ASSERT_EQ(faults_->settled(), 0U);  // the first is being written
+  for (std::uint32_t stag = 0; stag < p_.tcu.xlate_slots; ++stag) {
+    faults_->forget(static_cast<std::uint16_t>(stag));
+  }
+  EXPECT_EQ(faults_->settled(), 0U);
+  run();
+  EXPECT_EQ(faults_->settled(), 2U);
+  EXPECT_EQ(faults_->events().recorded(), 1U);
+}
+
 TEST_F(FaultTime, OneInterruptForWhatComesWhileTheQueueIsNotEmpty) {
   build();
   for (std::uint64_t i = 0; i < 5; ++i) {
