@@ -17,8 +17,9 @@ void apply_server(Settings& s) {
 // d_ in view. wake_awake is of contended operations: what an unlock that wakes a waiter already
 // awake adds to a replace to the same hwpt in shape e_ (8.86 less 6.93 us, less mutex_queue). No
 // other contended operation was looked at to choose a value. timed_sleep is of one thread alone
-// that sleeps between operations: 83.08 us pass beyond what it asks usleep() for, less the kernel's
-// timer slack (50 us), the switch back and user_time; what of it comes before the sleep is assumed.
+// that sleeps between operations (n12_ of N_think_ic_smp1): 83.08 us pass beyond what it asks
+// usleep() for, less the kernel's timer slack (50 us), the switch back and user_time; what of it
+// comes before the sleep is assumed.
 void tcg_kernel(Settings& s) {
   s.linux_kernel.sched.multiplexed = true;
   s.linux_kernel.sched.tick = 4_ms;
