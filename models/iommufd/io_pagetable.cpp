@@ -88,12 +88,12 @@ Task<int> IoPagetable::insert_areas(lnx::Thread& t, std::uint64_t start,
     length += range.bytes;
   }
   co_await iova_rwsem_.write_lock(t);
-  t.charge(params_.area_insert * static_cast<std::int64_t>(list.size()));
   int rc = check_range(start, length);
   if (rc == 0 && first_area_in(start, start + length - 1) != areas_.end()) {
     rc = -EEXIST;
   }
-  if (rc == 0) {
+  if (rc == 0) {  // a refused range has been looked up only (iopt_check_iova())
+    t.charge(params_.area_insert * static_cast<std::int64_t>(list.size()));
     for (const PagesRange& range : list) {
       areas_.try_emplace(start, start + range.bytes - 1, range.pages, range.first_page);
       start += range.bytes;

@@ -86,6 +86,22 @@ TEST_P(ErrnoTest, OverlappingMaps) {
   EXPECT_EQ(map(kOther, 16 * kPage, kPage), 0);
 }
 
+// Looked up, but neither inserted nor filled: it takes what iopt_alloc_pages() and freeing take.
+TEST_P(ErrnoTest, ARefusedMapPaysForNoArea) {
+  iommufd_params = IommufdParams{};
+  iommufd_params.area_insert = iommufd_params.area_publish = iommufd_params.fill_base = 1_ms;
+  boot_with_ioas(GetParam());
+  const auto took = [this](std::uint64_t iova) {
+    const SimTime start = engine.now();
+    map(kIoas, iova, kPage);
+    return engine.now() - start;
+  };
+  ASSERT_EQ(attach(kDev, kIoas), 0);
+  EXPECT_GE(took(16 * kPage), 3_ms);
+  EXPECT_LT(took(16 * kPage), 1_ms);      // -EEXIST
+  EXPECT_LT(took(16 * kPage + 1), 1_ms);  // -EINVAL
+}
+
 TEST_P(ErrnoTest, UnmapOfNothingOrOfAPart) {
   boot_with_ioas(GetParam());
   EXPECT_EQ(unmap(kIoas, 16 * kPage, kPage), -ENOENT);

@@ -39,7 +39,7 @@ void describe_fill(ParamTable& t, IommufdParams& p) {
     t.add(std::string("iommufd.") + key, value, 0_ps, 10_ms, doc, kAssumed);
   };
   add("map_base", &p.map_base, "iopt_alloc_pages and list element of a map");
-  add("area_insert", &p.area_insert, "checking a range and inserting its area, under iova_rwsem");
+  add("area_insert", &p.area_insert, "inserting the area of an accepted range, under iova_rwsem");
   add("area_publish", &p.area_publish, "setting area->pages, under iova_rwsem");
   add("area_remove", &p.area_remove, "removing an area, under iova_rwsem");
   add("unmap_base", &p.unmap_base, "finding the next area to unmap, under iova_rwsem");

@@ -36,12 +36,12 @@ struct IommufdParams {
 
   // map, unmap, fill
   Ps map_base{250'000};          // iopt_alloc_pages, list element
-  Ps area_insert{90'000};        // checks and interval-tree insertion under iova_rwsem
+  Ps area_insert{90'000};        // interval-tree insertion under iova_rwsem
   Ps area_publish{15'000};       // area->pages = pages
   Ps area_remove{80'000};        // interval-tree removal, kfree
   Ps unmap_base{60'000};         // finding the area under iova_rwsem
   Ps pages_free{90'000};         // iopt_put_pages of the last reference
-  Ps fill_base{180'000};         // pfn_reader set-up and tear-down of one area
+  Ps fill_base{180'000};         // pfn_reader set-up and tear-down of one area, per fill or unfill
   Ps pin_call{200'000};          // one pin_user_pages_fast call
   Ps pin_page{25'000};           // per 4 KiB page in it
   Ps batch_page{4'000};          // batch_add_pfn per page
