@@ -66,7 +66,8 @@ class Replayer {
  private:
   Task<void> thread_main(lnx::Thread& t, ThreadIndex index);
   Task<void> wait_until_ready(lnx::Thread& t, const OpFeed::Item& item);
-  Task<void> think(lnx::Thread& t, const Op& op, SimTime recorded_end);
+  // `sleeps`: what sleep_up_to draws from, or null.
+  Task<void> think(lnx::Thread& t, const Op& op, SimTime recorded_end, RandomStream* sleeps);
   [[nodiscard]] RecordOp record_op(const Op& op) const;
   void finish(lnx::Thread& t, const OpFeed::Item& item, SimTime start, int rc);
   static SimTime at_speed(SimTime recorded, std::uint32_t percent);
@@ -121,7 +122,8 @@ SimTime Replayer::at_speed(SimTime recorded, std::uint32_t percent) {
   return SimTime{Ps{static_cast<std::int64_t>(at)}};
 }
 
-Task<void> Replayer::think(lnx::Thread& t, const Op& op, SimTime recorded_end) {
+Task<void> Replayer::think(lnx::Thread& t, const Op& op, SimTime recorded_end,
+                           RandomStream* sleeps) {
   const ReplayParams& p = settings_.replay;
   Ps user = p.user_time;
   if (p.mode == ReplayMode::kTimed) {
@@ -132,9 +134,15 @@ Task<void> Replayer::think(lnx::Thread& t, const Op& op, SimTime recorded_end) {
   } else if (p.think != Think::kZero && recorded_end != SimTime{} && op.issue > recorded_end) {
     const Ps gap = op.issue - recorded_end;
     const lnx::SchedParams& sched = settings_.linux_kernel.sched;
-    const Ps awake = p.user_time + sched.timed_sleep + sched.context_switch;
-    if (p.think == Think::kSlept && gap > awake) {
-      co_await t.sleep_for(gap - awake);
+    const Ps asleep = gap - (p.user_time + sched.timed_sleep + sched.context_switch);
+    if (p.think == Think::kSlept && asleep > Ps{0}) {
+      const Ps slack = std::min(asleep, sched.timer_slack);
+      Ps asked = asleep - slack;
+      if (sleeps != nullptr) {
+        const auto most = static_cast<std::uint64_t>(p.sleep_up_to / 1_us);
+        asked = std::min(asked, 1_us * static_cast<std::int64_t>(sleeps->uniform_int(most + 1)));
+      }
+      co_await t.sleep_for(asked, slack);
     } else if (p.think == Think::kSlept) {
       user = std::max(user, gap);  // too short for a sleep
     } else {
@@ -155,11 +163,16 @@ RecordOp Replayer::record_op(const Op& op) const {
 Task<void> Replayer::thread_main(lnx::Thread& t, ThreadIndex index) {
   OpFeed::Item item;
   SimTime recorded_end{};
+  std::unique_ptr<RandomStream> sleeps;
+  if (settings_.replay.sleep_up_to > Ps{0}) {
+    sleeps = std::make_unique<RandomStream>(system_.machine().seed(),
+                                            fmt::format("thread{}/sleep", index.value()));
+  }
   while (feed_.next(index, item)) {
     if (!feed_.ready(item)) {
       co_await wait_until_ready(t, item);
     }
-    co_await think(t, item.op, recorded_end);
+    co_await think(t, item.op, recorded_end, sleeps.get());
     recorded_end = item.op.has_duration() ? item.op.issue + item.op.duration : SimTime{};
     const SimTime start = engine_->now();
     const bool moves = item.op.kind == OpKind::kAttach || item.op.kind == OpKind::kReplace;

@@ -5,6 +5,9 @@
 #include "workloads/replay.hpp"
 
 #include <algorithm>
+#include <numeric>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -101,6 +104,37 @@ TEST_F(ReplayTest, UserTimeComesBeforeEachOperationInAddition) {
   expect_gaps(ops, {300_ns, 300_ns, 300_ns});
   expect_gaps(run(kGaps, {"replay.user_time=300ns", "replay.think=recorded"}).ops,
               {1300_ns, 2800_ns, 3600_ns});
+}
+
+TEST_F(ReplayTest, ASleepIsDrawnWhereTheRecordedGapHoldsTheWaitForACpuToo) {
+  // 200 gaps of 1 ms, of which the program asks for up to 300 us.
+  std::string operations = "0 0 bind dev=0 ret=0 dur=0\n";
+  for (int i = 1; i <= 200; ++i) {
+    operations += fmt::format("{} 0 dma dev=0 iova=0x1000 len=4096 ret=0 dur=0\n", i * 1'000'000);
+  }
+  const std::vector<std::string> slept{"replay.think=slept", "sched.timer_slack=50us"};
+  const auto gaps_of = [&](const std::string& extra) {
+    std::vector<std::string> settings = slept;
+    settings.push_back(extra);
+    const auto ops = run(operations, settings).ops;
+    std::vector<Ps> gaps;
+    for (std::size_t i = 1; i < ops.size(); ++i) {
+      gaps.push_back(ops[i].start - ops[i - 1].end);
+    }
+    return gaps;
+  };
+  EXPECT_EQ(gaps_of("replay.sleep_up_to=0"), std::vector<Ps>(200, 1000_us));
+  const std::vector<Ps> drawn = gaps_of("replay.sleep_up_to=300us");
+  const auto [least, most] = std::minmax_element(drawn.begin(), drawn.end());
+  EXPECT_GE(*least, 50_us);
+  EXPECT_LE(*least, 70_us);
+  EXPECT_GE(*most, 330_us);
+  EXPECT_LE(*most, 350_us);
+  const Ps sum = std::accumulate(drawn.begin(), drawn.end(), Ps{0});
+  EXPECT_NEAR(static_cast<double>(sum / 200 / 1_us), 200.0, 20.0);
+  EXPECT_EQ(gaps_of("replay.sleep_up_to=300us"), drawn);
+  // Never longer than recorded.
+  EXPECT_LE(std::ranges::max(gaps_of("replay.sleep_up_to=100ms")), 1000_us);
 }
 
 TEST_F(ReplayTest, WithoutRecordedDurationsThereIsNoGapToKeep) {

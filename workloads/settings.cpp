@@ -33,6 +33,10 @@ void describe_replay(ParamTable& t, ReplayParams& p) {
       "closed: between operations of a thread: nothing, or the recorded gap, as user time or "
       "asleep",
       {"user's choice"});
+  t.add("replay.sleep_up_to", &p.sleep_up_to, 0_ps, 1'000_ms,
+        "slept: each sleep is drawn between 0 and this, in whole us, and at most the recorded gap, "
+        "which holds the wait for a CPU, too; 0: it is the recorded gap",
+        {"user's choice"});
   t.add("replay.user_time", &p.user_time, 0_ps, 1'000_ms,
         "user-mode CPU time before each operation, in addition", {"user's choice"});
   t.add("replay.speed_percent", &p.speed_percent, 1, 100'000,

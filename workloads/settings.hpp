@@ -36,6 +36,7 @@ struct MachineShape {
 struct ReplayParams {
   ReplayMode mode = ReplayMode::kClosed;
   Think think = Think::kZero;
+  Ps sleep_up_to{0};                  // slept: what the program asks for, drawn
   Ps user_time{0};                    // user-mode CPU time before each operation
   std::uint32_t speed_percent = 100;  // timed: 200 issues twice as fast
   std::uint32_t memory_mib = 256;     // operations read ahead, before they spill to a file

@@ -143,6 +143,14 @@ void Machine::wake_sleeper(Thread& t, Ps after) {
   request_resched(*t.cpu_, &t.sched_);
 }
 
+void Machine::expire_timers(Cpu& cpu) {
+  for (Thread* const t : cpu.timers_) {
+    if (t->timer_from_ <= now() && t->process_->parked()) {
+      engine_.unpark(*t->process_);
+    }
+  }
+}
+
 void Machine::dispatch(Cpu& cpu, Ps latency) {
   SchedEntity* const picked = cpu.queue_.pick(now() + latency);
   if (picked == nullptr) {

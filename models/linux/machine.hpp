@@ -48,6 +48,7 @@ class Cpu : public Waitable {
   bool turn_over_ = false;      // multiplexed: a timer ended its turn
   Thread* current_ = nullptr;
   RunQueue queue_;
+  std::vector<Thread*> timers_;  // asleep for a time, since they were on this CPU
   SimTime resched_at_ = kTimeMax;  // from then on need_resched() is set
   RecordedObject recorded_;
 };
@@ -106,6 +107,8 @@ class Machine {
   void dispatch(Cpu& cpu, Ps latency);
   void pull_work(Cpu& idle);
   void wake_sleeper(Thread& t, Ps after = Ps{0});
+  // A timer's interrupt ends all sleeps that may end by now.
+  void expire_timers(Cpu& cpu);
   void request_resched(Cpu& cpu, const SchedEntity* woken = nullptr);
   [[nodiscard]] SimTime tick_at_or_after(SimTime t) const;
   [[nodiscard]] SimTime tick_after(SimTime t) const;

@@ -26,6 +26,7 @@ struct SchedParams {
   Ps wake_awake{50'000};         // the same of a task that is awake: its state is all it looks at
   Ps wake_latency{2'500'000};    // from the wake-up to an idle CPU running the task
   Ps timed_sleep{0};             // CPU time of usleep(), without the switch back
+  Ps timer_slack{50'000'000};    // usleep() may take so much longer
   bool multiplexed = false;      // all CPUs share one host thread, round robin
   Ps relax_switch{0};            // multiplexed: cost of giving the host thread to another CPU
   Ps spin_turn{0};               // multiplexed: what a spinning CPU burns per turn

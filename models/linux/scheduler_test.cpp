@@ -286,6 +286,23 @@ TEST_F(SchedulerTest, ATimedSleepCostsTheSleeperAndWhoeverRunsWhenItEnds) {
   EXPECT_EQ(log, (Lines{"42us B done", "42us A awake"}));
 }
 
+TEST_F(SchedulerTest, SleepsOfOneCpuEndTogetherWhereTheirSlackAllowsIt) {
+  // A: 20 to 70 us. B: 60 to 110 us, goes with A. C: 71 to 121 us, too late for it. D, on another
+  // CPU: 60 to 110 us.
+  const auto sleeper = [&](std::string name, std::uint32_t cpu, Ps asked) {
+    thread(std::move(name), cpu, [this, asked](Thread& t) -> Task<void> {
+      co_await t.sleep_for(asked, 50_us);
+      say(t, "awake");
+    });
+  };
+  sleeper("A", 0, 20_us);
+  sleeper("B", 0, 60_us);
+  sleeper("C", 0, 71_us);
+  sleeper("D", 1, 60_us);
+  engine.run();
+  EXPECT_EQ(log, (Lines{"70us A awake", "70us B awake", "110us D awake", "121us C awake"}));
+}
+
 TEST_F(SchedulerTest, PollingKeepsTheCpu) {
   short_slices();
   thread("A", 0, [&](Thread& t) -> Task<void> {

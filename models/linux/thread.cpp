@@ -231,12 +231,20 @@ Task<void> Thread::block(const Waitable& what) {
   co_await wait_for_cpu();
 }
 
-Task<void> Thread::sleep_for(Ps d) {
+Task<void> Thread::sleep_for(Ps d, Ps slack) {
+  Engine& engine = machine_->engine();
   const Ps half = machine_->params().sched.timed_sleep / 2;
   co_await run(half);
   state_ = State::kSleeping;
+  Cpu& base = *cpu_;
   leave_cpu();
-  co_await machine_->engine().delay(d);
+  timer_from_ = engine.now() + d;
+  base.timers_.push_back(this);
+  const bool with_another = co_await engine.park_until(timer_from_ + slack);
+  std::erase(base.timers_, this);
+  if (!with_another) {
+    machine_->expire_timers(base);
+  }
   machine_->wake_sleeper(*this);
   cpu_->current_->charge(half);
   machine_->host_timer(*cpu_);

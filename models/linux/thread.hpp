@@ -44,8 +44,10 @@ class Thread {
   // User-mode CPU time: preemptible at any tick.
   Task<void> user(Ps cost);
   // Sleeps for `d` off the CPU (usleep, a timer). The interrupt that ends it is at the cost of
-  // whoever runs there.
-  Task<void> sleep_for(Ps d);
+  // whoever runs there. It comes up to `slack` later, but together with the first interrupt of
+  // another sleep that began on this CPU [Linux 6.12 kernel/time/hrtimer.c: hrtimer_interrupt()
+  // runs all timers whose softexpires is over].
+  Task<void> sleep_for(Ps d, Ps slack = Ps{0});
   // Busy-waits until `t` with interrupts off (polling hardware); gives the CPU away only on a
   // multiplexed machine, where each turn of the polling loop lets other CPUs run.
   Task<void> poll_until(SimTime t);
@@ -123,6 +125,7 @@ class Thread {
   std::uint32_t affinity_;
   std::uint32_t id_;
   RecordThread record_id_ = kNoThread;
+  SimTime timer_from_{};  // sleep_for(): it may end from then on
   SimTime run_start_{};
   SimTime ready_since_{};
   Ps grant_latency_{0};

@@ -77,5 +77,6 @@ def recorded_run(path: Path, settings: Sequence[str] = ()) -> Iterator[RecordedR
 def replay_settings(run: RecordedRun, log: OpsLog) -> list[str]:
     """Settings under which a shape is replayed: the run's CPUs, what the program slept, and what was
     asked for."""
-    slept = ["replay.think=slept"] if log.header.settings.get("think", 0) else []
+    most_us = log.header.settings.get("think", 0)
+    slept = ["replay.think=slept", f"replay.sleep_up_to={most_us}us"] if most_us else []
     return [run.preset, *slept, *run.settings]
