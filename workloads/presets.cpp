@@ -11,15 +11,15 @@ void apply_server(Settings& s) {
 // The machine of run A_ic_smp2: QEMU 7.2 TCG with -icount (one host thread for both vCPUs, 8 ns of
 // virtual time for one guest instruction, an SMMU that obeys within the MMIO write). Costs are sums
 // that give the instruction counts of uncontended operations of shapes a_ and d3_ (attach, detach,
-// bind, alloc, map, unmap), of a replace to the same hwpt, and of one device more in a group; how a
-// sum is shared out within one operation is assumed, as are scheduler and spinning costs. The costs
-// of unmap and the length of a run (run_pages) were rounded with the medians of shapes d3_, d4_ and
-// d_ in view. wake_awake is of contended operations: what an unlock that wakes a waiter already
-// awake adds to a replace to the same hwpt in shape e_ (8.86 less 6.93 us, less mutex_queue). No
-// other contended operation was looked at to choose a value. timed_sleep is of one thread alone
-// that sleeps between operations (n12_ of N_think_ic_smp1): 83.08 us pass beyond what it asks
-// usleep() for, less the kernel's timer slack (50 us), the switch back and user_time; what of it
-// comes before the sleep is assumed.
+// bind, alloc, destroy, map, unmap), of a replace to the same hwpt, and of one device more in a
+// group; how a sum is shared out within one operation is assumed, as are scheduler and spinning
+// costs. The costs of unmap and the length of a run (run_pages) were rounded with the medians of
+// shapes d3_, d4_ and d_ in view. wake_awake is of contended operations: what an unlock that wakes
+// a waiter already awake adds to a replace to the same hwpt in shape e_ (8.86 less 6.93 us, less
+// mutex_queue). No other contended operation was looked at to choose a value. timed_sleep is of one
+// thread alone that sleeps between operations (n12_ of N_think_ic_smp1): 83.08 us pass beyond what
+// it asks usleep() for, less the kernel's timer slack (50 us), the switch back and user_time; what
+// of it comes before the sleep is assumed.
 void tcg_kernel(Settings& s) {
   s.linux_kernel.sched.multiplexed = true;
   s.linux_kernel.sched.tick = 4_ms;
@@ -52,7 +52,7 @@ void tcg_driver(Settings& s) {
   s.driver.attach_base = 10800_ns;
   s.driver.finalise = 17_us;
   s.driver.domain_alloc = 3_us;
-  s.driver.domain_free = 44_us;
+  s.driver.domain_free = 41_us;
   s.driver.table_page = 5990_ns;
   s.driver.table_free = 4700_ns;
   s.driver.cd_table_alloc = 20_us;

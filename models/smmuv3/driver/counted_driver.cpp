@@ -150,8 +150,12 @@ Task<void> CountedDriver::domain_free(lnx::Thread& t, Domain& domain) {
   SMMULAB_CHECK(domain.masters.empty() || !serialised(), "a domain with masters is freed");
   t.charge(params_.domain_free +
            params_.table_free * static_cast<std::int64_t>(domain.table.table_pages() - 1));
-  if (domain.stored) {  // its tables may be in walk caches
-    co_await flush_iotlb_all(t, domain);
+  if (domain.smmu != nullptr && domain.parent == nullptr) {
+    // free_io_pgtable_ops(): walk caches may have its tables. In newest kernels the flush goes by
+    // the domain's array, which is empty: the last detach flushed the ASID or VMID.
+    if (params_.version != DriverVersion::kNewest) {
+      co_await flush_iotlb_all(t, domain);
+    }
     domain.stored.reset();
   }
   if (domain.smmu != nullptr && domain.stage == Stage::kS1 && domain.parent == nullptr) {

@@ -5,10 +5,10 @@
 // arm_smmu_iotlb_sync()); Linux 6.1/6.2 arm-smmu-v3.c for DriverVersion::k6_2.
 // Dirty tracking sends no command: arm_smmu_iotlb_sync() returns at once for a gather without a
 // page size, which iommu_dirty_bitmap_record() does not set. Not modelled: SVA, stall, several
-// SMMUs of one domain (newest kernels), a fault's cost; with counted hardware the flush in
-// free_io_pgtable_ops(). Hardware is counted (SYNC waits for commands, not for DMA) or timed: then
-// entries, descriptors and operands of commands are stored as well, bit for bit. A guest's tables
-// and the CDs of PASIDs are not stored.
+// SMMUs of one domain (newest kernels), a fault's cost. Hardware is counted (SYNC waits for
+// commands, not for DMA) or timed: then entries, descriptors and operands of commands are stored as
+// well, bit for bit. A guest's tables and the CDs of PASIDs are not stored. Freeing a domain
+// flushes it first, but in newest kernels the last detach has.
 #pragma once
 
 #include <deque>

@@ -47,7 +47,7 @@ void describe_cpu(ParamTable& t, DriverParams& p) {
   add("attach_base", &p.attach_base, "attach_dev: look-ups and building the target entries");
   add("finalise", &p.finalise, "alloc_io_pgtable_ops of a new domain");
   add("domain_alloc", &p.domain_alloc, "allocating a domain object");
-  add("domain_free", &p.domain_free, "freeing a domain with an empty table");
+  add("domain_free", &p.domain_free, "freeing a domain with an empty table, without its flush");
   add("table_page", &p.table_page, "allocating, zeroing and installing one page-table page");
   add("table_free", &p.table_free, "freeing one page-table page");
   add("cd_table_alloc", &p.cd_table_alloc, "a master's CD table, at its first use");

@@ -37,7 +37,7 @@ struct DriverParams {
   Ps attach_base{220'000};       // attach_dev callback, domain look-up, target entries
   Ps finalise{900'000};          // alloc_io_pgtable_ops: one zeroed PGD
   Ps domain_alloc{450'000};      // kzalloc of the domain
-  Ps domain_free{600'000};       // free_io_pgtable_ops of an empty table
+  Ps domain_free{600'000};       // free_io_pgtable_ops of an empty table, but its flush
   Ps table_page{350'000};        // one page-table page: allocate, zero, install
   Ps table_free{120'000};        // free one of them
   Ps cd_table_alloc{1'500'000};  // first use of a master's CD table (dma_alloc)
