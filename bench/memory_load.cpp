@@ -66,7 +66,8 @@ Task<void> fill(lnx::Thread& t, iommufd::Iommufd& io, const MemoryShape& shape,
 
 MemorySample run_memory(const MemoryShape& shape) {
   Engine engine;
-  const workloads::Settings settings;
+  workloads::Settings settings;
+  settings.hardware.kind = shape.hardware;
   const workloads::TraceHeader header = header_of(shape);
   workloads::System system(engine, header, settings, iommufd::find_protocol("igroup"), nullptr);
   std::uint64_t heap_growth = 0;

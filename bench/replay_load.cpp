@@ -106,6 +106,7 @@ void write_trace(const std::string& path, const ReplayShape& shape) {
 Sample run_replay(const std::string& path, const ReplayShape& shape, Record* record) {
   workloads::Settings settings;
   settings.driver.global_asid_lock = !shape.independent;
+  settings.hardware.kind = shape.hardware;
   workloads::ReplayOptions options;
   options.record = record;
   const Meter meter;

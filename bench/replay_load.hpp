@@ -7,6 +7,7 @@
 #include <string>
 
 #include "bench/meter.hpp"
+#include "models/smmuv3/driver/stream_params.hpp"
 #include "sim/record.hpp"
 
 namespace smmulab::bench {
@@ -17,6 +18,8 @@ struct ReplayShape {
   // False: one SMMU, one IOAS, arm_smmu_asid_lock. True: an SMMU and an IOAS for each thread, no
   // arm_smmu_asid_lock: no thread ever waits for another.
   bool independent = false;
+  // Counted: what the lock models cost. Timed, a replay's default: with the SMMU, without DMA.
+  smmu::HardwareKind hardware = smmu::HardwareKind::kCounted;
 };
 
 // Writes the trace of that shape.

@@ -35,7 +35,7 @@ def _cpu_s() -> float:
 
 def study(runs: int, ops: int) -> tuple[Config, dict[str, list[str]]]:
     """Runs of one trace, so that its making is not measured."""
-    config = Config(workload=Workload(devices=8, ops=ops))
+    config = Config.of({"smmuv3.hardware": "counted"}, workload=Workload(devices=8, ops=ops))
     return config, {"hw.sync": [f"{200 + number}ns" for number in range(runs)]}
 
 

@@ -119,4 +119,4 @@ found = decision(
 found.table
 
 # %%
-smmulab.plot.decision_map(found.points, "hw.sync", "line.same_node").figure
+smmulab.plot.decision_map(found.points, "smmuv3.link.doorbell", "line.same_node").figure

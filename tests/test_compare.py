@@ -134,17 +134,20 @@ def test_same_inputs_same_bytes(small_trace: Path, tmp_path: Path) -> None:
 
 
 def test_output_says_what_made_it(small_trace: Path, tmp_path: Path) -> None:
-    made = store.save(smmulab.compare(small_trace, ["igroup"], set=["hw.sync=500ns"]), tmp_path)
+    made = store.save(
+        smmulab.compare(small_trace, ["igroup"], set=["smmuv3.link.dti=50ns"]), tmp_path
+    )
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest == made
     assert manifest["trace_xxh3_128"] == smmulab._core.trace_hash(str(small_trace))
     assert manifest["smmulab"] == smmulab.__version__
-    assert json.loads((tmp_path / "config.json").read_text())["hw.sync"] == "500ns"
+    assert json.loads((tmp_path / "config.json").read_text())["smmuv3.link.dti"] == "50ns"
     table = pq.read_table(tmp_path / "operations.parquet")
     assert json.loads(table.schema.metadata[b"smmulab"])["run_id"] == made["run_id"]
     assert not list(tmp_path.glob("*.partial"))
     pd.testing.assert_frame_equal(
-        table.to_pandas(), smmulab.compare(small_trace, ["igroup"], set=["hw.sync=500ns"]).frame()
+        table.to_pandas(),
+        smmulab.compare(small_trace, ["igroup"], set=["smmuv3.link.dti=50ns"]).frame(),
     )
 
 
@@ -174,9 +177,9 @@ def test_settings_may_be_a_mapping(
 
 
 def test_one_name_and_one_setting_need_no_list(small_trace: Path) -> None:
-    comparison = smmulab.compare(small_trace, "igroup", set="hw.sync=500ns")
+    comparison = smmulab.compare(small_trace, "igroup", set="smmuv3.link.dti=50ns")
     assert comparison.protocols == ["igroup"]
-    assert comparison.config["hw.sync"] == "500ns"
+    assert comparison.config["smmuv3.link.dti"] == "50ns"
 
 
 def test_the_hand_written_trace_of_the_documentation_replays(tmp_path: Path) -> None:

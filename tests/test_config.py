@@ -268,8 +268,8 @@ def test_an_error_in_a_study_file_says_where(
 
 
 def test_a_run_is_what_compare_gives(small_trace: Path) -> None:
-    result = smmulab.run(Config.of(["hw.sync=500ns"]), small_trace)
-    comparison = smmulab.compare(small_trace, "igroup", set="hw.sync=500ns")
+    result = smmulab.run(Config.of(["smmuv3.link.dti=50ns"]), small_trace)
+    comparison = smmulab.compare(small_trace, "igroup", set="smmuv3.link.dti=50ns")
     expected = {k: v for k, v in comparison.results[0].items() if k != "final_state"}
     assert result.document == expected
     assert result.frame().equals(comparison.frame())

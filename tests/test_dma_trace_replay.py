@@ -16,7 +16,7 @@ from smmulab.study.file import read_study
 
 TRACE = TRACES / "A_qdma_smp2-g_dma_4dev_2hwpt_2map.iotrace.zst"
 # 256 bytes each 2 us: the trace is of 650 ms.
-TIMED = {"smmuv3.hardware": "timed", "stream.link_burst": "500ns"}
+TIMED = {"stream.link_burst": "500ns"}
 SETS = [word for key, value in TIMED.items() for word in ("-s", f"{key}={value}")]
 LINES = "smmulab-dma 1\ndma 0x10 1 0x10000000 w\ndma 0x10 1 0x10001000\ndma 0x20 1 0x10008040\n"
 
@@ -82,7 +82,8 @@ def test_errors_name_the_line_or_the_setting(
         assert not (tmp_path / "out").exists()
         return err.removeprefix("smmulab: error: ").strip()
 
-    assert refused() == "a DMA trace needs smmuv3.hardware = timed"
+    counted = refused("-s", "smmuv3.hardware=counted")
+    assert counted == "a DMA trace needs smmuv3.hardware = timed"
     assert (
         refused(*SETS, "-s", "stream.pattern=strided")
         == "stream.pattern and a DMA trace: give one of them"

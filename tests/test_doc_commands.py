@@ -51,7 +51,7 @@ ENDS_WITH = [
     (r"smmulab compare workloads/.* -o out/demo", 1),  # three designs deadlock as posted
     (r"smmulab validate --oracle published", 1),  # a miss, which docs/validation.md explains
     (r"smmulab explore -p posted-v2", 1),
-    (r"smmulab compare TRACE (--hgrm|-s smmuv3\.)", 1),  # all protocols; some deadlock as posted
+    (r"smmulab compare TRACE (--hgrm|-s stream\.)", 1),  # all protocols; some deadlock as posted
 ]
 # Python that is not run: fragments.
 FRAGMENTS = [

@@ -257,13 +257,17 @@ def test_the_page_is_whole_in_itself(swept: smmulab.Sweep, page: Path, tmp_path:
 def test_a_page_keeps_other_factors_apart(tmp_path: Path) -> None:
     """Curves, differences and intervals for each value of a third factor, over seeds only."""
     config = Config(workload=Workload(devices=4, ops=60))
-    factors = {"protocol": ["igroup", "one-lock"], "threads": [1, 2], "hw.sync": ["250ns", "9us"]}
+    factors = {
+        "protocol": ["igroup", "one-lock"],
+        "threads": [1, 2],
+        "smmuv3.link.completion": ["60ns", "9us"],
+    }
     done = sweep(config, factors, seeds=2, out=tmp_path)
     assert cli.main(["report", str(tmp_path)]) == 0
     text = (tmp_path / "report.html").read_text("utf-8")
-    for value in (250_000, 9_000_000):
-        assert f"<h2>Figures: hw.sync_ps = {value}</h2>" in text
-        part = done.frame().query("`param.hw.sync_ps` == @value")
+    for value in (60_000, 9_000_000):
+        assert f"<h2>Figures: smmuv3.link.completion_ps = {value}</h2>" in text
+        part = done.frame().query("`param.smmuv3.link.completion_ps` == @value")
         table = intervals(part, "ops_per_s", ["protocol", "threads"])
         for mean in table["mean"]:
             assert f"{mean:,.6g}" in text

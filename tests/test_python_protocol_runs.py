@@ -185,8 +185,9 @@ def test_two_protocols_of_one_name_are_refused_in_a_sweep(tmp_path: Path) -> Non
 
 def test_decision_takes_a_class(tmp_path: Path) -> None:
     config = smmulab.Config(workload=smmulab.Workload(devices=2, hwpts=2, ops=40))
+    link = ["smmuv3.link.doorbell"]
     found = decision(
-        config, [written.PythonIgroup, "one-lock"], out=tmp_path / "d", samples=2, only=["hw.sync"]
+        config, [written.PythonIgroup, "one-lock"], out=tmp_path / "d", samples=2, only=link
     )
     assert list(found.table["param.protocol"]) == ["PythonIgroup", "one-lock"]
 

@@ -146,9 +146,14 @@ def test_short_names_of_columns() -> None:
         column(frame, "op_per_s")
 
 
+COUNTED = {"smmuv3.hardware": "counted"}
+
+
 def test_plausible_ranges_come_from_the_registry() -> None:
-    ranges = plausible(factor=4, only=["hw."])
+    ranges = plausible(Config.of(COUNTED), factor=4, only=["hw."])
     assert ranges["hw.sync"].bounds("hw.sync") == (62_500, 1_000_000)
+    timed = plausible(factor=4, only=["smmuv3.link."])
+    assert timed["smmuv3.link.doorbell"].bounds("smmuv3.link.doorbell") == (37_500, 600_000)
     provenance = {p.key: p.provenance for p in smmulab._core.parameters()}
     assert all(provenance[name].startswith("assumed") for name in plausible())
     assert "sched.tick" not in plausible()  # a named source
@@ -160,26 +165,29 @@ def test_plausible_ranges_come_from_the_registry() -> None:
 
 def test_plausible_ranges_are_of_costs_that_count() -> None:
     """What nothing charges would only dilute the samples: sensitivity 0, at the price of runs."""
-    counted = {name.split(".")[0] for name in plausible()}
-    timed = {name.split(".")[0] for name in plausible(Config.of({"smmuv3.hardware": "timed"}))}
+    counted = {name.split(".")[0] for name in plausible(Config.of(COUNTED))}
+    timed = {name.split(".")[0] for name in plausible()}
     assert counted == {"sched", "line", "lock", "driver", "iommufd", "hw"}
     assert timed == counted - {"hw"} | {"smmuv3"}
     with pytest.raises(smmulab.ConfigError, match=r"hardware=counted dma.*, smmuv3.*, stream.* do"):
-        plausible(only=["smmuv3.tcu"])
+        plausible(Config.of(COUNTED), only=["smmuv3.tcu"])
+    with pytest.raises(smmulab.ConfigError, match=r"hardware=timed dma.*, hw.* do nothing"):
+        plausible(only=["hw.sync"])
 
 
 # What nobody waits for: one thread on one device, no contention.
 ALONE = Config(workload=Workload(devices=1, ops=40))
+DOORBELL = "smmuv3.link.doorbell"
 
 
 def test_morris_finds_the_cost_that_matters(tmp_path: Path) -> None:
-    only = ["hw.sync", "hw.tlbi", "lock.rwsem_slow"]
+    only = [DOORBELL, "smmuv3.tcu.invalidate", "lock.rwsem_slow"]
     found = sensitivity(ALONE, out=tmp_path, samples=4, only=only)
     effect = found.table.set_index("cost")["mu_star"]
     # Each replace waits for SYNCs; nobody ever sleeps on a semaphore.
-    assert found.table["cost"][0] == "hw.sync"
+    assert found.table["cost"][0] == DOORBELL
     assert effect["lock.rwsem_slow"] == 0
-    assert found.hangs_on()[0] == "hw.sync"
+    assert found.hangs_on()[0] == DOORBELL
     assert "lock.rwsem_slow" not in found.hangs_on()
     again = sensitivity(ALONE, out=tmp_path, samples=4, only=only)
     assert again.table.equals(found.table)
@@ -188,15 +196,15 @@ def test_morris_finds_the_cost_that_matters(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_sobol_shares_add_up(tmp_path: Path) -> None:
     found = sensitivity(
-        ALONE, out=tmp_path, method="sobol", samples=16, only=["hw.sync", "lock.rwsem_slow"]
+        ALONE, out=tmp_path, method="sobol", samples=16, only=[DOORBELL, "lock.rwsem_slow"]
     )
     total = found.table.set_index("cost")["total"]
-    assert total["hw.sync"] == pytest.approx(1, abs=0.35)  # 16 base points: rough
+    assert total[DOORBELL] == pytest.approx(1, abs=0.35)  # 16 base points: rough
     assert total["lock.rwsem_slow"] == 0
 
 
 def test_decision_shares_a_tie_and_gives_the_win_to_the_faster(tmp_path: Path) -> None:
-    only = ["hw.sync", "hw.tlbi"]
+    only = ["smmuv3.link."]
     config = Config(workload=Workload(devices=4, ops=80))
     found = decision(config, ["igroup", "one-lock"], out=tmp_path, samples=6, only=only)
     wins = found.table.set_index("param.protocol")["wins"]

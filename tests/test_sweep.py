@@ -79,6 +79,7 @@ def test_units_stand_in_the_names(swept: smmulab.Sweep) -> None:
     runs = swept.store.runs(all_parameters=True)
     assert runs["param.hw.sync_ps"].iloc[0] == 250_000
     assert "param.hw.sync" not in runs
+    assert runs["param.smmuv3.link.doorbell_ps"].iloc[0] == 150_000
     assert runs["param.replay.think"].iloc[0] == "zero"
 
 

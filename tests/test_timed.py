@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Timed hardware from Python: DMA is in the tables, the text and the picture."""
+"""The timed SMMU from Python: it is the default; DMA is in the tables, the text and the picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from smmulab import plot_dma, report, store
 
 TRACE = TRACES / "A_qdma_smp2-g_dma_4dev_2hwpt_2map.iotrace.zst"
 STREAMS = {
-    "smmuv3.hardware": "timed",
     "stream.pattern": "random",
     "stream.interval": "1us",
     "machine.cpus": 8,
@@ -49,11 +48,49 @@ def test_text_and_picture_show_them(comparison: smmulab.Comparison, tmp_path: Pa
 
 
 def test_without_streams_nothing_is_said_of_dma() -> None:
-    counted = smmulab.compare(TRACE, "igroup")
-    assert not [name for name in counted.devices() if name.startswith("dma_")]
-    assert "DMA of each device" not in report.text(counted)
+    quiet = smmulab.compare(TRACE, "igroup")
+    assert quiet.config["smmuv3.hardware"] == "timed"
+    assert not [name for name in quiet.devices() if name.startswith("dma_")]
+    assert "DMA of each device" not in report.text(quiet)
 
 
 def test_streams_need_timed_hardware() -> None:
     with pytest.raises(smmulab.ConfigError, match=r"stream\.pattern needs smmuv3\.hardware"):
-        smmulab.compare(TRACE, "igroup", set="stream.pattern=random")
+        smmulab.compare(TRACE, "igroup", set=["smmuv3.hardware=counted", "stream.pattern=random"])
+
+
+def test_a_cost_of_counted_hardware_is_refused_where_it_would_do_nothing(tmp_path: Path) -> None:
+    nothing = r"hw\.sync = 1us counts for nothing with smmuv3\.hardware = timed"
+    for refused in (
+        lambda: smmulab.compare(TRACE, "igroup", set="hw.sync=1us"),
+        lambda: smmulab.run(smmulab.Config.of(["hw.sync=1us"]), TRACE),
+        lambda: smmulab.whatif(TRACE, set="hw.sync=1us"),
+        lambda: smmulab.blame(TRACE, set="hw.sync=1us"),
+    ):
+        with pytest.raises(smmulab.ConfigError, match=nothing):
+            refused()
+    config = smmulab.Config.of({"devices": 2, "ops": 40}, workload=smmulab.Workload())
+    with pytest.raises(smmulab.ConfigError, match=nothing):
+        smmulab.sweep(config, {"hw.sync": ["250ns", "1us"]}, out=tmp_path / "timed")
+    assert not (tmp_path / "timed").exists()  # before any run
+    both = {"smmuv3.hardware": ["counted", "timed"], "hw.sync": ["250ns", "1us"]}
+    done = smmulab.sweep(
+        config,
+        both,
+        out=tmp_path / "both",
+        where=lambda p: p["smmuv3.hardware"] == "counted" or p["hw.sync"] == "250ns",
+    )
+    rates = done.frame().set_index(["param.smmuv3.hardware", "param.hw.sync_ps"])["ops_per_s"]
+    assert len(rates) == 3
+    assert rates["counted", 10**6] < rates["counted", 250_000]
+
+
+@pytest.mark.parametrize("preset", [name for name, _ in smmulab._core.smmu_presets()])
+def test_every_smmu_preset_replays(small_trace: Path, preset: str) -> None:
+    setting = f"smmuv3.preset={preset}"
+    if preset == "qemu":  # has an IOTLB and nothing else
+        with pytest.raises(smmulab.ConfigError, match=r"utlb_entries must not be 0"):
+            smmulab.compare(small_trace, "igroup", set=setting)
+        return
+    found = smmulab.compare(small_trace, "igroup", set=setting)
+    assert found.results[0]["status"] == "ok"

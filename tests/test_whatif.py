@@ -176,14 +176,19 @@ def test_half_a_cost_is_between_none_and_all(found: smmulab.WhatIf, alone: Path)
     assert (half[whole.index] <= whole + 1e-12).all()
     assert (half >= 0).all()
     # What the run does not use is not in it: there is no ATS device.
-    assert "hw.atc_inv" in found.unused
-    assert "hw.sync" not in found.unused
+    assert "smmuv3.link.atc_response" in found.unused
+    assert "smmuv3.link.completion" not in found.unused
 
 
 def test_of_the_hardware_what_counts_is_changed(alone: Path, found: smmulab.WhatIf) -> None:
     """hw.* when it is counted, smmuv3.* when it is timed; a queue for each CPU with either."""
-    timed = smmulab.whatif(alone, set={"smmuv3.hardware": "timed"})
-    for what_if_, here, not_here in ((found, "hw.", "smmuv3."), (timed, "smmuv3.", "hw.")):
+    timed = smmulab.whatif(alone)
+    counted = smmulab.whatif(alone, set={"smmuv3.hardware": "counted"})
+    for what_if_, here, not_here in (
+        (counted, "hw.", "smmuv3."),
+        (timed, "smmuv3.", "hw."),
+        (found, "smmuv3.", "hw."),
+    ):
         tried = [*(change.what for change in what_if_.changes), *what_if_.unused]
         assert f"{here}*" in tried
         assert not [what for what in tried if what.startswith(not_here)]
@@ -196,12 +201,12 @@ def test_of_the_hardware_what_counts_is_changed(alone: Path, found: smmulab.What
 
 
 def test_times_that_may_not_be_0_stay_and_are_told() -> None:
-    timed = json.loads(_core.resolve(["smmuv3.hardware=timed"]))
+    timed = json.loads(_core.resolve([]))
     assert not {"smmuv3.tbu.cycle", "sched.tick"} & {*what_if.costs(timed)}
     told = "\n".join(what_if.absent(timed))
     assert "smmuv3.tbu.cycle" in told
     assert "sched.tick" in told
-    counted = "\n".join(what_if.absent(json.loads(_core.resolve([]))))
+    counted = "\n".join(what_if.absent(json.loads(_core.resolve(["smmuv3.hardware=counted"]))))
     assert "sched.tick" in counted
     assert "smmuv3." not in counted
 

@@ -147,6 +147,7 @@ void apply_qemu_mttcg(Settings& s) {
 void apply_d06(Settings& s) {
   s = Settings{};
   s.machine = {96, 2, 2, 4, Pinning::kSpread};
+  s.hardware.kind = smmu::HardwareKind::kCounted;  // what dma-bench has, which hw_sync is fitted to
   // Kunpeng 920 line transfers: core-to-core-latency's README gives 72 ns, the median within a
   // package. The others follow from it by the ratios of spinlock runs on such a machine (openEuler
   // wayca-scheduler, tools/kp920.2P.6CCL, lock type 3): 4 threads in one cluster take 0.50 of the

@@ -43,7 +43,7 @@ struct ReplayOptions {
   std::string protocol = "igroup";
   EngineKind engine = EngineKind::kNative;
   OpSink sink;                       // optional
-  const RecordedDma* dma = nullptr;  // optional; needs smmuv3.hardware=timed
+  const RecordedDma* dma = nullptr;  // optional; not with counted hardware
   Record* record = nullptr;          // optional
   bool record_objects = false;       // the record's operations by op_label(), not by kind alone
   std::function<bool(std::uint64_t ended)> progress;  // optional; false ends the run (Interrupted)

@@ -264,8 +264,8 @@ int main_with(int argc, char** argv) {
   app.add_option("-s,--set", args.assignments, "KEY=VALUE: a parameter, or preset=NAME");
   app.add_option("--engine", args.engine, "native or simgrid");
   app.add_option("--dma-trace", args.dma_trace,
-                 "what the devices access meanwhile, over and over (docs/timed.md); needs -s "
-                 "smmuv3.hardware=timed");
+                 "what the devices access meanwhile, over and over (docs/timed.md); not with "
+                 "smmuv3.hardware=counted");
   app.add_option("--ops", args.ops,
                  "write start and end of each operation (ps), a line each; with several protocols "
                  "FILE.PROTOCOL");

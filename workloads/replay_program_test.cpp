@@ -76,7 +76,7 @@ class ReplayProgramTest : public ::testing::Test {
 // The DMA trace is looked at before the replay.
 TEST_F(ReplayProgramTest, DmaTrace) {
   const std::string dma = file("good.dma", "smmulab-dma 1\ndma 0x10 1 0x1000\n");
-  const std::vector<std::string> timed = {good(), "-s", "smmuv3.hardware=timed", "--dma-trace"};
+  const std::vector<std::string> timed = {good(), "--dma-trace"};
   const auto with = [](std::vector<std::string> words, const std::vector<std::string>& more) {
     words.insert(words.end(), more.begin(), more.end());
     return words;
@@ -87,7 +87,8 @@ TEST_F(ReplayProgramTest, DmaTrace) {
   EXPECT_NE(result.out.find("\"dma_transactions\":"), std::string::npos);
   const std::string bad = file("bad.dma", "smmulab-dma 1\ndma 0x10 1 0x1000 x\n");
   expect_refused(with(timed, {bad}), bad + ":2:19: unexpected 'x'");
-  expect_refused({good(), "--dma-trace", dma}, "a DMA trace needs smmuv3.hardware = timed");
+  expect_refused(with(timed, {dma, "-s", "smmuv3.hardware=counted"}),
+                 "a DMA trace needs smmuv3.hardware = timed");
   expect_refused(with(timed, {dma, "-s", "stream.pattern=random"}),
                  "stream.pattern and a DMA trace: give one of them");
   expect_refused(with(timed, {dir_.file("none")}),

@@ -22,8 +22,9 @@ std::string dma_trace() {
   return "";
 }
 
+// The default.
 Settings timed_settings(const Assignments& more = {}) {
-  Assignments all = {"smmuv3.hardware=timed", "machine.cpus=8", "machine.pinning=spread"};
+  Assignments all = {"machine.cpus=8", "machine.pinning=spread"};
   all.insert(all.end(), more.begin(), more.end());
   return testing::settings_with(all);
 }
@@ -57,8 +58,7 @@ TEST_P(TimedRecorded, OperationsEndAsOnCountedHardware) {
     const std::string protocol = version == "6.2" ? "v6.2" : "igroup";
     const auto timed = testing::replay_all(GetParam(), timed_settings({driver}), protocol);
     const auto counted = testing::replay_all(
-        GetParam(), testing::settings_with({"machine.cpus=8", "machine.pinning=spread", driver}),
-        protocol);
+        GetParam(), timed_settings({"smmuv3.hardware=counted", driver}), protocol);
     EXPECT_EQ(timed.result.status, counted.result.status);
     ASSERT_EQ(timed.ops.size(), counted.ops.size());
     if (testing::traits_of(GetParam()).groups) {
@@ -143,12 +143,29 @@ TEST(TimedReplay, RefusesWhatDoesNotFit) {
       EXPECT_NE(std::string(error.what()).find(key), std::string::npos) << error.what();
     }
   };
-  refuses(testing::settings_with({"stream.pattern=random"}), "smmuv3.hardware = timed");
+  refuses(testing::settings_with({"smmuv3.hardware=counted", "stream.pattern=random"}),
+          "smmuv3.hardware = timed");
+  // Costs of the hardware that is not there.
+  refuses(timed_settings({"hw.sync=1us"}), "hw.sync = 1us");
+  refuses(timed_settings({"hw.doorbell=0"}), "hw.doorbell = 0ps");
+  refuses(timed_settings({"preset=qemu-tcg", "hw.tlbi=90ns"}), "hw.doorbell = 0ps");
+  refuses(timed_settings({"preset=d06", "smmuv3.hardware=timed"}), "hw.sync = 300ns");
   refuses(timed_settings({"smmuv3.oas=40"}), "smmuv3.oas");
   refuses(timed_settings({"smmuv3.tcu.ptw_slots=128"}), "smmuv3.tcu.ptw_slots");
   refuses(
       timed_settings({"stream.pattern=random", "stream.payload=300", "stream.footprint_kib=64"}),
       "payload");
+}
+
+TEST(TimedReplay, TakesCostsOfCountedHardwareThatSayTheSame) {
+  for (const Assignments& each :
+       std::vector<Assignments>{{"hw.sync=250ns"},
+                                {"preset=qemu-tcg"},
+                                {"preset=d06"},
+                                {"smmuv3.hardware=counted", "hw.sync=1us"}}) {
+    EXPECT_EQ(testing::replay_all(dma_trace(), testing::settings_with(each)).result.status, "ok")
+        << each.back();
+  }
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ struct Settings {
   lnx::LinuxParams linux_kernel;
   smmu::DriverParams driver;
   dma_iommu::DmaParams dma;
-  smmu::hw::SmmuParams smmuv3;  // of `smmulab tlb`, and of a replay with timed hardware
+  smmu::hw::SmmuParams smmuv3;  // of `smmulab tlb`, and of a replay on the timed SMMU
   smmu::HardwareParams hardware;
   iommufd::IommufdParams iommufd;
   iommufd::ProtocolParams protocol;

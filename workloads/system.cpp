@@ -57,7 +57,8 @@ System::System(Engine& engine, const TraceHeader& header, const Settings& settin
   make_free(machine_.locks(), settings.free);
   split(machine_.locks(), settings.split);
   smmu::check(settings.hardware, recorded != nullptr);
-  if (settings.hardware.kind == smmu::HardwareKind::kTimed && control == nullptr) {
+  smmu::check_counted_costs(settings.hardware, settings.driver);
+  if (settings.hardware.kind == smmu::HardwareKind::kTimed) {
     build_hardware(engine, header);
   }
   build_devices(header);

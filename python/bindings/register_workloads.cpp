@@ -199,6 +199,14 @@ void register_workloads(py::module_& m) {
       py::arg("other_tables") = std::vector<std::string>{},
       "The resolved configuration as canonical JSON. Tables of the machine file that are named in "
       "`other_tables` are left to the caller.");
+  m.def(
+      "check_counted_costs",
+      [](const Assignments& assignments) {
+        const workloads::Settings settings = settings_of(std::nullopt, assignments);
+        smmu::check_counted_costs(settings.hardware, settings.driver);
+      },
+      py::arg("assignments"),
+      "ConfigError for a cost of counted hardware (hw.*) that is set where hardware is timed.");
   m.def("canonical_value", &canonical_value, py::arg("key"), py::arg("value"),
         "The value of a parameter in its canonical text.");
   m.def("replay_json", &replay_json, py::arg("trace"), py::arg("protocol"), py::arg("assignments"),

@@ -170,8 +170,8 @@ def compare(
     `machine`: a TOML file with parameters; `set`: assignments after it (see `smmulab describe`),
     "preset=NAME" included, as "KEY=VALUE", several of them, or a mapping. `engine`: "native" or "simgrid" (same results).
     `progress(protocol, operations_ended)` is called now and then; False ends the run. `dma_trace`: a
-    DMA trace whose transactions the devices issue meanwhile, over and over (docs/timed.md); needs
-    smmuv3.hardware=timed, and no stream.pattern.
+    DMA trace whose transactions the devices issue meanwhile, over and over (docs/timed.md); not with
+    stream.pattern, nor with smmuv3.hardware=counted.
 
     Raises ConfigError (unknown or repeated name, value out of range, unreadable file), TraceError
     (file:line:column), Interrupted. A deadlock is a result with status "deadlock", a broken

@@ -48,6 +48,12 @@ def inert_costs(parameters: Mapping[str, Any]) -> tuple[str, ...]:
     return ("dma.", *absent[parameters["smmuv3.hardware"]])
 
 
+def check_counted_costs(config: Config) -> None:
+    """ConfigError for a cost hw.* that is set although hardware is timed: it would do nothing."""
+    if any(key.startswith("hw.") for key, _ in config.changed):
+        _core.check_counted_costs(config.assignments)
+
+
 def _workload_fields() -> list[str]:
     from smmulab.workload import Workload  # noqa: PLC0415  imports numpy
 

@@ -290,9 +290,9 @@ def whatif(
 
     Changed are: each lock class, made free (parameters free.*); each that somebody waited for, split
     by device, group, hwpt, ioas and SMMU (split.*; what makes no difference is left out); each cost
-    that the run uses and each block of them, at 0 and at half (of the hardware hw.*, or smmuv3.* with
-    smmuv3.hardware=timed); spinning; the global ASID lock; range invalidation; with counted hardware
-    a command queue for each CPU. `absent` tells what is not.
+    that the run uses and each block of them, at 0 and at half (of the hardware smmuv3.*, or hw.* with
+    smmuv3.hardware=counted); spinning; the global ASID lock; range invalidation; a command queue for
+    each CPU. `absent` tells what is not.
 
     `machine` and `set` as in `compare`; `jobs`: runs at a time (default: two, or one CPU).
     `progress(ended, known, what)` is called after each run; False ends them.

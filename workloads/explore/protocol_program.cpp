@@ -118,6 +118,8 @@ workloads::Settings free_of_cost(workloads::Settings settings) {
   settings.linux_kernel.sched.multiplexed = false;
   settings.linux_kernel.sched.preempt = lnx::Preempt::kNone;
   settings.driver.sync_mode = smmu::SyncMode::kMsi;
+  settings.hardware.kind = smmu::HardwareKind::kCounted;  // orders are explored, not times
+  settings.hardware.stream = {};
   settings.machine = {};
   settings.replay = {};
   return settings;

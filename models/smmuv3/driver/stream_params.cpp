@@ -11,20 +11,25 @@ namespace {
 
 constexpr Provenance kChoice{"user's choice"};
 
+Ps hw_costs(const DriverParams& d) {
+  return d.hw_doorbell + d.hw_cfgi + d.hw_tlbi + d.hw_atc_inv + d.hw_prefetch + d.hw_sync;
+}
+
 }  // namespace
 
 void describe(ParamTable& t, HardwareParams& p) {
   t.add_enum(
       "smmuv3.hardware", &p.kind, {"counted", "timed"},
-      "the driver's hardware: a time for each kind of command (hw.*), or the timed SMMU with "
-      "TBUs, walks and DMA",
+      "the driver's hardware: the timed SMMU with TBUs, walks and DMA (smmuv3.*), or for quick "
+      "studies a time for each kind of command (hw.*)",
       kChoice);
   t.add("smmuv3.run_ahead", &p.run_ahead,
         "timed: let DMA that hits go on without events (off: the same results, slower)", kChoice);
   timed::describe(t, p.timed);
   DmaStreamParams& s = p.stream;
   t.add_enum("stream.pattern", &s.pattern, {"none", "sequential", "random", "strided"},
-             "DMA of each device while the operations run (smmuv3.hardware = timed)", kChoice);
+             "DMA of each device while the operations run (not with smmuv3.hardware = counted)",
+             kChoice);
   t.add("stream.devices", &s.devices, 0, 65'536, "the first so many devices have DMA; 0: all",
         kChoice);
   t.add("stream.base_mib", &s.base_mib, 0, 1U << 28U, "first IOVA of the DMA (MiB)", kChoice);
@@ -54,6 +59,31 @@ void check(const HardwareParams& p, bool recorded) {
   }
   if (recorded && p.stream.interval > Ps{0}) {
     throw ConfigError("stream.interval and a DMA trace: the trace has no times, only closed loop");
+  }
+}
+
+void check_counted_costs(const HardwareParams& p, const DriverParams& driver) {
+  const timed::TimedParams& t = p.timed;
+  const bool no_time = t.memory.latency + t.memory.burst + t.link.dti + t.link.doorbell +
+                           t.link.completion + t.link.atc_response ==
+                       Ps{0};
+  if (p.kind == HardwareKind::kCounted || (no_time && hw_costs(driver) == Ps{0})) {
+    return;
+  }
+  DriverParams given = driver;
+  ParamTable table;
+  describe(table, given);
+  DriverParams usual;
+  ParamTable defaults;
+  describe(defaults, usual);
+  for (const ParamInfo& info : table.describe()) {
+    const std::string value = table.get(info.key);
+    if (info.key.starts_with("hw.") && value != defaults.get(info.key)) {
+      throw ConfigError(fmt::format(
+          "{} = {} counts for nothing with smmuv3.hardware = timed: its times are smmuv3.*; hw.* "
+          "are those of smmuv3.hardware = counted",
+          info.key, value));
+    }
   }
 }
 

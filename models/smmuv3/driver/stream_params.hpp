@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "models/smmuv3/driver/params.hpp"
 #include "models/smmuv3/hw/params.hpp"
 #include "models/smmuv3/timed/params.hpp"
 #include "sim/ids.hpp"
@@ -20,7 +21,7 @@ struct StreamParams;
 
 namespace smmulab::smmu {
 
-// counted: a time for each kind of command (hw.*). timed: models/smmuv3/timed.
+// timed, the default: models/smmuv3/timed. counted: a time for each kind of command (hw.*).
 enum class HardwareKind : std::uint8_t { kCounted, kTimed };
 
 enum class StreamPattern : std::uint8_t { kNone, kSequential, kRandom, kStrided };
@@ -39,7 +40,7 @@ struct DmaStreamParams {
 };
 
 struct HardwareParams {
-  HardwareKind kind = HardwareKind::kCounted;
+  HardwareKind kind = HardwareKind::kTimed;
   timed::TimedParams timed;
   bool run_ahead = true;
   DmaStreamParams stream;
@@ -49,6 +50,10 @@ void describe(ParamTable& table, HardwareParams& params);
 // Throws ConfigError: streams without timed hardware; with `recorded` transactions, a pattern or an
 // open loop beside them.
 void check(const HardwareParams& params, bool recorded = false);
+// Throws ConfigError naming the key: with timed hardware a cost of the counted (hw.*) that is not
+// its default, which would count for nothing. All of them at 0 are let pass where the timed SMMU
+// takes no time either: presets of such hardware set both.
+void check_counted_costs(const HardwareParams& params, const DriverParams& driver);
 // With the sizes and policies of the caches (smmuv3.utlb_entries and the like).
 [[nodiscard]] timed::TimedParams with_caches(const timed::TimedParams& times,
                                              const hw::SmmuParams& caches);

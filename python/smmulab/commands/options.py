@@ -64,8 +64,8 @@ def add_dma_trace(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dma-trace",
         metavar="FILE",
-        help="a DMA trace that the devices issue meanwhile, over and over (docs/timed.md); needs -s "
-        "smmuv3.hardware=timed",
+        help="a DMA trace that the devices issue meanwhile, over and over (docs/timed.md); not with "
+        "smmuv3.hardware=counted",
     )
 
 

@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUES",
-        help="values of a factor: cores=1,2,4..64, protocol=a,b, hw.sync=100ns:10us:log (a range); "
+        help="values of a factor: cores=1,2,4..64, protocol=a,b, line.cross_node=50ns:1us:log (a range); "
         "KEY,KEY=A:B,C:D sets two together; may be repeated",
     )
     add(

@@ -169,7 +169,7 @@ def _with_samples(
     grid: list[Point], ranges: Mapping[str, Range], design: str, samples: int | None, seed: int
 ) -> list[Point]:
     if not ranges:
-        raise ConfigError(f"design {design}: no factor is a range such as hw.sync=100ns:10us")
+        raise ConfigError(f"design {design}: no factor is a range such as line.cross_node=50ns:1us")
     if samples is None:
         raise ConfigError(f"design {design} needs a number of samples")
     for name in ranges:

@@ -344,7 +344,7 @@ def sensitivity_tornado(
 
 def decision_map(points: pd.DataFrame, x: str, y: str, ax: Axes | None = None) -> Axes:
     """The points of a Decision over two costs (log axes, us), each marked by the protocol that won
-    there. `points`: Decision.points; `x`, `y`: names of costs, such as "hw.sync"."""
+    there. `points`: Decision.points; `x`, `y`: names of costs, such as "smmuv3.link.doorbell"."""
     ax = _axes(ax)
     for name in (x, y):
         if f"{name}_ps" not in points:

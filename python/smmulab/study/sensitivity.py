@@ -5,8 +5,8 @@
 The plausible range of a cost is no parameter's legal range, which only keeps nonsense out. It comes
 from its provenance: an assumed cost may be FACTOR times less or more (4 by default, which is an
 assumption itself), one with a named source keeps its value. It is clipped to the legal range; a
-cost that is 0 stays 0. Costs that do nothing in the run keep their value, too: `hw.*` with
-smmuv3.hardware=timed, `smmuv3.*` and `stream.*` without, `dma.*` always.
+cost that is 0 stays 0. Costs that do nothing in the run keep their value, too: `hw.*`, or with
+smmuv3.hardware=counted `smmuv3.*` and `stream.*`, and `dma.*` always.
 """
 
 from __future__ import annotations

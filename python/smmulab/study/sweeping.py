@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from smmulab import _core
 from smmulab._core import ConfigError
 from smmulab.checking import whole_number
-from smmulab.config import Config
+from smmulab.config import Config, check_counted_costs
 from smmulab.study.design import Factors, Filter, Point, points, with_protocol_keys
 from smmulab.study.job import Job
 from smmulab.study.runner import ProgressFunction, Runner
@@ -130,6 +130,7 @@ def jobs_of(
             changed = changed.replace(protocol=point["protocol"])
         if where is not None and not where(_view(changed)):
             continue
+        check_counted_costs(changed)
         if changed.trace is None and changed.workload is None:
             raise ConfigError("nothing to run: give a trace or a generator")
         if numbers is None:
