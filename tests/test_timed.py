@@ -94,3 +94,13 @@ def test_every_smmu_preset_replays(small_trace: Path, preset: str) -> None:
         return
     found = smmulab.compare(small_trace, "igroup", set=setting)
     assert found.results[0]["status"] == "ok"
+
+
+def test_spinning_is_for_locks_and_not_for_the_smmu(small_trace: Path) -> None:
+    """A thread alone waits for CMD_SYNCs and for nobody; with either hardware."""
+    config = smmulab.Config(workload=smmulab.Workload(devices=1, ops=40))
+    for hardware in ("timed", "counted"):
+        row = smmulab.run(config.replace({"smmuv3.hardware": hardware}), seed=1)
+        assert smmulab.tables.summary_row(row.document)["spin_cpu_ps"] == 0
+    two = smmulab.compare(small_trace, "one-lock").summary()
+    assert 0 < two["spin_cpu_ps"][0] <= two["lock_wait_total_ps"][0]

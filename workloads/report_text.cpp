@@ -52,8 +52,10 @@ void kinds_table(Out out, const ReplayResult& r) {
 void locks_table(Out out, const ReplayResult& r) {
   std::vector<const LockResult*> locks;
   Ps wait{0};
+  Ps spin{0};  // a thread's is more: it spins for a CMD_SYNC, too
   for (const LockResult& l : r.locks) {
     wait += total_wait(l);
+    spin += l.stat.write().wait_spin + l.stat.read().wait_spin;
     if (total_wait(l) > Ps{0}) {
       locks.push_back(&l);
     }
@@ -69,10 +71,6 @@ void locks_table(Out out, const ReplayResult& r) {
     fmt::format_to(out, "  {:<18}{:>10}{:>14.2f}{:>14.2f}{:>14.2f}\n", locks[i]->name,
                    w.contentions + rd.contentions, us(total_wait(*locks[i])),
                    us(std::max(w.waittime.max, rd.waittime.max)), us(w.wait_spin + rd.wait_spin));
-  }
-  Ps spin{0};
-  for (const ThreadResult& t : r.threads) {
-    spin += t.spin;
   }
   fmt::format_to(out, "  all locks: {:.2f} us of waiting; {:.2f} us of CPU time spent spinning\n",
                  us(wait), us(spin));

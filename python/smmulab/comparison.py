@@ -80,7 +80,7 @@ class Comparison:
         raise ValueError(f"by must be 'lockstat' or 'perf', not '{by}'")
 
     def summary(self) -> pd.DataFrame:
-        """A row for each protocol: throughput, total lock wait, spin CPU time, dark time.
+        """A row for each protocol: throughput, total lock wait, CPU time spent spinning for locks, dark time.
 
         ops_per_s counts the successful operations of the main phase and is NaN unless status is "ok"
         (deadlock_cycle and broken_invariants tell why); errors and different_result (errno is not the

@@ -167,7 +167,7 @@ def summary_row(result: Result) -> dict[str, Any]:
         "errors": sum(kind["errors"] for kind in result["kinds"]),
         "different_result": sum(kind["different_result"] for kind in result["kinds"]),
         "lock_wait_total_ps": sum(stat["waittime_total_ps"] for stat in waits),
-        "spin_cpu_ps": sum(thread["spin_ps"] for thread in result["threads"]),
+        "spin_cpu_ps": sum(stat["wait_spin_ps"] for stat in waits),
         "replace_dark_total_ps": sum(d["replace_dark_total_ps"] for d in result["devices"]),
         "replace_dark_max_ps": max(
             (d["replace_dark_max_ps"] for d in result["devices"]), default=0

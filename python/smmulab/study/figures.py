@@ -23,7 +23,7 @@ _UNITS = {"_ps": (1e6, "us"), "_per_s": (1e3, "thousands a second")}
 _WORDS = {
     "ops_per_s": "successful operations",
     "lock_wait_total_ps": "lock wait, all threads",
-    "spin_cpu_ps": "CPU time spent spinning",
+    "spin_cpu_ps": "CPU time spent spinning for locks",
     "replace_dark_total_ps": "DMA dark during replaces, all devices",
     "replace_dark_max_ps": "longest DMA darkness of a replace",
 }
