@@ -70,7 +70,7 @@ qemu.check(root / "tests" / "data" / "qemu_smmu_stock.log.zst").table()
 latencies.round(3)
 
 # %% [markdown]
-# What misses is a move between automatic domains, which waits for `ioas->mutex` or does not: the median lies
+# Where an operation waits for a lock or does not, as a move between automatic domains for `ioas->mutex`, the median may lie
 # between the two (`rank`: the share of the model's operations up to the recorded median). Maps are not
 # judged where the log does not tell whether the memory was contiguous. `smmulab validate RUN` does this for any run
 # and also says who waits for which lock (O11); `docs/validation.md` prints it all. And an emulated machine with two CPUs, all instructions equally long, says nothing about the
