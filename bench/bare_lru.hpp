@@ -9,13 +9,19 @@
 
 namespace smmulab::bench {
 
-inline constexpr std::uint64_t kLruPages = 512;
-// Pages that are hit by turns, in an order that is not sequential: the address of the i-th.
-[[nodiscard]] constexpr std::uint64_t nth_page(std::uint64_t i) {
-  return (i * 197 % kLruPages) * 4096;
-}
+// Accesses that come back to the same pages; all hit.
+struct PageStream {
+  std::uint64_t pages = 512;        // a power of 2
+  std::uint64_t step = 197 * 4096;  // bytes from one access to the next, around the pages
+  [[nodiscard]] constexpr std::uint64_t address(std::uint64_t i) const {
+    return i * step & (pages * 4096 - 1);
+  }
+};
+inline constexpr PageStream kScattered{512, 197 * 4096};  // another page each time
+inline constexpr PageStream kInOrder{16, 256};  // 16 in a row on a page: 15 find it in front
+inline constexpr PageStream kByTurns{16, 4096};
 
 // Look-ups that all hit.
-[[nodiscard]] Sample run_bare_lru(std::uint64_t count);
+[[nodiscard]] Sample run_bare_lru(const PageStream& stream, std::uint64_t count);
 
 }  // namespace smmulab::bench

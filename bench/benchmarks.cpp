@@ -55,13 +55,13 @@ void native_mm1(::benchmark::State& state) {
 BENCHMARK(native_mm1)->UseManualTime();
 
 void smmu_hits(::benchmark::State& state) {
-  repeat(state, [] { return run_smmu_hits(kEvents); });
+  repeat(state, [] { return run_smmu_hits(kInOrder, kEvents); });
 }
 BENCHMARK(smmu_hits)->UseManualTime();
 
 // Beside smmu_hits: an LRU cache that has nothing else to do.
 void smmu_bare_lru(::benchmark::State& state) {
-  repeat(state, [] { return run_bare_lru(10 * kEvents); });
+  repeat(state, [] { return run_bare_lru(kInOrder, 10 * kEvents); });
 }
 BENCHMARK(smmu_bare_lru)->UseManualTime();
 

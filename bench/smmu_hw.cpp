@@ -40,13 +40,13 @@ hw::Translation page_at(std::uint64_t output) {
 
 Sample tlb_hits(std::uint64_t count) {
   hw::Tlb tlb({2048, 4, hw::Policy::kLru, 1});
-  for (std::uint64_t i = 0; i < kLruPages; ++i) {
+  for (std::uint64_t i = 0; i < kScattered.pages; ++i) {
     tlb.fill(hw::Tag{}, true, i * kPage, page_at(i * kPage));
   }
   std::uint64_t sum = 0;
   const Meter meter;
   for (std::uint64_t i = 0; i < count; ++i) {
-    const std::uint64_t input = nth_page(i);
+    const std::uint64_t input = kScattered.address(i);
     sum += tlb.lookup(hw::Tag{}, true, input, {}).output(input) >> 12U;
   }
   const Sample sample = meter.stop(count);
@@ -103,7 +103,7 @@ Sample invalidations(std::uint64_t count) {
   std::uint32_t gone = 0;
   const Meter meter;
   for (std::uint64_t i = 0; i < count; ++i) {
-    tlbi.address = nth_page(i);
+    tlbi.address = kScattered.address(i);
     gone += caches.apply(*hw::decode_command(hw::encode(tlbi)));
     gone += caches.apply(*hw::decode_command(hw::encode(sync)));
   }
@@ -128,7 +128,7 @@ void report(bool smoke) {
   const int times = smoke ? 1 : 5;
   const std::uint64_t part = smoke ? 100 : 1;
   const double hits = best_rate(times, [&] { return tlb_hits(20'000'000 / part); });
-  const double bare = best_rate(times, [&] { return run_bare_lru(20'000'000 / part); });
+  const double bare = best_rate(times, [&] { return run_bare_lru(kScattered, 20'000'000 / part); });
   Nested nested;
   const double walks = best_rate(times, [&] { return nested_walks(nested, 1'000'000 / part); });
   const double syncs = best_rate(times, [&] { return invalidations(1'000'000 / part); });

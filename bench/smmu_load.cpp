@@ -22,16 +22,18 @@ void expect(bool good, const char* what) {
 
 }  // namespace
 
-Sample run_smmu_hits(std::uint64_t transactions) {
+Sample run_smmu_hits(const PageStream& pages, std::uint64_t transactions) {
   hw::testing::World world;
   hw::PageTable table(world.frames, {1, hw::Granule::k4K, 48, 40, false, true, 0});
-  expect(table.map_pages(k2M, k2M, 12, 16, {}) == hw::MapError::kNone, "not mapped");
+  expect(table.map_pages(k2M, k2M, 12, pages.pages, {}) == hw::MapError::kNone, "not mapped");
   world.attach_s1(7, table);
   timed::TimedSmmu smmu({}, world.features, world.streams.base(), world.memory);
   timed::StreamParams p;
   p.stream = StreamId{7};
   p.base = k2M;
-  p.span = 16 * k4K;
+  p.span = pages.pages * k4K;
+  p.pattern = pages.step == p.payload ? timed::Pattern::kSequential : timed::Pattern::kStrided;
+  p.stride = pages.step;
   p.count = transactions;
   const timed::DmaStream& stream = smmu.add_stream(p);
   const Meter meter;
