@@ -76,7 +76,7 @@ Tlb::Hit Tlb::lookup(const Tag& tag, bool stage1, std::uint64_t input, const Acc
     };
     // Fully associative with several sizes: the first way that does, of whatever size.
     const TlbEntry* const entry =
-        full && !std::has_single_bit(sizes_)
+        full && (sizes_ & (sizes_ - 1)) != 0
             ? cache_.find(0, is_it)
             : cache_.find(full ? 0 : set_of(tag, input, size), mark_of(input, size), is_it);
     if (entry != nullptr) {

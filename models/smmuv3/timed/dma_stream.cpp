@@ -34,9 +34,9 @@ DmaStream::DmaStream(Timers& timers, const StreamParams& params, Tbu& tbu, Memor
       random_(params.seed, fmt::format("dma/{}", params.stream.value())),
       bursts_(MemoryPort::bursts_of(params.payload)),
       blocks_(params.payload == 0 ? 0 : params.span / params.payload),
-      due_(params.start),
-      issues_(params.outstanding),
-      done_(params.outstanding) {
+      limit_(params.count == 0 ? ~std::uint64_t{0} : params.count),
+      pace_(params.start, params.interval, params.link_burst * bursts_, params.outstanding),
+      issues_(params.outstanding) {
   const std::uint32_t sid = params.stream.value();
   require(std::has_single_bit(params.payload) && params.payload <= kMaxPayload, sid,
           fmt::format("payload = {} must be a power of 2 of at most 4096 bytes", params.payload));
@@ -50,6 +50,9 @@ DmaStream::DmaStream(Timers& timers, const StreamParams& params, Tbu& tbu, Memor
   require(params.pattern != Pattern::kRecorded || !params.recorded.empty(), sid,
           "no transaction is recorded");
   require(params.link_burst >= Ps{0} && params.interval >= Ps{0}, sid, "a time is negative");
+  next_.request.stream = params.stream;
+  next_.request.substream = params.substream;
+  next_.request.access.write = params.write;
   for (std::uint32_t i = params.outstanding; i-- > 0;) {
     free_cookies_.push_back(i);
   }
@@ -75,56 +78,105 @@ void DmaStream::slot_free() {
   wake(timers_.now());
 }
 
-bool DmaStream::ended() const {
-  return (params_.count != 0 && stats_.issued == params_.count) || timers_.now() >= params_.stop;
+bool DmaStream::ended(SimTime now) const {
+  return stats_.issued == limit_ || now >= params_.stop;
+}
+
+inline std::uint64_t DmaStream::next_address() {
+  if (params_.pattern != Pattern::kSequential) {
+    return next_scattered();
+  }
+  const std::uint64_t offset = position_ == params_.span ? 0 : position_;
+  position_ = offset + params_.payload;
+  return params_.base + offset;
+}
+
+std::uint64_t DmaStream::next_scattered() {
+  if (params_.pattern == Pattern::kRandom) {
+    return params_.base + params_.payload * random_.uniform_int(blocks_);
+  }
+  const std::uint64_t offset = position_;
+  position_ += params_.stride;
+  // One payload further at each turn, so that every block has its turn.
+  if (position_ >= params_.span) {
+    position_ = (position_ + params_.payload) % params_.stride % params_.span;
+  }
+  return params_.base + offset;
+}
+
+bool DmaStream::may_repeat() const {
+  return observer_ == nullptr && lit_ && !dark_since_ && !prepared_ &&
+         params_.pattern != Pattern::kRecorded && tbu_.may_repeat(next_.request);
+}
+
+// What issue() does, for the transactions in a row that hit the TLB entry found last: only what
+// changes from one to the next. Gives the time of the last.
+SimTime DmaStream::repeat(SimTime now) {
+  const SimTime horizon = std::min(timers_.horizon(), params_.stop);
+  Tbu::Repeats repeats = tbu_.repeats();
+  MemoryPort port = port_;
+  std::uint64_t left = limit_ - stats_.issued;
+  for (; left != 0; --left) {
+    next_.request.address = next_address();
+    const SimTime at = pace_.next(now, pending_);
+    if (!repeats.covers(next_.request.address) || at >= horizon) {
+      prepared_ = true;
+      break;
+    }
+    now = at;
+    pace_.drop_until(now);
+    const SimTime ready = repeats.ready(now);
+    const SimTime done = port.access(now, bursts_) + (ready - now);
+    translation_.record(ready - now);
+    latency_.record(done - pace_.due(now));
+    stats_.last = std::max(stats_.last, done);
+    pace_.completes(done);
+    pace_.issued(now);
+  }
+  const std::uint64_t times = limit_ - stats_.issued - left;
+  stats_.issued += times;
+  stats_.passed += times;
+  stats_.bytes += times * params_.payload;
+  port_ = port;
+  tbu_.repeated(repeats, times, stats_.last);
+  timers_.pass(now);
+  return now;
 }
 
 void DmaStream::run() {
-  while (!refused_ && !ended()) {
-    const SimTime now = timers_.now();
-    drop_done(now);
-    SimTime at = std::max({now, link_free_, due_});
-    if (under_way() == params_.outstanding) {
-      if (done_.empty()) {
-        return;  // translated() wakes it
-      }
-      at = std::max(at, done_.first());
+  SimTime now = timers_.now();
+  if (refused_ || ended(now)) {
+    return;
+  }
+  pace_.drop_until(now);
+  do {
+    const SimTime at = pace_.next(now, pending_);
+    if (at == kTimeMax) {
+      return;  // translated() wakes it
     }
-    if (at > now && !timers_.pass(at)) {
-      wake(at);
+    if (at > now) {
+      const bool passes = timers_.pass(at);
+      if (!passes || ended(at)) {
+        pace_.drop_until(now);
+        if (!passes) {
+          wake(at);
+        }
+        return;
+      }
+      now = at;
+    }
+    pace_.drop_until(now);
+    if (!issue(now)) {
       return;
     }
-    if (at == now && !issue()) {
-      return;
+    if (may_repeat()) {
+      now = repeat(now);
     }
-  }
-}
-
-std::uint64_t DmaStream::next_address() {
-  switch (params_.pattern) {
-    case Pattern::kSequential:
-      position_ = position_ == blocks_ ? 0 : position_;
-      return params_.base + params_.payload * position_++;
-    case Pattern::kRandom:
-      return params_.base + params_.payload * random_.uniform_int(blocks_);
-    case Pattern::kStrided: {
-      const std::uint64_t offset = position_;
-      position_ += params_.stride;
-      // One payload further at each turn, so that every block has its turn.
-      if (position_ >= params_.span) {
-        position_ = (position_ + params_.payload) % params_.stride % params_.span;
-      }
-      return params_.base + offset;
-    }
-    case Pattern::kRecorded:
-      break;  // prepare() has it
-  }
-  return params_.base;
+  } while (!ended(now));
 }
 
 void DmaStream::prepare() {
   hw::Request& request = next_.request;
-  request.substream = params_.substream;
   if (params_.pattern == Pattern::kRecorded) {
     const RecordedAccess& access = params_.recorded[position_];
     position_ = position_ + 1 == params_.recorded.size() ? 0 : position_ + 1;
@@ -133,20 +185,17 @@ void DmaStream::prepare() {
     request.access.write = access.write;
     return;
   }
-  request.stream = params_.stream;
   request.address = next_address();
-  request.access.write = params_.write;
 }
 
 // False: refused, slot_free() wakes it.
-bool DmaStream::issue() {
+bool DmaStream::issue(SimTime now) {
   if (!prepared_) {
     prepared_ = true;
     prepare();
   }
-  const SimTime now = timers_.now();
   next_.issued = now;
-  next_.due = params_.interval > Ps{0} ? due_ : now;
+  next_.due = pace_.due(now);
   Passage passage;
   const std::uint32_t cookie = free_cookies_.back();
   switch (tbu_.translate(next_.request, *this, cookie, passage)) {
@@ -154,7 +203,7 @@ bool DmaStream::issue() {
       refused_ = true;
       return false;
     case Tbu::Accepted::kReady: {
-      const SimTime done = complete(next_, passage);
+      const SimTime done = complete(next_, passage, now);
       tbu_.finished_at(done);
       break;
     }
@@ -167,13 +216,11 @@ bool DmaStream::issue() {
   prepared_ = false;
   stats_.first = stats_.issued == 0 ? now : stats_.first;
   ++stats_.issued;
-  link_free_ = now + params_.link_burst * bursts_;
-  due_ = params_.interval > Ps{0} ? due_ + params_.interval : due_;
+  pace_.issued(now);
   return true;
 }
 
-SimTime DmaStream::complete(const Issue& issue, const Passage& passage) {
-  const SimTime now = timers_.now();
+inline SimTime DmaStream::complete(const Issue& issue, const Passage& passage, SimTime now) {
   SimTime done = passage.ready;
   if (passage.passes()) {
     done = port_.access(now, bursts_) + (passage.ready - now);
@@ -186,7 +233,7 @@ SimTime DmaStream::complete(const Issue& issue, const Passage& passage) {
   translation_.record(passage.ready - issue.issued);
   latency_.record(done - issue.due);
   stats_.last = std::max(stats_.last, done);
-  done_.insert(done);
+  pace_.completes(done);
   if (observer_ != nullptr) [[unlikely]] {
     observer_->transaction(issue.request, passage, issue.issued, done);
   }
@@ -211,19 +258,13 @@ void DmaStream::note_verdict(bool passes, SimTime at) {
 }
 
 SimTime DmaStream::translated(std::uint32_t cookie, const Passage& passage) {
-  const SimTime done = complete(issues_[cookie], passage);
+  const SimTime done = complete(issues_[cookie], passage, timers_.now());
   free_cookies_.push_back(cookie);
   --pending_;
   if (!refused_) {
-    wake(std::max(done_.first(), timers_.now()));
+    wake(std::max(pace_.first_done(), timers_.now()));
   }
   return done;
-}
-
-void DmaStream::drop_done(SimTime now) {
-  while (!done_.empty() && done_.first() <= now) {
-    done_.drop_first();
-  }
 }
 
 }  // namespace smmulab::smmu::timed

@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "models/smmuv3/timed/memory_port.hpp"
+#include "models/smmuv3/timed/pace.hpp"
 #include "models/smmuv3/timed/tbu.hpp"
-#include "models/smmuv3/timed/time_queue.hpp"
 #include "sim/histogram.hpp"
 #include "sim/random.hpp"
 
@@ -121,7 +121,7 @@ class DmaStream final : public Timed, public Client {
     latency_.flush();
     return stats_;
   }
-  [[nodiscard]] std::uint32_t under_way() const { return pending_ + done_.size(); }
+  [[nodiscard]] std::uint32_t under_way() const { return pending_ + pace_.under_way(); }
 
   void fire(std::uint32_t what, std::uint32_t index) override;
   SimTime translated(std::uint32_t cookie, const Passage& passage) override;
@@ -135,13 +135,15 @@ class DmaStream final : public Timed, public Client {
   };
   void run();
   void wake(SimTime at);
-  [[nodiscard]] bool ended() const;
+  [[nodiscard]] bool ended(SimTime now) const;
+  [[nodiscard]] bool may_repeat() const;
+  SimTime repeat(SimTime now);
   [[nodiscard]] std::uint64_t next_address();
+  [[nodiscard]] std::uint64_t next_scattered();  // kRandom, kStrided
   void prepare();
-  bool issue();
-  SimTime complete(const Issue& issue, const Passage& passage);
+  bool issue(SimTime now);
+  SimTime complete(const Issue& issue, const Passage& passage, SimTime now);
   void note_verdict(bool passes, SimTime at);
-  void drop_done(SimTime now);
 
   Timers& timers_;
   StreamParams params_;
@@ -151,17 +153,16 @@ class DmaStream final : public Timed, public Client {
   RandomStream random_;
   std::uint32_t bursts_;
   std::uint64_t blocks_;
-  std::uint64_t position_ = 0;
+  std::uint64_t limit_;         // transactions
+  std::uint64_t position_ = 0;  // bytes; kRecorded: transactions
   bool prepared_ = false;
   Issue next_;
-  SimTime due_{};
-  SimTime link_free_{};
+  Pace pace_;
   SimTime wake_at_ = kTimeMax;
   bool refused_ = false;
   std::uint32_t pending_ = 0;  // translations
   std::vector<Issue> issues_;  // of those, by cookie
   std::vector<std::uint32_t> free_cookies_;
-  TimeQueue done_;    // completions to come
   bool lit_ = false;  // has had a success
   std::optional<SimTime> dark_since_;
   mutable StreamStats stats_;  // but for what the next two hold back

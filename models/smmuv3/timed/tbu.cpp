@@ -40,38 +40,6 @@ Tbu::Tbu(Timers& timers, const TbuParams& params, Ps dti, std::uint32_t index, T
   }
 }
 
-Tbu::Accepted Tbu::translate(const hw::Request& request, Client& client, std::uint32_t cookie,
-                             Passage& passage) {
-  if (free_.empty()) {
-    refused_.push_back(&client);
-    return Accepted::kRefused;
-  }
-  ++counters_.transaction;
-  ++counters_.micro_lookup;
-  const SimTime start = std::max(timers_.now(), pipe_free_);
-  pipe_free_ = start + params_.cycle;
-  passage.ready = start + params_.micro_lookup;
-  if (repeat(request, passage) || look_up(request, passage)) {
-    return Accepted::kReady;
-  }
-  miss(request, client, cookie, passage.ready);
-  return Accepted::kPending;
-}
-
-// The entry that was found last is found again: what a look-up would say, counters and replacement
-// included (to use the latest entry once more changes no policy's order).
-bool Tbu::repeat(const hw::Request& request, Passage& passage) {
-  if (!last_.known || (request.address ^ last_.input) >> last_.reach_log2 != 0 ||
-      request.stream != last_.stream || !last_.perms.allow(request.access) ||
-      request.substream != last_.substream || request.kind != hw::RequestKind::kUntranslated) {
-    return false;
-  }
-  passage.verdict = Verdict::kTranslated;
-  passage.fault = hw::Event::kNone;
-  passage.pa = last_.output + (request.address - last_.input);
-  return true;
-}
-
 bool Tbu::look_up(const hw::Request& request, Passage& passage) {
   last_.known = false;
   const StreamConfig* const config = config_.lookup(request.stream, request.substream);
@@ -308,6 +276,7 @@ void Tbu::respond(std::uint32_t i) {
 
 TbuCounters Tbu::counters() const {
   TbuCounters c = counters_;
+  c.micro_lookup = c.transaction;  // each has one
   c.slots_full += free_.empty() ? timers_.now() - full_since_ : Ps{0};
   c.out_of_tokens += without_token_.empty() ? Ps{0} : timers_.now() - no_token_since_;
   return c;

@@ -11,6 +11,7 @@
 // buffer, stash, partitions, QoS, several pipelines (LTI ports).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -36,6 +37,38 @@ class Tbu final : public Timed {
   Accepted translate(const hw::Request& request, Client& client, std::uint32_t cookie,
                      Passage& passage);
   void finished_at(SimTime done) { last_done_ = std::max(last_done_, done); }
+
+  // For a client whose next requests differ from this one in nothing but the address: those that
+  // hit the entry that was found last, one after another while nothing else goes on. What it took
+  // of them it says with repeated().
+  struct Repeats {
+    std::uint64_t input = 0;
+    std::uint8_t reach_log2 = 0;
+    SimTime pipe_free{};
+    Ps cycle{0}, look_up{0};
+    [[nodiscard]] bool covers(std::uint64_t address) const {
+      return (address ^ input) >> reach_log2 == 0;
+    }
+    // A transaction at `now`: when it may go on to memory.
+    SimTime ready(SimTime now) {
+      const SimTime start = std::max(now, pipe_free);
+      pipe_free = start + cycle;
+      return start + look_up;
+    }
+  };
+  [[nodiscard]] bool may_repeat(const hw::Request& request) const {
+    return last_.known && request.stream == last_.stream && last_.perms.allow(request.access) &&
+           request.substream == last_.substream && request.kind == hw::RequestKind::kUntranslated &&
+           !free_.empty();
+  }
+  [[nodiscard]] Repeats repeats() const {  // REQUIRES: may_repeat()
+    return {last_.input, last_.reach_log2, pipe_free_, params_.cycle, params_.micro_lookup};
+  }
+  void repeated(const Repeats& repeats, std::uint64_t times, SimTime done) {
+    counters_.transaction += times;
+    pipe_free_ = repeats.pipe_free;
+    finished_at(done);
+  }
 
   // The command that the next kTbuInvalidate is about. REQUIRES: it lives until the ack.
   void set_invalidation(const hw::Command& command) { invalidation_ = &command; }
@@ -79,7 +112,7 @@ class Tbu final : public Timed {
     hw::Permissions perms;
   };
 
-  bool repeat(const hw::Request& request, Passage& passage);
+  [[nodiscard]] bool repeat(const hw::Request& request, Passage& passage) const;
   bool look_up(const hw::Request& request, Passage& passage);
   bool look_up_tlbs(const hw::StreamConfig& config, const hw::Request& request, Passage& passage);
   void take_hit(const hw::Tlb::Hit& hit, std::uint64_t input, Passage& passage);
@@ -120,5 +153,35 @@ class Tbu final : public Timed {
   Last last_;
   TbuCounters counters_;
 };
+
+// In line: most transactions get no further than repeat().
+inline Tbu::Accepted Tbu::translate(const hw::Request& request, Client& client,
+                                    std::uint32_t cookie, Passage& passage) {
+  if (free_.empty()) [[unlikely]] {
+    refused_.push_back(&client);
+    return Accepted::kRefused;
+  }
+  ++counters_.transaction;
+  const SimTime start = std::max(timers_.now(), pipe_free_);
+  pipe_free_ = start + params_.cycle;
+  passage.ready = start + params_.micro_lookup;
+  if (repeat(request, passage) || look_up(request, passage)) {
+    return Accepted::kReady;
+  }
+  miss(request, client, cookie, passage.ready);
+  return Accepted::kPending;
+}
+
+// The entry that was found last is found again: what a look-up would say, counters and replacement
+// included (to use the latest entry once more changes no policy's order).
+inline bool Tbu::repeat(const hw::Request& request, Passage& passage) const {
+  if ((request.address ^ last_.input) >> last_.reach_log2 != 0 || !may_repeat(request)) {
+    return false;
+  }
+  passage.verdict = Verdict::kTranslated;
+  passage.fault = hw::Event::kNone;
+  passage.pa = last_.output + (request.address - last_.input);
+  return true;
+}
 
 }  // namespace smmulab::smmu::timed

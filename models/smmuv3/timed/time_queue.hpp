@@ -14,24 +14,36 @@ namespace smmulab::smmu::timed {
 
 class TimeQueue {
  public:
-  explicit TimeQueue(std::uint32_t capacity) : times_(std::bit_ceil(capacity)) {}
+  explicit TimeQueue(std::uint32_t capacity)
+      : times_(std::bit_ceil(capacity)), mask_(std::bit_ceil(capacity) - 1) {}
   [[nodiscard]] bool empty() const { return first_ == end_; }
   [[nodiscard]] std::uint32_t size() const { return end_ - first_; }
   [[nodiscard]] SimTime first() const { return times_[slot(first_)]; }  // REQUIRES: not empty
   void drop_first() { ++first_; }                                       // REQUIRES: not empty
+  void drop_until(SimTime now) {
+    while (!empty() && first() <= now) {
+      drop_first();
+    }
+  }
   // REQUIRES: there is room.
   void insert(SimTime time) {
-    SMMULAB_ASSERT(size() < times_.size(), "time queue is full");
+    SMMULAB_ASSERT(size() <= mask_, "time queue is full");
     std::uint32_t at = end_++;
-    for (; at != first_ && times_[slot(at - 1)] > time; --at) {
-      times_[slot(at)] = times_[slot(at - 1)];
+    if (at == first_ || last_ <= time) [[likely]] {
+      last_ = time;
+    } else {
+      for (; at != first_ && times_[slot(at - 1)] > time; --at) {
+        times_[slot(at)] = times_[slot(at - 1)];
+      }
     }
     times_[slot(at)] = time;
   }
 
  private:
-  [[nodiscard]] std::size_t slot(std::uint32_t at) const { return at & (times_.size() - 1); }
-  std::vector<SimTime> times_;         // a power of 2
+  [[nodiscard]] std::size_t slot(std::uint32_t at) const { return at & mask_; }
+  std::vector<SimTime> times_;  // a power of 2
+  std::uint32_t mask_;
+  SimTime last_{};                     // if there is one
   std::uint32_t first_ = 0, end_ = 0;  // counted without wrap
 };
 

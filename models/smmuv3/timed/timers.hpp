@@ -54,6 +54,10 @@ class Timers {
     at(now_ + d, who, what, index);
   }
 
+  // Before this time pass() says yes.
+  [[nodiscard]] SimTime horizon() const {
+    return !run_ahead_ ? now_ : limit_ < next() ? limit_ + Ps{1} : next();
+  }
   // True: now() is `t`. REQUIRES: the caller has nothing more to do at the old time, and its
   // callers neither.
   bool pass(SimTime t) {
