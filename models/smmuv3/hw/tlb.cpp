@@ -62,14 +62,13 @@ std::uint32_t Tlb::set_of(const Tag& tag, std::uint64_t input, unsigned reach) c
   return cache_.set_of((input >> reach) + tag.vmid.value());
 }
 
-Tlb::Hit Tlb::lookup(const Tag& tag, bool stage1, std::uint64_t input, const Access& access) {
-  ++stats_.lookups;
-  Hit hit;
+inline const TlbEntry* Tlb::find(const Tag& tag, bool stage1, std::uint64_t input,
+                                 std::uint32_t& probes) {
   const bool full = cache_.sets() <= 1;
   std::uint64_t sizes = full ? sizes_ & (~sizes_ + 1) : sizes_;
   for (; sizes != 0; sizes &= sizes - 1) {
     const auto size = static_cast<unsigned>(std::countr_zero(sizes));
-    ++hit.probes;
+    ++probes;
     const auto is_it = [&](const TlbEntry& entry) {
       return (entry.input ^ input) >> entry.reach_log2 == 0 && same_tag(entry, tag, stage1) &&
              (full || entry.reach_log2 == size);
@@ -80,10 +79,16 @@ Tlb::Hit Tlb::lookup(const Tag& tag, bool stage1, std::uint64_t input, const Acc
             ? cache_.find(0, is_it)
             : cache_.find(full ? 0 : set_of(tag, input, size), mark_of(input, size), is_it);
     if (entry != nullptr) {
-      hit.entry = entry;
-      break;
+      return entry;
     }
   }
+  return nullptr;
+}
+
+Tlb::Hit Tlb::lookup(const Tag& tag, bool stage1, std::uint64_t input, const Access& access) {
+  ++stats_.lookups;
+  Hit hit;
+  hit.entry = find(tag, stage1, input, hit.probes);
   stats_.probes += hit.probes;
   if (hit.entry != nullptr) {
     hit.allowed = hit.entry->perms.allow(access);
@@ -93,6 +98,18 @@ Tlb::Hit Tlb::lookup(const Tag& tag, bool stage1, std::uint64_t input, const Acc
   }
   stats_.misses += hit.entry == nullptr ? 1 : 0;
   return hit;
+}
+
+const TlbEntry* Tlb::lookup_hit(const Tag& tag, bool stage1, std::uint64_t input,
+                                const Access& access) {
+  std::uint32_t probes = 0;
+  const TlbEntry* const entry = find(tag, stage1, input, probes);
+  if (entry == nullptr || !entry->perms.allow(access)) {
+    return nullptr;
+  }
+  ++stats_.lookups;
+  stats_.probes += probes;
+  return entry;
 }
 
 void Tlb::fill(const Tag& tag, bool stage1, std::uint64_t input, const Translation& t) {

@@ -63,6 +63,9 @@ class Tlb {
   };
   // `input` as canonical_input() makes it.
   Hit lookup(const Tag& tag, bool stage1, std::uint64_t input, const Access& access);
+  // The same if it hits and is allowed; else nullptr, and nothing is counted: lookup() is to come.
+  const TlbEntry* lookup_hit(const Tag& tag, bool stage1, std::uint64_t input,
+                             const Access& access);
   void fill(const Tag& tag, bool stage1, std::uint64_t input, const Translation& translation);
   std::uint32_t invalidate(const TlbInvalidation& what);
 
@@ -76,6 +79,7 @@ class Tlb {
 
  private:
   [[nodiscard]] std::uint32_t set_of(const Tag& tag, std::uint64_t input, unsigned reach) const;
+  const TlbEntry* find(const Tag& tag, bool stage1, std::uint64_t input, std::uint32_t& probes);
   template <class Gone>
   std::uint32_t erase(const TlbInvalidation& what, const Gone& gone);
   void gone(const TlbEntry& old);

@@ -109,8 +109,8 @@ bool DmaStream::may_repeat() const {
          params_.pattern != Pattern::kRecorded && tbu_.may_repeat(next_.request);
 }
 
-// What issue() does, for the transactions in a row that hit the TLB entry found last: only what
-// changes from one to the next. Gives the time of the last.
+// What issue() does, for transactions in a row that hit the micro TLB: only what changes from one
+// to the next. Gives the time of the last.
 SimTime DmaStream::repeat(SimTime now) {
   const SimTime horizon = std::min(timers_.horizon(), params_.stop);
   Tbu::Repeats repeats = tbu_.repeats();
@@ -119,7 +119,8 @@ SimTime DmaStream::repeat(SimTime now) {
   for (; left != 0; --left) {
     next_.request.address = next_address();
     const SimTime at = pace_.next(now, pending_);
-    if (!repeats.covers(next_.request.address) || at >= horizon) {
+    if (at >= horizon ||
+        !(repeats.covers(next_.request.address) || tbu_.turn(next_.request, repeats))) {
       prepared_ = true;
       break;
     }

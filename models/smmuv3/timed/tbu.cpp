@@ -79,13 +79,12 @@ bool Tbu::look_up_tlbs(const StreamConfig& config, const hw::Request& request, P
   if (const hw::Tlb::Hit hit = micro_.lookup(tag, config.s1, input, access)) {
     take_hit(hit, input, passage);
     if (hit.allowed && plain(config)) {
-      last_ = {true,
-               request.stream,
-               request.substream,
-               hit.entry->input,
-               hit.entry->output,
-               hit.entry->reach_log2,
-               hit.entry->perms};
+      last_.known = true;
+      last_.stream = request.stream;
+      last_.substream = request.substream;
+      last_.tag = tag;
+      last_.stage1 = config.s1;
+      last_.take(*hit.entry);
     }
     return hit.allowed || !faults_to_tcu_;
   }

@@ -39,8 +39,8 @@ class Tbu final : public Timed {
   void finished_at(SimTime done) { last_done_ = std::max(last_done_, done); }
 
   // For a client whose next requests differ from this one in nothing but the address: those that
-  // hit the entry that was found last, one after another while nothing else goes on. What it took
-  // of them it says with repeated().
+  // hit the entry that was found last, or another after turn(), while nothing else goes on. How
+  // many it took it says with repeated().
   struct Repeats {
     std::uint64_t input = 0;
     std::uint8_t reach_log2 = 0;
@@ -63,6 +63,18 @@ class Tbu final : public Timed {
   }
   [[nodiscard]] Repeats repeats() const {  // REQUIRES: may_repeat()
     return {last_.input, last_.reach_log2, pipe_free_, params_.cycle, params_.micro_lookup};
+  }
+  // False: the micro TLB has no entry for it that will do. REQUIRES: may_repeat() as for the last.
+  bool turn(const hw::Request& request, Repeats& repeats) {
+    const hw::TlbEntry* const entry =
+        micro_.lookup_hit(last_.tag, last_.stage1, request.address, request.access);
+    if (entry == nullptr) {
+      return false;
+    }
+    last_.take(*entry);
+    repeats.input = entry->input;
+    repeats.reach_log2 = entry->reach_log2;
+    return true;
   }
   void repeated(const Repeats& repeats, std::uint64_t times, SimTime done) {
     counters_.transaction += times;
@@ -107,9 +119,17 @@ class Tbu final : public Timed {
     bool known = false;
     StreamId stream;
     std::optional<hw::Ssid> substream;
+    hw::Tag tag;
+    bool stage1 = false;
     std::uint64_t input = 0, output = 0;
     std::uint8_t reach_log2 = 0;
     hw::Permissions perms;
+    void take(const hw::TlbEntry& entry) {
+      input = entry.input;
+      output = entry.output;
+      reach_log2 = entry.reach_log2;
+      perms = entry.perms;
+    }
   };
 
   [[nodiscard]] bool repeat(const hw::Request& request, Passage& passage) const;
