@@ -158,7 +158,7 @@ void DmaStream::run() {
     if (at > now) {
       const bool passes = timers_.pass(at);
       if (!passes || ended(at)) {
-        pace_.drop_until(now);
+        pace_.drop_until(now);  // what was done in no time
         if (!passes) {
           wake(at);
         }
