@@ -275,6 +275,27 @@ def test_a_page_keeps_other_factors_apart(tmp_path: Path) -> None:
     assert throughput[: throughput.index("</table>")].count("<tr>") == 8
 
 
+@pytest.mark.parametrize(
+    ("factors", "axis"),
+    [
+        ({"devices": [1, 2, 4]}, "devices"),
+        ({"threads": [1, 2]}, "threads"),
+        ({"cores": [1, 2]}, "cpus"),
+        ({"groups": [1, 2]}, "groups"),
+        ({"hwpts": [2, 3, 4], "threads": [1, 2]}, "hwpts"),
+        ({"hw.sync": ["1us", "2us"]}, "hw.sync_ps"),
+    ],
+)
+def test_the_axis_of_a_page_is_what_was_varied(
+    factors: dict[str, list[object]], axis: str, tmp_path: Path
+) -> None:
+    """Not what follows it: a generator has as many groups, threads and CPUs as devices."""
+    sweep(Config(workload=Workload(devices=4, ops=40, drive="device")), factors, out=tmp_path)
+    assert cli.main(["report", str(tmp_path)]) == 0
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert f"<figcaption>ops_per_s over {axis}: mean" in text
+
+
 BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 
 

@@ -45,6 +45,7 @@ figcaption{color:#555}pre{overflow-x:auto}
 """
 _WAITS_SHOWN = 4
 _PARTS_SHOWN = 12
+_LEADERS = ("devices", "threads", "cpus", "groups")
 _MEASURED = ("ops_per_s", "lock_wait_total_ps", "replace_dark_max_ps")
 
 
@@ -64,25 +65,30 @@ def _figure(caption: str, draw: Callable[[Axes], object]) -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    names = {
-        name: str(name).removeprefix("param.").removeprefix("generate.") for name in frame.columns
-    }
-    return frame.rename(columns=names).to_html(
+    return frame.rename(columns={name: _short(str(name)) for name in frame.columns}).to_html(
         index=False, border=0, na_rep="-", float_format=lambda value: f"{value:,.6g}"
     )
 
 
 def axis_of(runs: pd.DataFrame) -> str | None:
-    """The varied number with most values: what goes along the x axis; None if there is none."""
+    """The varied number with most values: what goes along the x axis; None if there is none. Of
+    several, the first of _LEADERS: groups, threads and CPUs of a generator follow its devices, and
+    its CPUs the threads, unless they are given."""
     best: str | None = None
-    most = 1
+    most = (1, 0)
     for name in runs.columns:
         if not name.startswith("param.") or name == SEED or runs[name].dtype.kind not in "if":
             continue
+        last = name.rpartition(".")[2]
+        rank = len(_LEADERS) - _LEADERS.index(last) if last in _LEADERS else 0
         count = int(runs[name].nunique())
-        if count > most or (count == most and best is not None and name.endswith(".threads")):
-            best, most = str(name), count
+        if count > 1 and (count, rank) > most:
+            best, most = str(name), (count, rank)
     return best
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("param.").removeprefix("generate.")
 
 
 def _scaling(runs: pd.DataFrame, x: str, y: str, ax: Axes) -> Axes:
@@ -113,7 +119,7 @@ def _answers(runs: pd.DataFrame, x: str) -> Iterator[str]:
 def _pictures(locks: pd.DataFrame, latencies: pd.DataFrame, runs: pd.DataFrame, x: str) -> _Parts:
     for value in _MEASURED:
         if runs[value].notna().any():
-            caption = f"{value} over {x}: mean over seeds, 95 % interval"
+            caption = f"{value} over {_short(x)}: mean over seeds, 95 % interval"
             yield _figure(caption, partial(_scaling, runs, x, value))
     for protocol in list(dict.fromkeys(runs[PROTOCOL]))[:_WAITS_SHOWN]:
         if (locks[PROTOCOL] == protocol).any():
@@ -124,7 +130,7 @@ def _pictures(locks: pd.DataFrame, latencies: pd.DataFrame, runs: pd.DataFrame, 
     last = latencies[latencies[x] == latencies[x].max()]
     if len(last):
         kind = str(last.groupby("kind")["count"].sum().idxmax())
-        where = f"{kind} at {x} = {last[x].max():g}, all seeds"
+        where = f"{kind} at {_short(x)} = {last[x].max():g}, all seeds"
         yield _figure(f"latency of {where}", lambda ax: plot.latency_percentiles(last, kind, ax=ax))
 
 
