@@ -124,6 +124,19 @@ def test_dark_time(devices: pd.DataFrame, words: list[str]) -> None:
     assert bool(labels(ax.xaxis)) != bool(words)
 
 
+@pytest.mark.parametrize("replaces", [0, 3])
+def test_a_run_without_an_end_has_its_status_for_a_dark_time(replaces: int) -> None:
+    """Not "no replace": it may have made some before it deadlocked."""
+    both = [darkness(4, 12, 6), darkness(replaces, replaces, 1).assign(protocol="posted-v2")]
+    summary = pd.DataFrame({"protocol": ["igroup", "posted-v2"], "status": ["ok", "deadlock"]})
+    ax = plot.dark(pd.concat(both), summary=summary)
+    draw(ax)
+    assert [text.get_text() for text in ax.texts] == ["deadlock"]
+    assert [list(line.get_ydata()) for line in ax.get_lines()][0] == [0, 1]
+    assert list(ax.get_lines()[0].get_xdata())[0] == 6
+    assert not list(ax.get_lines()[0].get_xdata())[1] > 0
+
+
 def changes(*gains: float) -> pd.DataFrame:
     """As WhatIf.summary() and WhatIf.frame() have them: two costs and a lock."""
     rows = [

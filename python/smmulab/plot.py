@@ -214,9 +214,13 @@ def lock_wait(locks: pd.DataFrame, ax: Axes | None = None, most: int = 5) -> Axe
     return ax
 
 
-def dark(devices: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def dark(
+    devices: pd.DataFrame, ax: Axes | None = None, summary: pd.DataFrame | None = None
+) -> Axes:
     """How long a replace leaves its device's DMA dark, in us on a log axis: a dot at the mean over
-    all replaces, a line to the longest. `devices`: Comparison.devices()."""
+    all replaces, a line to the longest. `devices`: Comparison.devices(); with `summary`,
+    Comparison.summary(), a protocol that deadlocked or ended in a wrong state has its status there
+    instead, as in `throughput`."""
     ax = _axes(ax)
     ax.set_xlabel("DMA dark in a replace (us):\ndot mean, tick longest")
     if devices.empty:
@@ -226,6 +230,10 @@ def dark(devices: pd.DataFrame, ax: Axes | None = None) -> Axes:
         total=("replace_dark_total_ps", "sum"),
         longest=("replace_dark_max_ps", "max"),
     )
+    status = ["ok"] * len(rows)
+    if summary is not None:
+        status = list(summary.set_index("protocol")["status"].reindex(rows.index, fill_value="ok"))
+    rows.loc[[ended != "ok" for ended in status]] = 0
     mean = (rows["total"] / rows["replaces"].where(rows["replaces"] > 0)).to_numpy() / _PS_PER_US
     longest = rows["longest"].where(rows["longest"] > 0).to_numpy(dtype=float) / _PS_PER_US
     places = np.arange(len(rows))
@@ -233,10 +241,17 @@ def dark(devices: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.plot(longest, places, linestyle="", marker="|", markersize=9, color=COLOURS[0])
     ax.plot(mean, places, linestyle="", marker="o", color=COLOURS[0])
     _log_us(ax, "x", [*mean, *longest])
-    for place, value in enumerate(mean):
+    for place, (value, ended) in enumerate(zip(mean, status, strict=True)):
         if not value > 0:
             words = "no replace" if np.isnan(value) else "never dark"
-            ax.text(0.02, place, words, va="center", transform=ax.get_yaxis_transform())
+            ax.text(
+                0.02,
+                place,
+                words if ended == "ok" else ended,
+                va="center",
+                color="black" if ended == "ok" else _ALARM,
+                transform=ax.get_yaxis_transform(),
+            )
     _rows(ax, rows.index)
     return ax
 
@@ -254,7 +269,7 @@ def comparison(
     panels = [figure.add_subplot(grid[0, column]) for column in range(3)]
     throughput(summary, panels[0])
     lock_wait(locks, panels[1])
-    dark(devices, panels[2])
+    dark(devices, panels[2], summary)
     # The rows are the same ones: named once.
     for panel in panels[1:]:
         if [text.get_text() for text in panel.get_yticklabels()] == list(summary["protocol"]):
