@@ -6,6 +6,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
@@ -14,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import smmulab
 from conftest import TRACES
-from smmulab import plot
+from smmulab import plot, plot_dma
 
 US = 1_000_000
 MS = 1_000_000_000
@@ -132,9 +133,32 @@ def test_a_run_without_an_end_has_its_status_for_a_dark_time(replaces: int) -> N
     ax = plot.dark(pd.concat(both), summary=summary)
     draw(ax)
     assert [text.get_text() for text in ax.texts] == ["deadlock"]
-    assert [list(line.get_ydata()) for line in ax.get_lines()][0] == [0, 1]
-    assert list(ax.get_lines()[0].get_xdata())[0] == 6
-    assert not list(ax.get_lines()[0].get_xdata())[1] > 0
+    longest, unknown = np.asarray(ax.get_lines()[0].get_xdata(), float)
+    assert longest == 6
+    assert np.isnan(unknown)
+
+
+def refusals(protocol: str, windows: int, total_us: float, longest_us: float) -> pd.DataFrame:
+    row = {"protocol": protocol, "dma_dark_windows": windows}
+    times = {"dma_dark_total_ps": total_us * US, "dma_dark_max_ps": longest_us * US}
+    return pd.DataFrame([row | times])
+
+
+def test_dark_times_of_dma_span_decades() -> None:
+    """A protocol that was never dark has a row all the same."""
+    rows = [refusals("igroup", 60, 48, 1.3), refusals("v6.2", 3, 27_000, 9_500)]
+    ax = plot_dma.dark(pd.concat([*rows, refusals("no-locks", 0, 0, 0)]))
+    draw(ax)
+    assert ax.get_xscale() == "log"
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["igroup", "v6.2", "no-locks"]
+    assert [text.get_text() for text in ax.texts] == [
+        "0.8 us, 60 times",
+        "9,000.0 us, 3 times",
+        "never dark",
+    ]
+    assert labels(ax.xaxis) == ["1", "10", "100", "1,000", "10,000"]
+    right = ax.get_window_extent().x1
+    assert all(text.get_window_extent().x1 <= right for text in ax.texts)
 
 
 def changes(*gains: float) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from smmulab.plot import COLOURS
+from smmulab.plot import COLOURS, _log_us
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,30 +61,34 @@ def throughput(
 
 
 def dark(devices: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """How long devices' DMA was refused at a time, in us, a row for each protocol: a dot at the
-    mean of all windows, a tick at the longest. `devices`: Comparison.devices() of a run
-    with streams."""
+    """How long devices' DMA was refused at a time, in us on a log axis, a row for each protocol: a dot
+    at the mean of all windows, a tick at the longest, "never dark" if there was none. `devices`:
+    Comparison.devices() of a run with streams."""
     ax = Figure(figsize=(7, 2.6), layout="constrained").add_subplot() if ax is None else ax
     rows = devices.groupby("protocol", sort=False).agg(
         windows=("dma_dark_windows", "sum"),
         total=("dma_dark_total_ps", "sum"),
         longest=("dma_dark_max_ps", "max"),
     )
-    rows = rows[rows["windows"] > 0]
-    mean = rows["total"] / rows["windows"] / _PS_PER_US
-    longest = rows["longest"] / _PS_PER_US
+    mean = rows["total"] / rows["windows"].where(rows["windows"] > 0) / _PS_PER_US
+    longest = rows["longest"].where(rows["longest"] > 0) / _PS_PER_US
     places = range(len(rows))
     ax.hlines(places, mean, longest, color=COLOURS[0], linewidth=2)
     ax.plot(longest, places, linestyle="", marker="|", markersize=9, color=COLOURS[0])
     ax.plot(mean, places, linestyle="", marker="o", color=COLOURS[0])
-    for place, protocol in enumerate(rows.index):
-        text = f"{mean[protocol]:.1f} us, {int(rows['windows'][protocol])} times"
-        ax.annotate(text, (mean[protocol], place), (0, 7), textcoords="offset points")
-    ax.set_xlim(0, None)
     ax.set_ylim(len(rows) - 0.4, -0.7)
+    _log_us(ax, "x", [*mean, *longest])
+    for place, protocol in enumerate(rows.index):
+        count = int(rows["windows"][protocol])
+        if count:
+            value = mean[protocol]
+            text = f"{f'{value:,.1f}' if value >= 1 else f'{value:.3g}'} us, {count:,} times"
+            at = ax.transAxes.inverted().transform(ax.transData.transform((value, place)))[0]
+            side = "left" if at < 0.5 else "right"  # so that it ends within the axes
+            ax.annotate(text, (value, place), (0, 7), textcoords="offset points", ha=side)
+        else:
+            ax.text(0.02, place, "never dark", va="center", transform=ax.get_yaxis_transform())
     ax.set_yticks(list(places), [str(name) for name in rows.index])
-    ax.grid(color="0.88", axis="x")
-    ax.set_axisbelow(True)
     ax.set_xlabel(
         "DMA refused, from the first transaction to the next that passed (us):\n"
         "dot mean, tick longest"
