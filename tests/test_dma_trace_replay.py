@@ -131,6 +131,31 @@ def test_a_run_and_a_study_take_one(
     assert "param.dma_trace_identity" not in shown
 
 
+def test_a_device_whose_dma_never_passes_has_no_times_and_a_warning(
+    capsys: pytest.CaptureFixture[str], dma_trace: Path, tmp_path: Path
+) -> None:
+    dma_trace.write_text(LINES.replace("0x10008040", "0xdead0008040"))
+    argv = ["compare", str(TRACE), "-p", "igroup", *SETS, "-o", str(tmp_path / "out")]
+    code, text, err = run(capsys, *argv, "--dma-trace", str(dma_trace))
+    assert code == 0
+    (warning,) = [line for line in err.splitlines() if "no DMA" in line]
+    assert warning.startswith("smmulab: warning: no DMA of 0000:00:04.0 passed: ")
+    table = text.split("DMA of each device, by transactions\n\n")[1].splitlines()
+    heads, good, bad = (line.split() for line in table[:3])
+    assert heads[2:6] == ["passed", "aborted", "faulted", "GB/s"]
+    assert heads[6:9] == ["translation", "p50", "ns"]
+    devices = smmulab.compare(TRACE, "igroup", set=TIMED, dma_trace=dma_trace).devices()
+    row = devices.set_index("device").loc["0000:00:02.0"]
+    assert good[2:5] == [f"{row[f'dma_{what}']:,.0f}" for what in ("passed", "aborted", "faulted")]
+    assert good[6] == f"{row['dma_translation_p50_ps'] / 1000:,.2f}"
+    assert bad[1:3] == ["0000:00:04.0", "0"]
+    assert bad[5:] == ["-"] * 7
+    assert table[3].startswith("aborted: the device was detached; faulted: not mapped")
+    # What did pass is not warned of.
+    dma_trace.write_text(LINES)
+    assert "no DMA" not in run(capsys, *argv, "--dma-trace", str(dma_trace))[2]
+
+
 def test_a_configuration_refuses_what_is_no_path() -> None:
     with pytest.raises(smmulab.ConfigError, match="dma_trace: expected a path, not '3'"):
         Config().replace(dma_trace=3)

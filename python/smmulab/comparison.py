@@ -56,7 +56,7 @@ class Comparison:
     @property
     def warnings(self) -> list[str]:
         """What may not be meant, such as CPUs that no thread uses; each once."""
-        return list(dict.fromkeys(text for result in self.results for text in result["warnings"]))
+        return tables.warnings(self.results)
 
     def frame(self) -> pd.DataFrame:
         """Tidy: a row for each protocol and kind of operation.

@@ -15,12 +15,20 @@ if TYPE_CHECKING:
     from smmulab.waits import Blame
     from smmulab.what_if import WhatIf
 
+_PS_PER_NS = 1e3
 _PS_PER_US = 1e6
 _PS_PER_MS = 1e9
 LOCKS_SHOWN = 5
 CHANGES_SHOWN = 12
 P99_SHOWN = 5
 BLAME_SHOWN = 15
+
+_DMA_LEGEND = (
+    "aborted: the device was detached; faulted: not mapped; translation: from issue to the way to "
+    "memory;\ndark window: from the first aborted or faulted one after one that passed to the next "
+    "that passes;\nold use: the longest time after an unmap that its translation was still used; "
+    "-: none passed"
+)
 
 
 def _table(frame: pd.DataFrame) -> str:
@@ -87,15 +95,21 @@ def _dma(comparison: Comparison) -> str:
         return ""
     frame = frame[frame["dma_transactions"].notna()]
     shown = frame[["protocol", "device"]].copy()
-    shown["GB/s"] = frame["dma_bytes_per_s"] / 1e9
-    shown["translation p50 us"] = frame["dma_translation_p50_ps"] / _PS_PER_US
-    shown["p99 us"] = frame["dma_translation_p99_ps"] / _PS_PER_US
-    shown["refused"] = (frame["dma_aborted"] + frame["dma_faulted"]).astype(int)
-    shown["times dark"] = frame["dma_dark_windows"].astype(int)
-    shown["dark ms"] = frame["dma_dark_total_ps"] / _PS_PER_MS
-    shown["max dark us"] = frame["dma_dark_max_ps"] / _PS_PER_US
-    shown["old use us"] = frame["dma_old_use_max_ps"] / _PS_PER_US
-    return _table(shown)
+    for name in ("passed", "aborted", "faulted"):
+        shown[name] = [f"{count:,.0f}" for count in frame[f"dma_{name}"]]
+    values = {
+        "GB/s": frame["dma_bytes_per_s"] / 1e9,
+        "translation p50 ns": frame["dma_translation_p50_ps"] / _PS_PER_NS,
+        "p99 ns": frame["dma_translation_p99_ps"] / _PS_PER_NS,
+        "dark windows": frame["dma_dark_windows"].map("{:,.0f}".format),
+        "dark ms": frame["dma_dark_total_ps"] / _PS_PER_MS,
+        "longest dark us": frame["dma_dark_max_ps"] / _PS_PER_US,
+        "old use us": frame["dma_old_use_max_ps"] / _PS_PER_US,
+    }
+    # Of a device none of whose transactions passed there is nothing to tell.
+    passed = frame["dma_passed"] > 0
+    shown = shown.assign(**{name: column.where(passed) for name, column in values.items()})
+    return _table(shown) + "\n" + _DMA_LEGEND
 
 
 def _heading(comparison: Comparison) -> str:
@@ -125,8 +139,7 @@ def text(comparison: Comparison) -> str:
     ]
     if dma := _dma(comparison):
         parts += [
-            "DMA of each device: refused; dark from the first refused to the next that passed; "
-            + "longest use of an old translation after an unmap",
+            "DMA of each device, by transactions",
             dma,
         ]
     parts += [

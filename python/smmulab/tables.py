@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -145,6 +145,23 @@ def devices(results: Iterable[Result]) -> pd.DataFrame:
     return _frame(
         [{"protocol": result["protocol"], **d} for result in results for d in result["devices"]]
     )
+
+
+def warnings(results: Sequence[Result]) -> list[str]:
+    """What replays warn of, each once; and devices whose DMA never passed, in no run that ended well."""
+    found = list(dict.fromkeys(text for result in results for text in result["warnings"]))
+    passed: dict[str, bool] = {}
+    for result in results:
+        for device in result["devices"] if result["status"] == "ok" else ():
+            if device.get("dma_transactions"):
+                name = device["device"]
+                passed[name] = passed.get(name, False) or device["dma_passed"] > 0
+    if never := [name for name, some in passed.items() if not some]:
+        found.append(
+            f"no DMA of {', '.join(never)} passed: it aborted (detached) or faulted (not mapped) "
+            "all the time; are its IOVAs those that the operations map?"
+        )
+    return found
 
 
 def summary(results: Iterable[Result]) -> pd.DataFrame:
