@@ -104,6 +104,29 @@ def test_protocols_and_describe(capsys: pytest.CaptureFixture[str]) -> None:
     assert row["default"].endswith("ns")
 
 
+def test_a_protocol_at_length(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = run(capsys, "protocols", "posted-v1", "igroup")
+    assert code == 0
+    assert text.startswith("posted-v1 (PATCH v1 7/8, 2 Feb 2023): a lock per hwpt; ")
+    assert _core.protocol_history("posted-v1") in text
+    assert "(-s protocol.mend_h1=true)" in text
+    first, second = text.split("\nigroup (v6.8-6.12): ")
+    # The new hwpt's lock, in it the old one's.
+    replace = first.split("replace by an hwpt of the same ioas:\n")[1].split("\n\n")[0]
+    assert [line.strip() for line in replace.splitlines() if "hwpt->devices_lock" in line] == [
+        "hwpt->devices_lock"
+    ] * 2
+    assert "hwpt->devices_lock" not in second
+    assert "igroup->lock" in second
+    assert "docs/protocols.md, section igroup" in second
+    code, text, _ = run(capsys, "protocols", "igroup", "--json")
+    assert [row["name"] for row in json.loads(text)] == ["igroup"]
+    code, _, err = run(capsys, "protocols", "igruop")
+    assert code == 2
+    assert "did you mean 'igroup'?" in err
+    assert run(capsys, "protocols", "-s", "machine.cpus=8")[0] == 2
+
+
 def config_of(machine: Path) -> dict[str, object]:
     config: dict[str, object] = json.loads(_core.resolve([], str(machine)))
     return config

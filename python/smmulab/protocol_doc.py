@@ -105,15 +105,23 @@ def _counted(lines: Sequence[str]) -> list[str]:
     return out
 
 
-def _pictures(protocol: str) -> list[str]:
-    lines = []
+def lock_pictures(protocol: str) -> dict[str, list[str]]:
+    """The locks of attach, replace and detach by one thread, as `lock_tree` draws them, by title."""
+    trees = {}
     for title, kind, after in _PICTURES:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "scene.iotrace"
             path.write_text(_scene(after), encoding="utf-8")
             rows = _core.lock_sequences(str(path), protocol, [])
         sequence = next(seq for row_kind, seq, _ in rows if row_kind == kind)
-        tree = lock_tree(sequence) if sequence else ["(no lock)"]
+        trees[title] = lock_tree(sequence) if sequence else ["(no lock)"]
+    return trees
+
+
+def pictures_text(trees: Mapping[str, Sequence[str]]) -> list[str]:
+    """`lock_pictures` as lines, with an empty one between two."""
+    lines = []
+    for title, tree in trees.items():
         lines += [f"{title}:", *(f"  {line}" for line in tree), ""]
     return lines[:-1]
 
@@ -229,7 +237,7 @@ def document(paths: Sequence[Path], settings: Sequence[str], tell: Tell = lambda
         )
         sections += [f"## {name}", "", f"*{kernel}*: {description}.", ""]
         sections += [_core.protocol_history(name), ""]
-        sections += ["```text", *_pictures(name), "```", ""]
+        sections += ["```text", *pictures_text(lock_pictures(name)), "```", ""]
         for hazard, effect, mend in hazards:
             remedy = f"`-s {mend}=true` mends it" if mend else "the design has no remedy"
             sections.append(f"- Hazard **{hazard}**: {effect}; {remedy}.")
