@@ -174,6 +174,27 @@ def test_describe_takes_the_beginning_of_a_key(capsys: pytest.CaptureFixture[str
     assert "--toml" in err
 
 
+def test_describe_tells_of_presets(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = run(capsys, "describe", "preset")
+    assert code == 0
+    for name, what in (*_core.presets(), *_core.smmu_presets()):
+        assert f"  {name}: {what}" in text
+        code, one, _ = run(capsys, "describe", name)
+        assert code == 0
+        assert what in one
+    assert "every parameter at its default" in run(capsys, "describe", "server")[1]
+    code, text, _ = run(capsys, "describe", "d06", "--json")
+    sets = json.loads(text)["sets"]
+    config = json.loads(_core.resolve(["preset=d06"]))
+    assert sets["machine.cpus"] == config["machine.cpus"] == 96
+    assignments = [f"{key}={value}".replace("=False", "=false") for key, value in sets.items()]
+    assert json.loads(_core.resolve(assignments)) == config
+    text = run(capsys, "describe", "mmu600-agilex5")[1]
+    assert text.startswith("smmuv3.preset=mmu600-agilex5: Intel Agilex 5")
+    assert "(default " in text
+    assert "'server'" in run(capsys, "describe", "sever")[2]
+
+
 def test_every_parameter_has_a_provenance() -> None:
     for parameter in _core.parameters():
         assert parameter.provenance, parameter.key

@@ -23,7 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default="",
         metavar="PREFIX",
-        help="how the keys begin: a component (lock), a key, or a part of one",
+        help="how the keys begin: a component (lock), a key, or a part of one; or a preset's name: what "
+        "it sets; or preset: all presets",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON instead of text")
@@ -35,6 +36,38 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="print a machine file with the values that --machine and --set give, on that preset",
     )
     add_settings(parser)
+
+
+def _machine_presets() -> str:
+    rows = [f"  {name}: {text}" for name, text in _core.presets()]
+    return "\n".join(["Machine presets (--set preset=NAME):", *rows])
+
+
+def _smmu_presets() -> str:
+    rows = [f"  {name}: {text}" for name, text in _core.smmu_presets()]
+    return "\n".join(["SMMU presets (--set smmuv3.preset=NAME):", *rows])
+
+
+def _preset(name: str) -> dict[str, Any] | None:
+    """What a preset is and what it sets, or None if there is none of this name."""
+    for key, presets in (("preset", _core.presets()), ("smmuv3.preset", _core.smmu_presets())):
+        if name in dict(presets):
+            before = json.loads(_core.resolve([]))
+            after = json.loads(_core.resolve([f"{key}={name}"]))
+            sets = {of: value for of, value in after.items() if value != before[of] and of != key}
+            return {"setting": f"{key}={name}", "doc": dict(presets)[name], "sets": sets}
+    return None
+
+
+def _preset_text(preset: Mapping[str, Any]) -> str:
+    defaults = json.loads(_core.resolve([]))
+    lines = [f"{preset['setting']}: {preset['doc']}"]
+    for key, value in preset["sets"].items():
+        new, old = (str(v).lower() if isinstance(v, bool) else v for v in (value, defaults[key]))
+        lines.append(f"  {key} = {new}  (default {old})")
+    if not preset["sets"]:
+        lines.append("  every parameter at its default")
+    return "\n".join(lines)
 
 
 def machine_file(chosen: Sequence[_core.Parameter], values: Mapping[str, Any]) -> str:
@@ -60,11 +93,23 @@ def run(args: argparse.Namespace) -> int:
     chosen = [p for p in parameters if p.key.startswith(args.prefix)]
     if args.toml is None and (args.set or args.machine):
         raise ConfigError("--set and --machine go with --toml: the list shows defaults")
+    if not chosen and args.toml is None and (preset := _preset(args.prefix)) is not None:
+        print(json.dumps(preset, indent=1) if args.json else _preset_text(preset))
+        return 0
+    if args.prefix in {"preset", "presets"} and args.toml is None:
+        names = {"machine": _core.presets(), "smmuv3": _core.smmu_presets()}
+        if args.json:
+            print(json.dumps({kind: dict(rows) for kind, rows in names.items()}, indent=1))
+        else:
+            print(f"{_machine_presets()}\n\n{_smmu_presets()}")
+            print("\n`smmulab describe NAME` lists what one of them sets")
+        return 0
     if not chosen:
         known = sorted({p.key.split(".")[0] for p in parameters} | {p.key for p in parameters})
+        known += [name for name, _ in (*_core.presets(), *_core.smmu_presets())]
         near = difflib.get_close_matches(args.prefix, known, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ConfigError(f"no parameter '{args.prefix}'{hint}")
+        raise ConfigError(f"no parameter or preset '{args.prefix}'{hint}")
     if args.toml is not None:
         assignments = [args.toml, *args.set] if args.toml else args.set
         values = json.loads(_core.resolve(assignments, args.machine))
@@ -79,11 +124,7 @@ def run(args: argparse.Namespace) -> int:
         limits = "true|false" if p.unit == "bool" else limits
         print(f"{p.key} = {p.default}  [{limits}]\n    {p.doc}\n    source: {p.provenance}")
     if not args.prefix:
-        print("\nMachine presets (--set preset=NAME):")
-        for name, text in _core.presets():
-            print(f"  {name}: {text}")
+        print(f"\n{_machine_presets()}")
     if not args.prefix or args.prefix.startswith("smmuv3"):
-        print("\nSMMU presets (--set smmuv3.preset=NAME):")
-        for name, text in _core.smmu_presets():
-            print(f"  {name}: {text}")
+        print(f"\n{_smmu_presets()}")
     return 0
