@@ -16,7 +16,7 @@ import smmulab
 from conftest import RECORDED_RUNS, ROOT, SMALL
 from smmulab import _core
 from smmulab.cli import main
-from smmulab.commands.options import Progress
+from smmulab.commands.options import Progress, protocols_of
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -426,6 +426,22 @@ def test_a_failure_leaves_only_folders_that_were_there(
     assert not list(out.iterdir())
 
 
+def test_protocols_with_commas_between(
+    capsys: pytest.CaptureFixture[str], small_trace: Path, tmp_path: Path
+) -> None:
+    argv = ["compare", str(small_trace), "-o", str(tmp_path / "out"), "--json"]
+    code, text, _ = run(capsys, *argv, "-p", "igroup,v6.2", "-p", "no-locks")
+    assert code == 0
+    assert [r["protocol"] for r in json.loads(text)["results"]] == ["igroup", "v6.2", "no-locks"]
+    code, _, err = run(capsys, *argv, "-p", "igroup,v6.22")
+    assert code == 2
+    assert "unknown protocol 'v6.22'" in err
+    mine = tmp_path / "a,b.py"
+    mine.write_text("")
+    assert protocols_of([f"igroup,{mine}:P"]) == ["igroup", str(tmp_path / "a"), "b.py:P"]
+    assert protocols_of([f"{mine}:P", "igroup"]) == [f"{mine}:P", "igroup"]
+
+
 @pytest.mark.parametrize("command", ["blame", "whatif", "timeline", "explore", "lockdep"])
 def test_a_second_protocol_is_refused_where_one_is_taken(
     command: str, capsys: pytest.CaptureFixture[str]
@@ -435,3 +451,7 @@ def test_a_second_protocol_is_refused_where_one_is_taken(
         main([command, *trace, "-p", "igroup", "-p", "v6.2"])
     assert caught.value.code == 2
     assert "-p v6.2: this command takes one protocol" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as caught:
+        main([command, *trace, "-p", "igroup,v6.2"])
+    assert caught.value.code == 2
+    assert "-p igroup,v6.2: this command takes one protocol" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smmulab import Interrupted, report, store
-from smmulab.commands.options import Progress, add_dma_trace, add_settings
+from smmulab.commands.options import Progress, add_dma_trace, add_settings, protocols_of
 from smmulab.comparison import Plan
 
 EXIT_FAILURE = 1
@@ -24,7 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         action="append",
         metavar="NAME",
-        help="a protocol of `smmulab protocols`, or FILE.py:CLASS (docs/python-protocols.md); may be repeated (default: all)",
+        help="a protocol of `smmulab protocols`, or FILE.py:CLASS (docs/python-protocols.md); several with commas "
+        "between, or repeated (default: all)",
     )
     add_settings(parser)
     add_dma_trace(parser)
@@ -47,7 +48,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0, or 1 if a protocol deadlocked or ended in a wrong state."""
-    plan = Plan.of(args.trace, args.protocol, args.machine, args.set, args.engine, args.dma_trace)
+    protocols = protocols_of(args.protocol)
+    plan = Plan.of(args.trace, protocols, args.machine, args.set, args.engine, args.dma_trace)
     with store.output_folder(args.out):
         return _compare(plan, args)
 

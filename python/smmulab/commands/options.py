@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,6 +29,18 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def protocols_of(given: Sequence[str] | None) -> list[str] | None:
+    """The protocols of repeated --protocol, each of which may name several with commas between. A
+    file's name may have commas."""
+    if given is None:
+        return None
+    names: list[str] = []
+    for text in given:
+        whole = Path(text.rpartition(":")[0]).is_file()
+        names += [text] if whole else [name.strip() for name in text.split(",")]
+    return names
+
+
 class _Once(argparse.Action):
     """An option whose second value is an error, not the one that counts."""
 
@@ -39,7 +52,8 @@ class _Once(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         given: set[str] = namespace.__dict__.setdefault("_given_once", set())
-        if self.dest in given:
+        several = self.dest == "protocol" and len(protocols_of([str(values)]) or []) > 1
+        if self.dest in given or several:
             parser.error(f"{option_string} {values}: this command takes one {self.dest}")
         given.add(self.dest)
         setattr(namespace, self.dest, values)
