@@ -156,6 +156,33 @@ def test_a_device_whose_dma_never_passes_has_no_times_and_a_warning(
     assert "no DMA" not in run(capsys, *argv, "--dma-trace", str(dma_trace))[2]
 
 
+@pytest.mark.parametrize("changed", ["trace", "dma_trace"])
+def test_the_hash_is_of_what_was_read(
+    changed: str, dma_trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that changes while it is replayed is an error, not another file's hash."""
+    trace = tmp_path / TRACE.name
+    trace.write_bytes(TRACE.read_bytes())
+    replay = smmulab._core.replay_json
+
+    def then_another(*arguments: object) -> str:
+        text = replay(*arguments)  # type: ignore[arg-type]
+        if changed == "trace":
+            trace.write_bytes(
+                TRACE.with_name("A_qplain_smp2-a_attach1_8dev_1hwpt.iotrace.zst").read_bytes()
+            )
+        else:
+            dma_trace.write_text(LINES + "dma 0x18 1 0x10000000\n")
+        return text
+
+    compared = smmulab.compare(trace, "igroup", set=TIMED, dma_trace=dma_trace)
+    assert compared.dma_trace_hash == smmulab._core.trace_hash(str(dma_trace))
+    monkeypatch.setattr(smmulab._core, "replay_json", then_another)
+    name = trace if changed == "trace" else dma_trace
+    with pytest.raises(smmulab.ConfigError, match=f"{name}: changed while it was read"):
+        smmulab.compare(trace, "igroup", set=TIMED, dma_trace=dma_trace)
+
+
 def test_a_configuration_refuses_what_is_no_path() -> None:
     with pytest.raises(smmulab.ConfigError, match="dma_trace: expected a path, not '3'"):
         Config().replace(dma_trace=3)

@@ -9,10 +9,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from pathlib import Path
 from typing import cast
 
+from smmulab import _core
 from smmulab._core import ConfigError
 
 _FEW = 6
@@ -35,6 +38,36 @@ def known_name(name: object, known: Iterable[str], what: str) -> str:
             near = f"; known: {', '.join(names)}"
         raise ConfigError(f"unknown {what} '{name}'{near}")
     return name
+
+
+@dataclass(frozen=True)
+class FileToRead:
+    """A trace as it is before it is read, so that its hash afterwards is of what was read."""
+
+    path: str
+    state: tuple[int, ...] | None
+
+    @classmethod
+    def of(cls, path: str) -> FileToRead:
+        """As it is now; a file that is not there is the reader's to complain of."""
+        return cls(path, _file_state(path))
+
+    def hash(self) -> str:
+        """XXH3-128 of its uncompressed bytes. ConfigError if it has changed since `of`."""
+        found = _core.trace_hash(self.path)
+        if _file_state(self.path) != self.state:
+            raise ConfigError(
+                f"{self.path}: changed while it was read: what was replayed is no longer there; try again"
+            )
+        return found
+
+
+def _file_state(path: str) -> tuple[int, ...] | None:
+    try:
+        known = Path(path).stat()
+    except OSError:
+        return None
+    return known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from smmulab import _core, tables
 from smmulab._version import __version__
+from smmulab.checking import FileToRead
 from smmulab.protocol_source import ProtocolLike, expect, key_and_name, source_hashes
 
 if TYPE_CHECKING:
@@ -194,6 +195,7 @@ class Plan:
     config: dict[str, Any]
     sources: dict[str, str]
     dma_trace: str | None = None
+    files: tuple[FileToRead, ...] = ()
 
     @classmethod
     def of(
@@ -212,7 +214,9 @@ class Plan:
         config = json.loads(_core.resolve(assignments, machine_path))
         sources = source_hashes(keys)
         dma = None if dma_trace is None else fspath(dma_trace)
-        return cls(fspath(trace), keys, machine_path, assignments, engine, config, sources, dma)
+        path = fspath(trace)
+        files = tuple(FileToRead.of(name) for name in (path, dma) if name is not None)
+        return cls(path, keys, machine_path, assignments, engine, config, sources, dma, files)
 
     def results(self, progress: ProgressFunction | None = None) -> Iterator[dict[str, Any]]:
         """The raw document of each protocol, in order, each when it has been run."""
@@ -228,9 +232,9 @@ class Plan:
             yield json.loads(text)
 
     def comparison(self, results: list[dict[str, Any]]) -> Comparison:
-        """Of some or all results."""
-        # The hash last: a replay says better where a damaged trace is wrong.
-        trace_hash = _core.trace_hash(self.trace)
+        """Of some or all results. ConfigError if a trace has changed since `of`."""
+        # The hashes last: a replay says better where a damaged trace is wrong.
+        trace_hash, *dma_hash = [file.hash() for file in self.files]
         ran = {result["protocol"] for result in results}
         sources = {name: source for name, source in self.sources.items() if name in ran}
         return Comparison(
@@ -241,7 +245,7 @@ class Plan:
             results,
             sources=sources,
             dma_trace=self.dma_trace,
-            dma_trace_hash=None if self.dma_trace is None else _core.trace_hash(self.dma_trace),
+            dma_trace_hash=dma_hash[0] if dma_hash else None,
         )
 
 

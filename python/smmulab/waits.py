@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from smmulab import _core, tables
 from smmulab._version import __version__
+from smmulab.checking import FileToRead
 from smmulab.comparison import assignments_of
 from smmulab.protocol_source import ProtocolLike, key_and_name, source_hashes
 
@@ -107,6 +108,7 @@ def blame(
     key, name = key_and_name(protocol)
     sources = source_hashes([key])
     path, assignments = fspath(trace), assignments_of(set)
+    file = FileToRead.of(path)
     machine_path = None if machine is None else fspath(machine)
     config = json.loads(_core.resolve(assignments, machine_path))
     tell = None if progress is None else (lambda ended: progress(name, ended))
@@ -114,7 +116,7 @@ def blame(
     found = json.loads(waits.blame)
     return Blame(
         path,
-        _core.trace_hash(path),
+        file.hash(),
         name,
         config,
         json.loads(waits.result),

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from smmulab import _core, tables
 from smmulab._version import __version__
+from smmulab.checking import FileToRead
 from smmulab.comparison import assignments_of
 from smmulab.config import inert_costs
 from smmulab.protocol_source import ProtocolLike, key_and_name, source_hashes
@@ -307,6 +308,7 @@ def whatif(
     if jobs < 1:
         raise _core.ConfigError(f"jobs must be 1 or more, not {jobs}")
     path, assignments = fspath(trace), assignments_of(set)
+    file = FileToRead.of(path)
     machine_path = None if machine is None else fspath(machine)
     config = json.loads(_core.resolve(assignments, machine_path))
     runner = _Runner(path, key, name, machine_path, assignments, progress, jobs)
@@ -341,7 +343,7 @@ def whatif(
     ]
     return WhatIf(
         path,
-        _core.trace_hash(path),
+        file.hash(),
         name,
         config,
         base,
