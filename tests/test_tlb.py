@@ -97,6 +97,18 @@ def test_without_a_look_up_there_is_no_ratio(
     assert (tmp_path / "out" / "tlb.png").stat().st_size > 1000
 
 
+def test_walks_without_reads_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    """A walk cache has the leaf: walks, and no read. Without it each walk reads once at least."""
+    argv = ["tlb", "--page", "64k", "--sweep", "smmuv3.mtlb_entries=32"]
+    assert main(argv) == 0
+    words = "one whose last entry is in a walk cache (smmuv3.wc_*) reads no table"
+    assert words in capsys.readouterr().out
+    assert main([*argv, "-s", "smmuv3.wc_s1l3=0"]) == 0
+    assert words not in capsys.readouterr().out
+    row = smmulab.tlb(page="64k", values=[32], set={"smmuv3.wc_s1l3": 0}).iloc[0]
+    assert row["walk_reads"] >= row["walks"] > 0
+
+
 @pytest.mark.parametrize("oas", ["32", "36", "40", "48"])
 @pytest.mark.parametrize("pattern", ["ring", "random", "strided"])
 def test_patterns_run_with_any_output_address_size(oas: str, pattern: str) -> None:

@@ -74,6 +74,11 @@ def run(args: argparse.Namespace) -> int:
             index=False, float_format=lambda value: f"{value:.4f}", na_rep="-"
         )
     )
+    if (frame["walk_reads"] < frame["walks"]).any():
+        print(
+            "walks: look-ups that miss both TLBs; one whose last entry is in a walk cache "
+            "(smmuv3.wc_*) reads no table"
+        )
     if args.out:
         folder = Path(args.out)
         try:
