@@ -204,7 +204,9 @@ def test_a_deadlock_is_shown_up_to_there(
     crossing, out = tmp_path / "crossing.iotrace", tmp_path / "out" / "t.perfetto-trace"
     crossing.write_text(CROSSING)
     assert main(["timeline", str(crossing), "-p", "seed-unordered", "-o", str(out)]) == 1
-    assert "status deadlock" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert f"{out}: protocol seed-unordered, " in text
+    assert "status deadlock" in text
     found = decode(out)
     stuck = [
         s.name

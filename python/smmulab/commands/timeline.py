@@ -25,7 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("out/timeline.perfetto-trace"),
         metavar="FILE",
-        help="open it at ui.perfetto.dev (default: out/timeline.perfetto-trace)",
+        help="the file to write, its folder made if need be; open it at ui.perfetto.dev "
+        "(default: out/timeline.perfetto-trace)",
     )
     parser.add_argument("--json", action="store_true", help="print the replay's result as JSON")
 
@@ -40,5 +41,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(result))
     else:
         operations = f"{result['operations']} operations, status {result['status']}"
-        print(f"{args.out}: {operations}; open it at ui.perfetto.dev")
+        print(
+            f"{args.out}: protocol {result['protocol']}, {operations}; open it at ui.perfetto.dev"
+        )
     return 0 if result["status"] == "ok" else EXIT_FAILURE
