@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +17,8 @@ import pytest
 from matplotlib.axes import Axes
 
 import smmulab
-from smmulab import _core, cli, plot, store, what_if
+from smmulab import _core, cli, plot, report, store, what_if
+from smmulab.report import CHANGES_SHOWN
 from what_if_traces import replaces
 
 # 4 threads spend nearly all of their time in write_step, under asid_lock.
@@ -267,8 +270,24 @@ def test_the_command_prints_the_ranking(
     first = text.split("What buys most throughput")[1].splitlines()
     assert first[3].split()[:2] == ["driver.*", "x0"]
     assert "destroy_rwsem free or split" in text
+    # How many of how many are shown; with --all they are.
+    counts = re.match(r": (\d+) changes, each simulated by itself; (\d+) move it", first[0])
+    assert counts is not None
+    assert f"(showing {CHANGES_SHOWN} of {counts[2]}; --all for the rest)" in text
+    assert cli.main([*argv, "--all"]) == 0
+    text = capsys.readouterr().out
+    assert "--all for the rest" not in text
+    table = text.split("What buys most throughput")[1].split("\n\n")[1].splitlines()
+    assert len([line for line in table if "What costs most" not in line]) == 1 + int(counts[2])
     assert cli.main([*argv, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["base"]["status"] == "ok"
+
+
+def test_the_column_of_what_went_wrong_is_there_if_something_did(found: smmulab.WhatIf) -> None:
+    assert all(result["status"] == "ok" for result in found.results)
+    assert " but\n" not in report.whatif_text(found, [])
+    broken = [{**result, "status": "wrong state"} for result in found.results]
+    assert " but\n" in report.whatif_text(replace(found, results=broken), [])
 
 
 def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:

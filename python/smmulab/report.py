@@ -171,20 +171,34 @@ def _outcome(rows: pd.DataFrame) -> list[str]:
     return words
 
 
-def _gains(what_if: WhatIf) -> str:
+def _rest(total: int, shown: int) -> str:
+    """That rows were left out, or ""."""
+    return f"\n(showing {shown} of {total}; --all for the rest)" if shown < total else ""
+
+
+def _but(words: list[str]) -> dict[str, list[str]]:
+    """The column of what went wrong, if anything did."""
+    return {"but": words} if any(words) else {}
+
+
+def _moving(what_if: WhatIf) -> pd.DataFrame:
+    """The changes that move throughput by 0.05 % or more, or end the run early."""
     rows = what_if.summary()
-    rows = rows[rows["ops_gain"].isna() | (rows["ops_gain"].abs() >= 0.0005)]
+    return rows[rows["ops_gain"].isna() | (rows["ops_gain"].abs() >= 0.0005)]
+
+
+def _gains(what_if: WhatIf, most: int | None) -> str:
+    rows = _moving(what_if)
     shown = rows[["what", "to"]].copy()
     shown["ops/s"] = [f"{rate:,.0f}" for rate in rows["ops_per_s"]]
     shown["gain %"] = rows["ops_gain"] * 100
     shown["lock wait ms"] = rows["lock_wait_total_ps"] / _PS_PER_MS
     shown["spin CPU ms"] = rows["spin_cpu_ps"] / _PS_PER_MS
-    shown["but"] = _outcome(rows)
     if shown.empty:
         return "nothing changes it"
-    text = _table(shown.head(CHANGES_SHOWN))
-    left = len(shown) - CHANGES_SHOWN
-    text += f"\n({left} more in whatif.parquet)" if left > 0 else ""
+    few = shown.head(most or len(shown))
+    text = _table(few.assign(**_but(_outcome(rows.head(len(few))))))
+    text += _rest(len(shown), len(few))
     losses = rows[rows["ops_gain"] <= -0.0005]
     if len(losses):
         words = [
@@ -195,25 +209,26 @@ def _gains(what_if: WhatIf) -> str:
     return text
 
 
-def _p99_gains(what_if: WhatIf) -> str:
+def _p99_gains(what_if: WhatIf, most: int | None) -> str:
     frame = what_if.frame()
     often = frame[frame["count"] >= 10]
     frame = often if len(often) else frame
     order = {kind: place for place, kind in enumerate(frame["kind"].unique())}
     frame = frame.assign(_place=frame["kind"].map(order))
     frame = frame.sort_values(["_place", "p99_gain"], ascending=[True, False], kind="stable")
-    frame = frame[frame["p99_gain"] >= 0.0005].groupby("kind", sort=False).head(P99_SHOWN)
+    every = frame[frame["p99_gain"] >= 0.0005]
+    frame = every.groupby("kind", sort=False).head(most or len(every))
     if frame.empty:
         return "nothing shortens it"
     shown = frame[["kind", "what", "to"]].copy()
     shown["p99 us"] = frame["p99_ps"] / _PS_PER_US
     shown["less by %"] = frame["p99_gain"] * 100
-    shown["but"] = _outcome(frame)
-    return _table(shown)
+    return _table(shown.assign(**_but(_outcome(frame)))) + _rest(len(every), len(frame))
 
 
-def whatif_text(what_if: WhatIf, absent: Iterable[str]) -> str:
-    """What buys most, for throughput and for the p99 of each operation."""
+def whatif_text(what_if: WhatIf, absent: Iterable[str], *, every: bool = False) -> str:
+    """What buys most, for throughput and for the p99 of each operation; with `every`, all that makes a
+    difference."""
     base = what_if.base
     rate = base["main_operations"] / max(base["main_span_ps"], 1) * 1e12
     p99 = ", ".join(
@@ -225,12 +240,16 @@ def whatif_text(what_if: WhatIf, absent: Iterable[str]) -> str:
         f"{base['main_operations']:,} operations of {phase} at {rate:,.0f} a second; "
         f"p99 (us): {p99}"
     )
+    buys = (
+        f"What buys most throughput: {len(what_if.changes)} changes, each simulated by itself; "
+        f"{len(_moving(what_if))} move it"
+    )
     parts = [
         heading,
-        f"What buys most throughput: {len(what_if.changes)} changes, each simulated by itself",
-        _gains(what_if),
-        f"What shortens the p99 of each operation: the {P99_SHOWN} best",
-        _p99_gains(what_if),
+        buys,
+        _gains(what_if, None if every else CHANGES_SHOWN),
+        "What shortens the p99 of each operation" + ("" if every else f": the {P99_SHOWN} best"),
+        _p99_gains(what_if, None if every else P99_SHOWN),
         "Not tried, the models have it not:\n" + "\n".join(f"- {line}" for line in absent),
     ]
     return "\n\n".join(parts)

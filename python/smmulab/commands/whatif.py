@@ -33,6 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="where configuration, Parquet, figure and manifest go (default: out/whatif)",
     )
+    parser.add_argument(
+        "--all", action="store_true", help="print every change that makes a difference"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
@@ -60,6 +63,6 @@ def run(args: argparse.Namespace) -> int:
             )
         )
     else:
-        print(report.whatif_text(found, absent(found.config)))
+        print(report.whatif_text(found, absent(found.config), every=args.all))
         print(f"\nwritten to {args.out} (run {made['run_id'][:12]}); figure: whatif.png")
     return 0
