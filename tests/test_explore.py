@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -43,6 +44,19 @@ def test_a_hazard_is_found_and_shown_again(capsys: pytest.CaptureFixture[str]) -
     assert code == EXIT_HAZARD
     assert f"deadlock: {deadlock['message']}" in out
     assert "replace dev=0 pt=12" in out
+
+
+@pytest.mark.parametrize(
+    ("protocol", "case"), [("posted-v2", "attach-detach"), ("seed-unordered", "replace")]
+)
+def test_steps_without_a_row_are_explained(
+    protocol: str, case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(capsys, "-p", protocol, "-c", case, "--json")[0] == EXIT_HAZARD
+    out = run(capsys, "-p", protocol, "-c", case)[1].split("  step  t0")[1]
+    steps = [int(number) for number in re.findall(r"^ +(\d+)  ", out, re.MULTILINE)]
+    assert steps[0] == 1
+    assert ("a step without a row takes no lock" in out) == (steps[-1] > len(steps))
 
 
 def test_what_is_left_out_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,10 +100,15 @@ std::string time_line(const std::vector<std::string>& threads, const ReplayedSch
   }
   text.erase(text.find_last_not_of(' ') + 1);
   text += '\n';
-  std::size_t last = ~std::size_t{0};
+  std::size_t last = 0;
+  bool gaps = false;
   for (const LogLine& line : replayed.lines) {
     text += row(line.step == last ? "" : std::to_string(line.step), line.thread, line.text);
+    gaps = gaps || line.step > last + 1;
     last = line.step;
+  }
+  if (gaps) {
+    text += "  (a step without a row takes no lock: it reads or writes shared state, or sleeps)\n";
   }
   for (const Failure& failure : replayed.failures) {
     text += fmt::format("  {}: {}\n", failure_name(failure.kind), failure.message);

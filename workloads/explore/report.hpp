@@ -30,7 +30,8 @@ struct Report {
 
 [[nodiscard]] std::string to_text(const Report& report);
 [[nodiscard]] std::string to_json(const Report& report);
-// A column for each thread, a row for each step with something to tell.
+// A column for each thread, a row for each step with something to tell; a line says what the others
+// are, if there are any between them.
 [[nodiscard]] std::string time_line(const std::vector<std::string>& threads,
                                     const ReplayedSchedule& replayed);
 
