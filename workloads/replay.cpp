@@ -254,8 +254,10 @@ ReplayResult Replayer::run() {
   }
   result_.protocol = iommufd::find_protocol(options_.protocol).name;
   result_.warnings = system_.placement_warnings(feed_.header());
-  if (!system_.dma_warning().empty()) {
-    result_.warnings.push_back(system_.dma_warning());
+  for (std::string text : {system_.think_warning(feed_.header()), system_.dma_warning()}) {
+    if (!text.empty()) {
+      result_.warnings.push_back(std::move(text));
+    }
   }
   try {
     engine_->run();

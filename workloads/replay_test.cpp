@@ -286,6 +286,27 @@ TEST_F(ReplayTest, WarnsOfUnusedAndOfSharedCpus) {
   EXPECT_EQ(warnings({"machine.pinning=none"}), Warnings{});
 }
 
+TEST_F(ReplayTest, WarnsOfThinkTimesThatAreLeftOut) {
+  using Warnings = std::vector<std::string>;
+  const std::string path = trace("0 0 bind dev=0\n");
+  const std::string text = testing::read_bytes(path);
+  const auto warnings = [&](const std::string& meta, const std::vector<std::string>& assignments) {
+    std::string with = text;
+    testing::write_bytes(path, with.insert(with.find('\n') + 1, "meta source " + meta + "\n"));
+    return testing::replay_all(path, testing::settings_with(assignments)).result.warnings;
+  };
+  const std::string generated = "smmulab generate --mix replace=1 --think exp:20us --seed 1";
+  EXPECT_EQ(warnings(generated, {}),
+            Warnings{"the trace has think times (exp:20us), and the replay leaves them out "
+                     "(-s replay.think=recorded keeps them)"});
+  EXPECT_EQ(warnings("smmulab generate --think const:1us", {}).size(), 1U);
+  EXPECT_EQ(warnings(generated, {"replay.think=recorded"}), Warnings{});
+  EXPECT_EQ(warnings(generated, {"replay.think=slept"}), Warnings{});
+  EXPECT_EQ(warnings(generated, {"replay.mode=timed"}), Warnings{});
+  EXPECT_EQ(warnings("smmulab generate --think 0 --seed 1", {}), Warnings{});
+  EXPECT_EQ(warnings("a machine --think exp:20us", {}), Warnings{});
+}
+
 TEST_F(ReplayTest, TheProgressFunctionCanEndTheRun) {
   std::string text = "0 0 bind dev=0\n";
   for (int i = 1; i <= 100'000; ++i) {

@@ -5,6 +5,7 @@
 #include <bit>
 #include <map>
 #include <set>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -194,6 +195,27 @@ std::vector<std::string> System::placement_warnings(const TraceHeader& header) c
                                    threads, cpus, cpus == 1 ? "" : "s"));
   }
   return warnings;
+}
+
+std::string System::think_warning(const TraceHeader& header) const {
+  constexpr std::string_view kOption = " --think ";
+  const std::string* source = header.find_meta("source");
+  const ReplayParams& replay = settings_.replay;
+  if (source == nullptr || !source->starts_with("smmulab generate ") ||
+      replay.mode != ReplayMode::kClosed || replay.think != Think::kZero) {
+    return "";
+  }
+  const auto at = source->find(kOption);
+  if (at == std::string::npos) {
+    return "";
+  }
+  const auto from = at + kOption.size();
+  const std::string think = source->substr(from, source->find(' ', from) - from);
+  return think == "0" ? ""
+                      : fmt::format(
+                            "the trace has think times ({}), and the replay leaves them out "
+                            "(-s replay.think=recorded keeps them)",
+                            think);
 }
 
 std::vector<std::string> System::final_state() const {

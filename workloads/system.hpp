@@ -48,6 +48,8 @@ class System {
   [[nodiscard]] const std::string& dma_warning() const { return recorded_.warning; }
   // What may not be meant about where the threads run.
   [[nodiscard]] std::vector<std::string> placement_warnings(const TraceHeader& header) const;
+  // That the trace was generated with think times and the replay leaves them out; else "".
+  [[nodiscard]] std::string think_warning(const TraceHeader& header) const;
   // The CPU for a thread of the trace: a number, or lnx::kAnyCpu.
   [[nodiscard]] std::uint32_t affinity(const TraceHeader& header, std::uint32_t thread) const;
   // The mapping and attachment state as sorted lines, one per area, domain, access, pin and device:
