@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -199,6 +200,20 @@ def test_every_parameter_has_a_provenance() -> None:
     for parameter in _core.parameters():
         assert parameter.provenance, parameter.key
         assert parameter.doc, parameter.key
+
+
+def test_a_source_is_one_that_a_reader_can_find() -> None:
+    """Kernel files, manuals, mails, or pages of docs/; not notes that are not in the repository."""
+    texts = [(p.key, p.doc + " " + p.provenance) for p in _core.parameters()]
+    texts += [*_core.presets(), *_core.smmu_presets()]
+    texts += [
+        (row[0], " ".join(row[1:]) + _core.protocol_history(row[0])) for row in _core.protocols()
+    ]
+    for name, text in texts:
+        for page in re.findall(r"[\w/.-]+\.md\b", text):
+            assert page.startswith("docs/"), f"{name}: {page}"
+            assert (ROOT / page).is_file(), f"{name}: {page}"
+        assert not re.search(r"\bR\d\d?\b", text), f"{name}: {text}"
 
 
 def changed(old: str, new: str) -> str:

@@ -97,20 +97,24 @@ void describe_mends(ParamTable& table, ProtocolParams& p) {
   };
   add("mend_h1", &p.mend_h1,
       "seed-unordered, posted-v1: replace takes both devices_locks in one order (hazard H1)",
-      "locking.md 7.B: R26 takes the new hwpt's, then the old one's; lock_both of R2 mends it");
+      "iommu list: PATCH v1 7/8 \"Use iommu_group_replace_domain()\" (2 Feb 2023) takes the new "
+      "hwpt's, then the old one's; J. Gunthorpe's lock_both by address (Feb 2023) mends it");
   add("mend_h2", &p.mend_h2,
       "posted-v2: detach takes ioas->mutex before devices_lock, as attach does (hazard H2)",
-      "locking.md 7.B: the detach helper of R27");
+      "iommu list: PATCH v2 08/10 of the replace series (7 Feb 2023), its detach helper");
   add("mend_h3", &p.mend_h3,
       "posted-v2: replace takes both ioas->mutex first, in one order (hazard H3)",
-      "locking.md 7.B: R27 takes the old ioas's under the new one's");
+      "iommu list: PATCH v2 08/10 of the replace series (7 Feb 2023) takes the old ioas's under "
+      "the "
+      "new one's");
   add("mend_h4", &p.mend_h4,
       "devices-users-3: a count of attached devices says when to detach a group (hazard H4)",
-      "locking.md 7.C: R16, R17");
+      "iommu list: K. Tian and N. Chen on PATCH v2 3/3 \"Change iommufd_hw_pagetable_has_group to "
+      "device centric\" (Jan, Feb 2023)");
   add("mend_h5", &p.mend_h5,
       "core-group: the core refuses a device that asks for another domain than its group's "
       "(hazard H5)",
-      "locking.md 7.D: R33 does not ask");
+      "github.com/nicolinc/iommufd 124f7804ef38 drivers/iommu/iommu.c does not ask");
   add("mend_h9", &p.mend_h9,
       "igroup, igroup-pasid: a replace that fails within one ioas keeps the reservations (H9)",
       "Linux 6.12 drivers/iommu/iommufd/device.c iommufd_device_do_replace()");
@@ -120,21 +124,24 @@ void describe_mends(ParamTable& table, ProtocolParams& p) {
       "Linux 7.0.10 drivers/iommu/iommu.c __iommu_group_set_domain_internal()");
   add("mend_stale_domain", &p.mend_stale_domain,
       "posted-v1: an hwpt that a replace leaves without devices goes out of its ioas",
-      "locking.md 7.B: R26 has no iopt_table_remove_domain, and deletes hwpt_item always");
+      "iommu list: PATCH v1 7/8 of the replace series (2 Feb 2023) has no "
+      "iopt_table_remove_domain(), and deletes hwpt_item always");
   add("mend_leaked_reference", &p.mend_leaked_reference,
       "posted-v2: attaching an attached device by ioas, -EBUSY, drops its object reference",
-      "locking.md 7.B: R27");
+      "iommu list: PATCH v2 08/10 of the replace series (7 Feb 2023)");
 }
 
 }  // namespace
 
 void describe(ParamTable& table, ProtocolParams& params) {
   describe_mends(table, params);
-  table.add("protocol.fill_before", &params.fill_before,
-            "seed-lock-both, seed-unordered, ioas-pair, devices-users-*: fill the new domain "
-            "before the replace (needs a driver that finalises "
-            "at allocation), not after it",
-            {"reference locking.md section 7.B: both orders were proposed in the thread"});
+  table.add(
+      "protocol.fill_before", &params.fill_before,
+      "seed-lock-both, seed-unordered, ioas-pair, devices-users-*: fill the new domain "
+      "before the replace (needs a driver that finalises "
+      "at allocation), not after it",
+      {"iommu list: both orders were proposed in the thread of PATCH v2 1/3 \"Add devices_users "
+       "to track the hw_pagetable usage by device\" (Feb 2023)"});
   table.add(
       "protocol.detach_race", &params.detach_race,
       "igroup: a detach reads igroup->hwpt before it has igroup->lock, so that one racing with "
@@ -143,12 +150,13 @@ void describe(ParamTable& table, ProtocolParams& params) {
   table.add("protocol.core_group_ioas_mutex", &params.core_group_ioas_mutex,
             "core-group: ioas->mutex around the whole attach, as in the draft; false: only the "
             "core's group->mutex",
-            {"locking.md 7.D: R31 holds it; the section says how to see the core's lock alone"});
+            {"github.com/nicolinc/iommufd 5ae54f360495 drivers/iommu/iommufd/device.c holds it"});
   table.add(
       "protocol.reset_hooks", &params.reset_hooks,
       "igroup-pasid: as of 7.0: a PCI reset of a device with ATS blocks its DMA, and attach and "
       "replace in its group meanwhile give -EBUSY (hazard H13)",
-      {"locking.md 7.F: R57"});
+      {"iommu list: PATCH v7 4/5 \"iommu: Introduce pci_dev_reset_iommu_prepare/done()\"; Linux "
+       "7.0"});
   table.add("protocol.sw_msi_pages", &params.sw_msi_pages, 0, 64,
             "igroup-pasid: MSI doorbell pages that each group requires", {"assumed: one ITS"});
 }

@@ -12,7 +12,7 @@ void describe_settings(ParamTable& t, DriverParams& p) {
       "driver.version", &p.version, {"6.2", "6.12", "newest"},
       "kernel version whose attach, STE/CD and lock sequence the driver follows",
       {"Linux 6.1/6.2 and 6.12 drivers/iommu/arm/arm-smmu-v3; newest: 6.13's nesting and the "
-       "arm_smmu_invs series of about 7.0 (locking.md R58-R60)"});
+       "arm_smmu_invs series of about 7.0 (iommu list)"});
   t.add_enum("driver.stage", &p.stage, {"s1", "s2"}, "translation stage of paging domains",
              {"Linux 6.12 arm-smmu-v3.c: stage 1 unless the SMMU has only stage 2"});
   t.add("driver.global_asid_lock", &p.global_asid_lock,
@@ -26,7 +26,7 @@ void describe_settings(ParamTable& t, DriverParams& p) {
              "how a CPU waits for CMD_SYNC: MSI write, WFE/SEV, or polling CONS with back-off",
              {"Linux 6.12 arm-smmu-v3.c arm_smmu_cmdq_poll_until_sync()"});
   t.add("driver.queue_log2", &p.queue_log2, 7, 19, "log2 of the number of command queue entries",
-        {"Arm IHI 0070 IDR1.CMDQS (at most 19); 65536 on Kunpeng 920 (smmuv3.md 3.4)"});
+        {"Arm IHI 0070 IDR1.CMDQS (at most 19); 65536 in the boot log of a Kunpeng 920"});
   t.add_enum(
       "driver.cmdq_insertion", &p.cmdq_insertion, {"cmpxchg", "spinlock", "fetch-add"},
       "how CPUs reserve command queue slots: cmpxchg loop, the same under a spinlock, or one "
