@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import pickle
 from pathlib import Path
@@ -218,6 +219,24 @@ def test_an_exception_in_progress_comes_back(recorded_trace: Path) -> None:
 def test_a_comparison_pickles(small_trace: Path) -> None:
     comparison = smmulab.compare(small_trace, ["igroup"])
     assert pickle.loads(pickle.dumps(comparison)) == comparison
+
+
+def test_a_prompt_shows_the_table(small_trace: Path, crossing_trace: Path) -> None:
+    """What an interpreter, print() and a notebook show of each result."""
+    compared = smmulab.compare(small_trace, ["igroup", "v6.2"])
+    table = report.text(compared).split("\n\n")[1]
+    for text in (repr(compared), str(compared), html.unescape(compared._repr_html_())):
+        assert table in text
+        assert str(small_trace) in text
+    deadlock = smmulab.compare(crossing_trace, "seed-unordered")
+    assert "hwpt->devices_lock#1 -> t1" in repr(deadlock)
+    config = smmulab.Config(workload=smmulab.Workload(devices=3, ops=40))
+    ran = smmulab.run(config)
+    assert f"{ran.ops_per_s:,.0f}" in repr(ran)
+    assert f"(run {ran.run_id[:12]})" in repr(ran)
+    assert "asid_lock#0" in repr(smmulab.blame(small_trace))
+    assert "gain %" in repr(smmulab.whatif(small_trace))
+    assert "--all" not in repr(smmulab.whatif(small_trace))
 
 
 def test_a_protocol_that_was_not_run(small_trace: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from smmulab import _core, tables
+from smmulab import _core, report, tables
 from smmulab._version import __version__
 from smmulab.checking import FileToRead
 from smmulab.protocol_source import ProtocolLike, expect, key_and_name, source_hashes
@@ -41,6 +41,13 @@ class Comparison:
     sources: dict[str, str] = field(default_factory=dict, repr=False)
     dma_trace: str | None = None
     dma_trace_hash: str | None = None
+
+    def __repr__(self) -> str:
+        """The table that says most, as text: what a prompt shows, and print()."""
+        return report.summary_text(self)
+
+    def _repr_html_(self) -> str:
+        return report.html(repr(self))
 
     @property
     def protocols(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -125,6 +126,15 @@ def _heading(comparison: Comparison) -> str:
     )
 
 
+def _verdicts(comparison: Comparison) -> str:
+    """How runs ended that did not end well."""
+    return "".join(
+        f"\n\n{result['protocol']}: {result['message']}"
+        for result in comparison.results
+        if result["status"] != "ok"
+    )
+
+
 def text(comparison: Comparison) -> str:
     """All tables of a comparison, each with a heading that gives units."""
     parts = [
@@ -142,24 +152,39 @@ def text(comparison: Comparison) -> str:
             "DMA of each device, by transactions",
             dma,
         ]
-    parts += [
-        f"{result['protocol']}: {result['message']}"
-        for result in comparison.results
-        if result["status"] != "ok"
-    ]
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) + _verdicts(comparison)
+
+
+def summary_text(comparison: Comparison) -> str:
+    """What was compared, and the first table of it: what a prompt shows."""
+    if not comparison.results:
+        return f"trace {comparison.trace}: nothing was run"
+    return f"{_heading(comparison)}\n\n{_protocols(comparison)}{_verdicts(comparison)}"
+
+
+def html(text: str) -> str:
+    """Text as a notebook shows it: as it is, in columns."""
+    return f"<pre>{escape(text)}</pre>"
 
 
 def run_text(result: Result) -> str:
     """The tables of one run."""
+    return text(_alone(result)).replace("(XXH3-128 ", "(run ", 1)
+
+
+def run_summary_text(result: Result) -> str:
+    """What was run, and the first table of it: what a prompt shows."""
+    return summary_text(_alone(result)).replace("(XXH3-128 ", "(run ", 1)
+
+
+def _alone(result: Result) -> Comparison:
     from smmulab.comparison import Comparison  # noqa: PLC0415  it draws on this module's users
 
     config = result.config
     name = config.trace or "generated, " + ", ".join(
         f"{key}={value}" for key, value in (config.workload or config).to_dict().items()
     )
-    one = Comparison(name, result.run_id[:12], config.engine, config.parameters, [result.document])
-    return text(one).replace("(XXH3-128 ", "(run ", 1)
+    return Comparison(name, result.run_id[:12], config.engine, config.parameters, [result.document])
 
 
 def _outcome(rows: pd.DataFrame) -> list[str]:
@@ -224,6 +249,18 @@ def _p99_gains(what_if: WhatIf, most: int | None) -> str:
     shown["p99 us"] = frame["p99_ps"] / _PS_PER_US
     shown["less by %"] = frame["p99_gain"] * 100
     return _table(shown.assign(**_but(_outcome(frame)))) + _rest(len(every), len(frame))
+
+
+def whatif_summary_text(what_if: WhatIf) -> str:
+    """What was tried, and what moves throughput most: what a prompt shows."""
+    heading = f"trace {what_if.trace}, protocol {what_if.protocol}: {len(what_if.changes)} changes"
+    return f"{heading}\n\n{_gains(what_if, CHANGES_SHOWN)}".replace("--all for", "summary() has")
+
+
+def blame_summary_text(found: Blame) -> str:
+    """Whose waits, and the longest of them: what a prompt shows."""
+    heading = f"trace {found.trace}, protocol {found.protocol}: {found.result['status']}"
+    return f"{heading}\n\n{_blame_rows(found.frame())}".replace("blame.parquet", "frame()")
 
 
 def whatif_text(what_if: WhatIf, absent: Iterable[str], *, every: bool = False) -> str:

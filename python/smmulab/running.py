@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from smmulab import _core, tables
+from smmulab import _core, report, tables
 from smmulab._core import ConfigError
 from smmulab.config import Config
 from smmulab.study.isolated import run_isolated
@@ -32,6 +32,13 @@ class Result:
     seed: int
     run_id: str
     document: dict[str, Any] = field(repr=False)
+
+    def __repr__(self) -> str:
+        """The table that says most, as text: what a prompt shows, and print()."""
+        return report.run_summary_text(self)
+
+    def _repr_html_(self) -> str:
+        return report.html(repr(self))
 
     @property
     def status(self) -> str:

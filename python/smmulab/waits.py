@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Literal
 
-from smmulab import _core, tables
+from smmulab import _core, report, tables
 from smmulab._version import __version__
 from smmulab.checking import FileToRead
 from smmulab.comparison import assignments_of
@@ -46,6 +46,13 @@ class Blame:
     version: str = __version__
     engine: str = "native"
     sources: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        """The table that says most, as text: what a prompt shows, and print()."""
+        return report.blame_summary_text(self)
+
+    def _repr_html_(self) -> str:
+        return report.html(repr(self))
 
     @property
     def protocols(self) -> list[str]:

@@ -18,7 +18,7 @@ from os import PathLike, fspath
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from smmulab import _core, tables
+from smmulab import _core, report, tables
 from smmulab._version import __version__
 from smmulab.checking import FileToRead
 from smmulab.comparison import assignments_of
@@ -91,6 +91,13 @@ class WhatIf:
     version: str = __version__
     engine: str = "native"
     sources: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        """The table that says most, as text: what a prompt shows, and print()."""
+        return report.whatif_summary_text(self)
+
+    def _repr_html_(self) -> str:
+        return report.html(repr(self))
 
     @property
     def protocols(self) -> list[str]:
