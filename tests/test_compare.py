@@ -98,6 +98,32 @@ def test_warnings_name_each_doubt_once(recorded_trace: Path) -> None:
     assert warnings("machine.cpus=16", "machine.pinning=spread") == []
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("replay.think=zero", "closed loop without think times (replay.think=zero)"),
+        ("replay.think=recorded", "closed loop with recorded think times"),
+        ("replay.mode=timed", "each at its recorded time"),
+    ],
+)
+def test_the_heading_says_when_operations_are_issued(
+    tmp_path: Path, setting: str, words: str
+) -> None:
+    """And a generated trace whose think times are left out is warned of."""
+    trace = tmp_path / "t.iotrace"
+    smmulab.generate(smmulab.Workload(devices=2, ops=40, think="exp:20us"), trace)
+    compared = smmulab.compare(trace, "igroup", set=setting)
+    assert f" operations, {words}" in report.text(compared).splitlines()[0]
+    told = [text for text in compared.warnings if "think times (exp:20us)" in text]
+    assert len(told) == (setting == "replay.think=zero")
+    assert all("-s replay.think=recorded" in text for text in told)
+
+
+def test_a_generated_run_keeps_its_think_times() -> None:
+    config = smmulab.Config(workload=smmulab.Workload(devices=2, ops=40, think="exp:20us"))
+    assert "closed loop with recorded think times" in repr(smmulab.run(config))
+
+
 def test_wait_totals_agree_between_tables(comparison: smmulab.Comparison) -> None:
     by_class = comparison.locks().groupby("protocol")["waittime_total_ps"].sum()
     summary = comparison.summary().set_index("protocol")["lock_wait_total_ps"]

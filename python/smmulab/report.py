@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,6 +113,17 @@ def _dma(comparison: Comparison) -> str:
     return _table(shown) + "\n" + _DMA_LEGEND
 
 
+def _pace(config: Mapping[str, Any]) -> str:
+    """When operations are issued."""
+    if config["replay.mode"] == "timed":
+        return "each at its recorded time (replay.mode=timed)"
+    return {
+        "zero": "closed loop without think times (replay.think=zero)",
+        "recorded": "closed loop with recorded think times",
+        "slept": "closed loop with recorded think times, asleep",
+    }[str(config["replay.think"])]
+
+
 def _heading(comparison: Comparison) -> str:
     first = comparison.results[0]
     phase = first["main_phase"] or "the whole trace"
@@ -121,7 +132,7 @@ def _heading(comparison: Comparison) -> str:
         dma = f"DMA of {comparison.dma_trace} (XXH3-128 {comparison.dma_trace_hash}), "
     return (
         f"trace {comparison.trace} (XXH3-128 {comparison.trace_hash}), {dma}"
-        f"{first['operations']} operations; rates are of phase {phase}, on the SMMU driver of "
+        f"{first['operations']} operations, {_pace(comparison.config)}; rates are of phase {phase}, on the SMMU driver of "
         f"Linux {comparison.config['driver.version']}"
     )
 
@@ -184,7 +195,10 @@ def _alone(result: Result) -> Comparison:
     name = config.trace or "generated, " + ", ".join(
         f"{key}={value}" for key, value in (config.workload or config).to_dict().items()
     )
-    return Comparison(name, result.run_id[:12], config.engine, config.parameters, [result.document])
+    parameters = config.parameters
+    if config.workload is not None and config.workload.has_think:
+        parameters["replay.think"] = "recorded"  # as Config.assignments has it
+    return Comparison(name, result.run_id[:12], config.engine, parameters, [result.document])
 
 
 def _outcome(rows: pd.DataFrame) -> list[str]:
