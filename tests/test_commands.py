@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import smmulab
@@ -312,6 +313,37 @@ def test_a_machine_file_with_a_wrong_key_names_its_line(
     assert code == 2
     assert f"{machine}:3:" in err
     assert "mutex_lock" in err
+
+
+def test_run_writes_what_it_prints(
+    capsys: pytest.CaptureFixture[str], small_trace: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "out"
+    argv = ["run", "-t", str(small_trace), "-s", "hw.sync=500ns", "-s", "machine.cpus=1"]
+    code, text, err = run(capsys, *argv)
+    assert code == 0
+    assert "warning: 2 threads share 1 CPU" in err
+    code, again, _ = run(capsys, *argv, "-o", str(out))
+    assert code == 0
+    assert again.startswith(text.rstrip())
+    assert {path.name for path in out.iterdir()} == {
+        "config.json",
+        "devices.parquet",
+        "locks.parquet",
+        "manifest.json",
+        "operations.parquet",
+        "summary.parquet",
+    }
+    made = json.loads((out / "manifest.json").read_text())
+    config = smmulab.Config.from_json((out / "config.json").read_text())
+    result = smmulab.run(config)
+    assert made["run_id"] == result.run_id
+    assert made["run_id"][:12] in again
+    assert made["trace"] == small_trace.name
+    frame = pd.read_parquet(out / "summary.parquet")
+    assert frame["ops_per_s"].to_list() == [result.ops_per_s]
+    (tmp_path / "file").touch()
+    assert run(capsys, *argv, "-o", str(tmp_path / "file"))[0] == 2
 
 
 def test_import_names_the_bad_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from smmulab.comparison import Comparison
+    from smmulab.running import Result
     from smmulab.waits import Blame
     from smmulab.what_if import WhatIf
 
@@ -204,6 +205,39 @@ def save(comparison: Comparison, folder: str | os.PathLike[str]) -> dict[str, An
         plot_dma.dark(comparison.devices(), dark.add_subplot())
         publish(to / "dma_dark.png", lambda path: dark.savefig(path, format="png", dpi=120))
     _end(to, "comparison.png", figure, made)
+    return made
+
+
+def save_run(result: Result, folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Write configuration (for Config.from_json), tables and manifest of one run into `folder`;
+    returns the manifest. Raises ConfigError if it cannot."""
+    from smmulab import tables  # noqa: PLC0415  as above
+
+    to = Path(folder)
+    prepare_folder(to)
+    info, config = build_info(), result.config
+    text = config.to_json() + "\n"
+    made = {
+        "schema": SCHEMA,
+        "run_id": result.run_id,
+        "smmulab": info.version,
+        "compiler": info.compiler,
+        "build_type": info.build_type,
+        "engine": config.engine,
+        "simgrid": info.simgrid,
+        "trace": None if config.trace is None else Path(config.trace).name,
+        **({"dma_trace": Path(config.dma_trace).name} if config.dma_trace else {}),
+        "seed": None if config.workload is None else result.seed,
+        "protocols": [result.document["protocol"]],
+        "config_sha256": hashlib.sha256(text.strip().encode()).hexdigest(),
+    }
+    (to / "manifest.json").unlink(missing_ok=True)
+    publish(to / "config.json", lambda path: path.write_text(text, "utf-8"))
+    _write_table(to, "operations.parquet", result.frame(), made)
+    _write_table(to, "locks.parquet", result.locks(), made)
+    _write_table(to, "devices.parquet", result.devices(), made)
+    _write_table(to, "summary.parquet", tables.summary([result.document]), made)
+    _finish(to, made)
     return made
 
 

@@ -71,7 +71,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "run",
-        "Simulate one configuration; print its tables, write them and the configuration.",
+        "Simulate one configuration with one seed; print its tables, and write them with -o.",
         "smmulab.commands.run",
     ),
     Command(
