@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several command queues: whose command is next, what a SYNC of one queue waits for, and that an
 // error stops its own queue only.
-#include <gtest/gtest.h>
-
-#include "models/smmuv3/timed/bench_testing.hpp"
+#include "models/smmuv3/timed/command_time_testing.hpp"
 
 namespace smmulab::smmu::timed {
 namespace {
@@ -11,29 +9,10 @@ namespace {
 using namespace testing;  // NOLINT(google-build-using-namespace): set-ups
 using hw::Opcode;
 
-constexpr std::uint32_t kSid = 5;
-
-class QueuesTime : public ::testing::Test {
+class QueuesTime : public CommandBench {
  protected:
-  QueuesTime() : table_(world_.frames, {1, hw::Granule::k4K, 48, 48}) {
-    EXPECT_EQ(table_.map_pages(k2M, k1G, 12, 16, {}), hw::MapError::kNone);
-    world_.attach_s1(kSid, table_);
-    build();
-  }
-  void build() {
-    probe_.reset();
-    smmu_.emplace(p_, world_.features, world_.streams.base(), world_.memory);
-    commands_.emplace(*smmu_, world_, 3);
-    probe_.emplace(smmu_->timers(), smmu_->tbu(0));
-  }
-  std::uint64_t add_tlbi(QueueNumber queue) {
-    hw::Command c;
-    c.opcode = Opcode::kTlbiNhVa;
-    c.asid = Asid{1};
-    c.address = k2M;
-    c.leaf = true;
-    return commands_->add(c, queue);
-  }
+  QueuesTime() : CommandBench(3) {}
+  std::uint64_t add_tlbi(QueueNumber queue) { return commands_->add(tlbi(k2M), queue); }
   std::uint64_t add_sync(QueueNumber queue) { return commands_->add(Opcode::kSync, queue); }
   void ring_all() {
     for (QueueNumber queue = 0; queue < 3; ++queue) {
@@ -45,17 +24,6 @@ class QueuesTime : public ::testing::Test {
   [[nodiscard]] Ps done(std::uint64_t index, QueueNumber queue) const {
     return commands_->done(index, queue) - kTimeZero;
   }
-  [[nodiscard]] Ps fetch() const {
-    return p_.memory.burst + p_.memory.latency + p_.tcu.command_decode;
-  }
-  [[nodiscard]] Ps round_trip() const { return 2 * p_.link.dti + p_.tbu.invalidate; }
-
-  hw::testing::World world_;
-  hw::PageTable table_;
-  TimedParams p_;
-  std::optional<TimedSmmu> smmu_;
-  std::optional<Commands> commands_;
-  std::optional<Probe> probe_;
 };
 
 TEST_F(QueuesTime, TakeTurnsCommandByCommand) {

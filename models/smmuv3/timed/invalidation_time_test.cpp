@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Time of commands: each is the sum of its parts on an idle SMMU; a SYNC waits for what IHI 0070
 // 3.21.1 says, and for nothing else.
-#include <gtest/gtest.h>
-
-#include "models/smmuv3/timed/bench_testing.hpp"
+#include "models/smmuv3/timed/command_time_testing.hpp"
 
 namespace smmulab::smmu::timed {
 namespace {
@@ -11,46 +9,14 @@ namespace {
 using namespace testing;  // NOLINT(google-build-using-namespace): set-ups
 using hw::Opcode;
 
-constexpr std::uint32_t kSid = 5;
-
-class CommandTime : public ::testing::Test {
+class CommandTime : public CommandBench {
  protected:
-  CommandTime() : table_(world_.frames, {1, hw::Granule::k4K, 48, 48}) {
-    EXPECT_EQ(table_.map_pages(k2M, k1G, 12, 16, {}), hw::MapError::kNone);
-    world_.attach_s1(kSid, table_);
-    build();
-  }
-  void build() {
-    probe_.reset();
-    smmu_.emplace(p_, world_.features, world_.streams.base(), world_.memory);
-    commands_.emplace(*smmu_, world_);
-    probe_.emplace(smmu_->timers(), smmu_->tbu(0));
-  }
-  static hw::Command tlbi(std::uint64_t va, std::uint16_t asid = 1) {
-    hw::Command c;
-    c.opcode = Opcode::kTlbiNhVa;
-    c.asid = Asid{asid};
-    c.address = va;
-    c.leaf = true;
-    return c;
-  }
   // From the doorbell to CONS past the command; all timers run out.
   Ps time_of(std::uint64_t index, SimTime rung) {
     smmu_->timers().run_to_idle();
     return commands_->done(index) - rung;
   }
   [[nodiscard]] SimTime now() { return smmu_->timers().now(); }
-  [[nodiscard]] Ps read() const { return p_.memory.burst + p_.memory.latency; }
-  [[nodiscard]] Ps start() const { return p_.link.doorbell + fetch(); }
-  [[nodiscard]] Ps fetch() const { return read() + p_.tcu.command_decode; }
-  [[nodiscard]] Ps round_trip() const { return 2 * p_.link.dti + p_.tbu.invalidate; }
-
-  hw::testing::World world_;
-  hw::PageTable table_;
-  TimedParams p_;
-  std::optional<TimedSmmu> smmu_;
-  std::optional<Commands> commands_;
-  std::optional<Probe> probe_;
 };
 
 TEST_F(CommandTime, SyncAlone) {
