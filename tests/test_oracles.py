@@ -92,6 +92,16 @@ def test_without_the_recorded_runs_a_file_is_asked_for(
     assert main(["validate", "--oracle", "latency"]) == 2
     assert "A_ic_smp2.tar.xz: no such recorded run" in (err := capsys.readouterr().err)
     assert "smmulab validate --oracle latency FILE" in err
+    # All oracles: those are left out, the published figures are there.
+    monkeypatch.setattr(validate.published, "check", lambda: pd.DataFrame({"verdict": ["ok"]}))
+    assert main(["validate"]) == 0
+    out = capsys.readouterr().out
+    assert "latency: left out: " in out
+    assert "qemu: left out: " in out
+    assert "1 agree (--all prints them), 0 miss" in out
+    assert "smmulab validate workloads/recordings/FILE" in out
+    assert main(["validate", "-s", "hw.sync=1us"]) == 2
+    assert "no recorded run is here" in capsys.readouterr().err
 
 
 def test_the_replays_of_an_oracle_take_settings(capsys: pytest.CaptureFixture[str]) -> None:
