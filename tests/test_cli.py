@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import re
 import sys
 from types import ModuleType
 
 import pytest
 
 import smmulab
+from conftest import ROOT
 from smmulab import cli
 from smmulab.commands import Command
 
@@ -103,6 +105,18 @@ def test_every_listed_command_loads() -> None:
         module = command.load()
         module.configure(argparse.ArgumentParser())
         assert callable(module.run)
+
+
+def test_every_argument_says_what_it_is_and_names_pages_that_are_there() -> None:
+    for command in cli.COMMANDS:
+        parser = argparse.ArgumentParser()
+        command.load().configure(parser)
+        for argument in parser._actions:
+            words = argument.help or ""
+            assert words.strip("()"), f"{command.name} {argument.dest}"
+            assert not words.startswith(("(default", "default")), f"{command.name} {argument.dest}"
+            for page in re.findall(r"docs/[\w/-]+\.md", words):
+                assert (ROOT / page).is_file(), f"{command.name} {argument.dest}: {page}"
 
 
 def test_error_classes_mirror_the_cpp_ones() -> None:

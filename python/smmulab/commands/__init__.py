@@ -86,12 +86,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "study",
-        "Run the reference studies anew; write their tables, figures and findings.",
+        "Run the reference studies of results/ anew; write their tables, figures and findings.",
         "smmulab.commands.study",
     ),
     Command(
         "check",
-        "Run the reference studies anew; compare every number, draw what moved.",
+        "Run the reference studies of results/ anew; compare every number, draw what moved.",
         "smmulab.commands.check",
     ),
     Command(
@@ -120,10 +120,14 @@ COMMANDS: tuple[Command, ...] = (
         "Run a DMA trace or pattern through the SMMU's caches; sweep a size, plot hits and reads.",
         "smmulab.commands.tlb",
     ),
-    Command("protocols", "List the locking protocols.", "smmulab.commands.protocols"),
+    Command(
+        "protocols",
+        "List the locking protocols; of named ones tell history, hazards and locks.",
+        "smmulab.commands.protocols",
+    ),
     Command(
         "describe",
-        "List every parameter with unit, default, range and provenance.",
+        "List every parameter with default, range and provenance, and the presets.",
         "smmulab.commands.describe",
     ),
 )

@@ -18,7 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("results", type=Path, metavar="FOLDER", help="folder of studies: results/")
     parser.add_argument("names", nargs="*", metavar="NAME", help="these studies only")
-    parser.add_argument("-j", "--jobs", type=int, metavar="N", help="runs at a time")
+    parser.add_argument(
+        "-j", "--jobs", type=int, metavar="N", help="runs at a time (default: two, or one CPU)"
+    )
     parser.add_argument("--update", action="store_true", help="take the new numbers")
     parser.add_argument("--reason", default="", help="why they moved (with --update)")
     parser.add_argument(

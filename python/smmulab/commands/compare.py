@@ -29,7 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(parser)
     add_dma_trace(parser)
-    parser.add_argument("--engine", default="native", help="native (default) or simgrid")
+    parser.add_argument(
+        "--engine", default="native", help="native (default) or simgrid: the same results"
+    )
     parser.add_argument(
         "-o",
         "--out",

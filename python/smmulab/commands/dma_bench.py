@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"rounds of all CPUs, after warm-up (default: {ROUNDS})",
     )
     parser.add_argument(
-        "--size", type=int, default=4096, metavar="BYTES", help="of a buffer (default: 4096)"
+        "--size", type=int, default=4096, metavar="BYTES", help="bytes of a buffer (default: 4096)"
     )
     parser.add_argument(
         "--in-flight",
@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="buffers of a CPU that are mapped at a time (default: 1)",
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="default: 1")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="random seed (default: 1)")
     parser.add_argument(
         "-o", "--out", type=Path, metavar="FOLDER", help="write table.csv and figure.png there"
     )

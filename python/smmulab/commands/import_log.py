@@ -31,8 +31,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="TRACE",
         help="FILE.iotrace[.zst]; of a QEMU SMMU log a DMA trace (docs/dma-trace.md), FILE.dma[.zst]",
     )
-    parser.add_argument("--kind", choices=KINDS, help="kind of log (default: recognized)")
-    parser.add_argument("--cpus", type=int, help="CPUs of the recorded machine (default: derived)")
+    parser.add_argument("--kind", choices=KINDS, help="kind of log (default: by its contents)")
+    parser.add_argument(
+        "--cpus",
+        type=int,
+        metavar="N",
+        help="CPUs of the recorded machine (default: what the log and smpN in its name say)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """--machine and --set."""
-    parser.add_argument("-m", "--machine", metavar="FILE", help="machine file (TOML)")
+    parser.add_argument(
+        "-m", "--machine", metavar="FILE", help="machine file (TOML; docs/machine.md)"
+    )
     parser.add_argument(
         "-s",
         "--set",

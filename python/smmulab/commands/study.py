@@ -14,9 +14,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("names", nargs="+", metavar="NAME", help="a folder of results/, or all")
     parser.add_argument(
-        "--results", type=Path, default=Path("results"), metavar="FOLDER", help="(default: results)"
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="FOLDER",
+        help="folder of studies (default: results)",
     )
-    parser.add_argument("-j", "--jobs", type=int, metavar="N", help="runs at a time")
+    parser.add_argument(
+        "-j", "--jobs", type=int, metavar="N", help="runs at a time (default: two, or one CPU)"
+    )
     parser.add_argument(
         "-o",
         "--out",

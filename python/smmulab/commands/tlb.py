@@ -22,11 +22,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "trace", nargs="?", metavar="TRACE", help="a DMA trace (docs/dma-trace.md), FILE.dma[.zst]"
     )
-    parser.add_argument("--pattern", choices=PATTERNS, help="instead of a trace (default: ring)")
-    parser.add_argument("--footprint", default="8M", help="bytes the pattern covers (default 8M)")
-    parser.add_argument("--page", default="4k", help="4k, 64k, 2M, 32M or 1G (default 4k)")
-    parser.add_argument("--stride", default="4k", help="bytes from access to access (default 4k)")
-    parser.add_argument("--accesses", default="200000", help="of the pattern (default 200000)")
+    parser.add_argument("--pattern", choices=PATTERNS, help="in place of a trace (default: ring)")
+    parser.add_argument("--footprint", default="8M", help="bytes the pattern covers (default: 8M)")
+    parser.add_argument(
+        "--page", default="4k", help="4k, 64k, 2M, 32M or 1G: bytes of a page (default: 4k)"
+    )
+    parser.add_argument("--stride", default="4k", help="bytes from access to access (default: 4k)")
+    parser.add_argument(
+        "--accesses",
+        default="200000",
+        help="accesses of the pattern, the first fifth not counted (default: 200000)",
+    )
     parser.add_argument("--preset", metavar="NAME", help="an SMMU preset of `describe smmuv3`")
     parser.add_argument(
         "--sweep",
@@ -34,7 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=V1,V2,...",
         help=f"the parameter to vary (default: {SWEEP})",
     )
-    parser.add_argument("-o", "--out", metavar="FOLDER", help="write tlb.csv and tlb.png there")
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="FOLDER",
+        help="write tlb.csv and tlb.png there (default: nothing is written)",
+    )
     add_settings(parser)
 
 

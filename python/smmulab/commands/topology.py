@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FOLDER",
-        help="where the drawing goes: topology.dot, and .svg, .png if GraphViz is installed",
+        help="draw it there: topology.dot, and .svg, .png if GraphViz is installed (default: no drawing)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the tree")
 
