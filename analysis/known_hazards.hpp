@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hazards of reference locking.md section 11 (and one without a number there) that are a matter
+// The hazards of docs/protocols.md (and one without a number) that are a matter
 // of locks, and how to tell them by the lock classes of a finding.
 #pragma once
 

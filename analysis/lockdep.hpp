@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is wrong with a lock graph: what lockdep would report, and what it can not see (reference
-// locking.md section 9). A hazard of section 11 is named where a finding is one.
+// What is wrong with a lock graph: what lockdep would report, and what it can not see
+// (docs/lockdep.md). A hazard of known_hazards.hpp is named where a finding is one.
 //  lockdep sees: a class taken again under itself; a cycle of classes (AB-BA); the release of a
 //  lock that is not held; a lock held when returning to user space. lockdep does not see: two
 //  instances of one class taken in both orders (subclasses hide it); a cycle through a wait for

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hazards of the designs (reference locking.md section 11, and those without a number there):
+// The hazards of the designs (docs/protocols.md, those with a number and those without):
 // for each a small trace that shows it, as a deadlock with its cycle or as a wrong state with the
 // invariant that broke, and the same trace clean once the hazard is mended. Devices 0 and 1 have a
 // dev_set each, so that VFIO lets them race.

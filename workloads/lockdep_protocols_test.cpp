@@ -151,7 +151,7 @@ std::set<std::string> edges_of(const analysis::LockGraph& graph) {
   return edges;
 }
 
-// The order of reference locking.md section 1.1, as direct dependencies.
+// The order of Linux 6.12 (docs/protocols.md, igroup), as direct dependencies.
 TEST(LockdepProtocols, TheGraphOfIgroupIsTheDocumentedOrder) {
   const std::set<std::string> edges = edges_of(cover("igroup").report.graph);
   for (const char* edge :

@@ -70,7 +70,7 @@ TEST_F(MapBenchTest, SameSeedSameResult) {
   EXPECT_NE(first, run(8).elapsed);
 }
 
-// measured.md section 4: range TLBI against one TLBI per page.
+// A relation that any model must show: range TLBI against one TLBI per page.
 TEST_F(MapBenchTest, LargeUnmapsAreCheaperWithRangeInvalidationByOrdersOfMagnitude) {
   // 1 MiB of 4 KiB pages: 256 TLBI of 90 ns and a SYNC of 250 ns, or one and the SYNC.
   driver.hw_tlbi = 90_ns;
@@ -83,7 +83,7 @@ TEST_F(MapBenchTest, LargeUnmapsAreCheaperWithRangeInvalidationByOrdersOfMagnitu
   EXPECT_EQ(round_time(), 340_ns);
 }
 
-// measured.md section 4: batched invalidation. Lazy mode is one for 255 unmaps.
+// Another: batched invalidation. Lazy mode is one for 255 unmaps.
 TEST_F(MapBenchTest, LazyModeSpreadsOneFlushOverARing) {
   driver.map_call = 1_us;
   driver.hw_sync = 1_us;

@@ -3,8 +3,8 @@
 // group->mutex. Rule: Linux 6.12 drivers/iommu/iommu.c __iommu_group_set_domain_internal(),
 // iommu_device_claim_dma_owner(), iommu_attach_group_handle(), iommu_replace_group_handle(),
 // iommu_detach_group_handle(); with driver 6.2 the blocking domain is an empty paging domain.
-// Counts of attached devices: the drafts of Feb 2023 (reference locking.md section 7.D).
-// PCI reset: "[PATCH v7 4/5] iommu: Introduce pci_dev_reset_iommu_prepare/done()" (R57), of 7.0,
+// Counts of attached devices: the drafts of Feb 2023 (docs/protocols.md, core-group).
+// PCI reset: "[PATCH v7 4/5] iommu: Introduce pci_dev_reset_iommu_prepare/done()", of 7.0,
 // and what 7.0.10 and 7.1 mended of it. Not modelled: hot plug of devices into groups, widths of
 // PASIDs that differ within a group, deferred attach, resets of two devices of a group at a time
 // (refused before 7.0.10).

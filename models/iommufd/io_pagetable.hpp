@@ -2,7 +2,7 @@
 // io_pagetable: an IOAS's IOVA space. Areas (mappings) in an ordered tree, reserved regions, the
 // domains linked to it; map, unmap, adding and removing a domain, with the locks in the kernel's
 // order domains_rwsem -> iova_rwsem -> pages->mutex.
-// Rule: Linux 6.12 drivers/iommu/iommufd/io_pagetable.c and pages.c, reference locking.md section 2
+// Rule: Linux 6.12 drivers/iommu/iommufd/io_pagetable.c and pages.c
 // (batch sizes, read-back per 4 KiB page, one invalidation per contiguous span). Accesses pin
 // areas; an unmap asks them to let go (iommufd_access_notify_unmap()). Areas may share memory
 // (pages.hpp). Not modelled: IOVA allocation (the caller names the IOVA), area splitting, which

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Areas into domains and out of them: blocks B1 to B6 of reference locking.md section 2.
+// Areas into domains and out of them. Rule: Linux 6.12 drivers/iommu/iommufd/io_pagetable.c.
 #include <algorithm>
 #include <cerrno>
 

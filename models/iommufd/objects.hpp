@@ -96,7 +96,7 @@ struct Hwpt final : Object {
   bool auto_domain = false;
   bool msi_cookie = false;
   bool listed = false;  // in ioas->hwpt_list
-  // Protocols before the group lock (locking.md 7.A, 7.B):
+  // Protocols before the group lock (Linux 6.2 to 6.5, drafts):
   lnx::Mutex devices_lock;
   std::vector<Device*> devices;
   std::int64_t devices_users = 0;  // devices_users series (7.C)

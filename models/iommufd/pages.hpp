@@ -2,7 +2,7 @@
 // IoptPages: user memory that areas map, and who keeps which part of it pinned: areas with a domain
 // (PFNs are read back from it) and accesses (PFNs are in an array). After IOMMU_IOAS_COPY areas of
 // several IOASes share one. Rule: Linux 6.12 drivers/iommu/iommufd/pages.c (domains_itree,
-// access_itree, interval_tree_for_each_double_span()); reference locking.md section 2.
+// access_itree, interval_tree_for_each_double_span()).
 // Not modelled: memory of another process, accounting limits, pages that cannot be pinned.
 #pragma once
 

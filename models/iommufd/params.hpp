@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Costs and settings of iommufd, VFIO above it and the iommu core below it. Times are CPU time; the
-// blocks are those of reference locking.md section 2, the SMMU driver's part is in DriverParams.
+// blocks are those of Linux 6.12 drivers/iommu/iommufd, the SMMU driver's part is in DriverParams.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Protocol: one locking design of iommufd. Each is one file in protocols/ and one line in
-// protocols/registry.cpp. Map, unmap, bind and object references are common to all (reference
-// locking.md sections 2.1, 3 and 7.0); a protocol says how hwpts are made and destroyed and how
+// protocols/registry.cpp. Map, unmap, bind and object references are common to all
+// (they hardly changed from 6.2 on); a protocol says how hwpts are made and destroyed and how
 // devices are attached, replaced and detached. Results are 0 or a negative errno.
 #pragma once
 
@@ -124,7 +124,7 @@ class Protocol {
   Context& context_;
 };
 
-// What goes wrong in some protocols (reference locking.md section 11 has those with a number).
+// What goes wrong in some protocols (docs/protocols.md tells of each).
 enum class HazardNeeds : std::uint8_t {
   kThreads,        // nothing but concurrent operations
   kGroups,         // a group of several devices

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The built-in cases under the protocols: hazards of reference locking.md section 11 are found,
+// The built-in cases under the protocols: hazards of the registry are found,
 // mended versions and the designs without them are clean, each in every order.
 #include <algorithm>
 #include <string>

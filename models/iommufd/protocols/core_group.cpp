@@ -3,10 +3,11 @@
 // (variant D, Feb 2023): iommufd has neither list nor lock for devices; the first device attaches
 // the group, the last one detaches it; a replace moves the group, its peers' replaces find it
 // moved. Hwpts are filled when they are made, as in igroup.hpp. A later device that asks for
-// another domain than the group's is not refused (hazard H5, protocol.mend_h5). Rule: reference
-// locking.md section 7.D (R31-R33); protocol.core_group_ioas_mutex holds ioas->mutex around attach
-// as the draft does. Not modelled: the draft's uninitialised result of a second attach (VFIO makes
-// it a replace), its assertion that destroy holds ioas->mutex, Baolu Lu's ownership counts.
+// another domain than the group's is not refused (hazard H5, protocol.mend_h5). Rule:
+// github.com/nicolinc/iommufd 5ae54f360495, 124f7804ef38; protocol.core_group_ioas_mutex holds
+// ioas->mutex around attach as the draft does. Not modelled: the draft's uninitialised result of a
+// second attach (VFIO makes it a replace), its assertion that destroy holds ioas->mutex, Baolu Lu's
+// ownership counts.
 #include <cerrno>
 
 #include "models/iommufd/protocols/igroup.hpp"

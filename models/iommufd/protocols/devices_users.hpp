@@ -2,7 +2,7 @@
 // "iommufd: Add devices_users to track the hw_pagetable usage by device" and the patches after it
 // (variant C, Jan and Feb 2023): a count per hwpt says whether a device is attached, not its list.
 // The series has no replace; here it is that of hwpt_replace.hpp, with both ioas->mutex in address
-// order. Rule: reference locking.md section 7.C (R12-R15). Not modelled: as hwpt_replace.hpp;
+// order. Rule: PATCH v2 1/3 to 3/3 (iommu list, 28 Jan 2023). Not modelled: as hwpt_replace.hpp;
 // nested hwpts, which share their parent's count.
 #pragma once
 

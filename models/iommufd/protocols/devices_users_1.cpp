@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // "[PATCH v2 1/3] iommufd: Add devices_users to track the hw_pagetable usage by device", 28 Jan
-// 2023 (variant C1): v6.2's locks, the count instead of the list's emptiness. Rule: reference
-// locking.md section 7.C (R12). Not modelled: as devices_users.hpp.
+// 2023 (variant C1): v6.2's locks, the count instead of the list's emptiness. Rule: that
+// patch (iommu list). Not modelled: as devices_users.hpp.
 #include "models/iommufd/protocols/devices_users.hpp"
 #include "models/iommufd/protocols/registry.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // "[PATCH 2/3] iommufd/device: Make hwpt_list list_add/del symmetric" (variant C2): ioas->mutex
-// outermost on the hwpt path too, devices_lock inside. Rule: reference locking.md section 7.C
-// (R13). Not modelled: as devices_users.hpp.
+// outermost on the hwpt path too, devices_lock inside. Rule: that patch (iommu list, 28 Jan
+// 2023). Not modelled: as devices_users.hpp.
 #include "models/iommufd/protocols/devices_users.hpp"
 #include "models/iommufd/protocols/registry.hpp"
 

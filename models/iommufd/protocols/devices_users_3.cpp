@@ -2,8 +2,8 @@
 // "[PATCH .. 3/3] iommufd/device: Change iommufd_hw_pagetable_has_group to device centric" (variant
 // C3): only ioas->mutex is left; the device list is gone, has_device asks the core for the device's
 // domain. Detaching the first device of a group therefore detaches the whole group (hazard H4);
-// protocol.mend_h4 counts the group's devices. Rule: reference locking.md section 7.C (R14, whole
-// tree R15; the bug: R16, R17). Not modelled: as devices_users.hpp.
+// protocol.mend_h4 counts the group's devices. Rule: that patch (iommu list, 28 Jan
+// 2023; the bug: K. Tian's and N. Chen's answers). Not modelled: as devices_users.hpp.
 #include "models/iommufd/protocols/devices_users.hpp"
 #include "models/iommufd/protocols/registry.hpp"
 

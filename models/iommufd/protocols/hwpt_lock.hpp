@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The design with a devices_lock in each hwpt: what v6.2, v6.4 and the drafts before the group lock
-// share. Rule: reference locking.md section 7.A (Linux 6.2 drivers/iommu/iommufd/device.c,
-// hw_pagetable.c). 6.2 had no IOMMU_HWPT_ALLOC; here it makes an hwpt as the automatic path does,
+// share. Rule: Linux 6.2 drivers/iommu/iommufd/device.c,
+// hw_pagetable.c. 6.2 had no IOMMU_HWPT_ALLOC; here it makes an hwpt as the automatic path does,
 // and it is filled at its first attach, as there. Not modelled: enforce_cc (SMMUv3 has none to
 // set).
 #pragma once

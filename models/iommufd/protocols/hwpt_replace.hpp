@@ -2,7 +2,7 @@
 // Replace in the designs with a devices_lock in each hwpt, as the thread of Feb 2023 discusses it:
 // the core's replace_domain moves the group, the device's list entry goes from one hwpt to the
 // other. Which locks are held around that is what the variants differ in; object ids stand for
-// addresses, so that the order is the same in every run. Rule: reference locking.md section 7.B;
+// addresses, so that the order is the same in every run. Rule: docs/protocols.md, each variant;
 // all other operations as in v6.2. Not modelled: nothing moves the group-mates' entries, so groups
 // of several devices end in a wrong state (hazard group-move), as in the drafts.
 #pragma once

@@ -3,7 +3,7 @@
 // igroup->lock, one per iommu group and context, protects the group's hwpt and device list; a
 // replace moves every device of the group; the domain is filled when the hwpt is made, under
 // ioas->mutex, never under igroup->lock. Rule: Linux 6.12 drivers/iommu/iommufd/device.c,
-// hw_pagetable.c; reference locking.md section 7.E. Not modelled: faults in flight when an
+// hw_pagetable.c. Not modelled: faults in flight when an
 // attachment ends; change_pt() puts its reference of the new hwpt before the old automatic one is
 // destroyed, here after.
 #pragma once

@@ -4,7 +4,7 @@
 // list under ictx->sw_msi_lock and mapped into each hwpt under igroup->lock instead of by a cookie.
 // Detach reads the hwpt under igroup->lock. Rule: Linux 6.15 drivers/iommu/iommufd/device.c
 // iommufd_hw_pagetable_attach(), iommufd_group_setup_msi(), driver.c iommufd_sw_msi_install();
-// reference locking.md section 7.F (R48, R55). A PASID is attached to hwpts made for it
+// Linux 6.15. A PASID is attached to hwpts made for it
 // (IOMMU_HWPT_ALLOC_PASID) only, so never to an automatic one. protocol.reset_hooks: PCI resets of
 // 7.0, with protocol.mend_reset_detach of 7.1. Not modelled: the pages each group requires beyond
 // protocol.sw_msi_pages, the cost of the array entries beyond that of 6.12's lists, vDEVICEs; page

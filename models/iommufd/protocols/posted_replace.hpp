@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the two posted replace series share: do_attach() is attach and replace in one, under the new
 // hwpt's devices_lock; it always uses the core's replace_domain, fills an hwpt without devices
-// after the switch, then takes the device out of the old hwpt. Rule: reference locking.md section
-// 7.B (R26, R27). Not modelled: as hwpt_replace.hpp.
+// after the switch, then takes the device out of the old hwpt. Rule: patches 7/8 of v1 and
+// 08/10 of v2 of the replace series (iommu list, Feb 2023). Not modelled: as hwpt_replace.hpp.
 #pragma once
 
 #include "models/iommufd/protocols/hwpt_lock.hpp"

@@ -2,8 +2,8 @@
 // "[PATCH v1 7/8] iommufd/device: Use iommu_group_replace_domain()", 2 Feb 2023 (variant B-v1): the
 // old hwpt's devices_lock is nested in the new one's in no order, without annotation (hazard H1,
 // protocol.mend_h1); the old hwpt's entry in hwpt_list goes always, its domain stays in the ioas
-// even if no device is left (hazard stale-domain, protocol.mend_stale_domain). Rule: reference
-// locking.md section 7.B (R26). Not modelled: as posted_replace.hpp; the crash of deleting a list
+// even if no device is left (hazard stale-domain, protocol.mend_stale_domain). Rule: that
+// patch (iommu list, 2 Feb 2023). Not modelled: as posted_replace.hpp; the crash of deleting a list
 // entry twice.
 #include "models/iommufd/protocols/posted_replace.hpp"
 #include "models/iommufd/protocols/registry.hpp"

@@ -4,8 +4,8 @@
 // takes devices_lock, then ioas->mutex (hazard H2, protocol.mend_h2). A replace across IOASes takes
 // the old ioas->mutex innermost (hazard H3, protocol.mend_h3). A replace away from an automatic
 // domain is -EBUSY, so is attaching an attached device by ioas, which leaks the ioas's reference
-// (hazard leaked-reference, protocol.mend_leaked_reference). Rule: reference locking.md section 7.B
-// (R27, cover R28). Not modelled: as posted_replace.hpp.
+// (hazard leaked-reference, protocol.mend_leaked_reference). Rule: that patch (iommu list, 7 Feb
+// 2023) and its cover letter. Not modelled: as posted_replace.hpp.
 #include <cerrno>
 #include <utility>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The seed thread's replace (variant B, ordered): the devices_lock of both hwpts in one fixed
 // order, and the ioas->mutex of both IOASes around them when the old hwpt may become empty or the
-// IOASes differ. Rule: reference locking.md section 7.B (lock_both of R2). Not modelled: as
+// IOASes differ. Rule: J. Gunthorpe's lock_both in that thread. Not modelled: as
 // hwpt_replace.hpp.
 #include <cerrno>
 

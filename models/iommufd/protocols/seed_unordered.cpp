@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first sketch of replace in the seed thread (variant B0): the old hwpt's devices_lock, then
 // the new one's, in no order; ioas->mutex is not taken. X->Y against Y->X deadlocks (hazard H1).
-// protocol.mend_h1 takes them by address. Rule: reference locking.md section 7.B, "Thread facts"
-// (R1). Not modelled: the sketch's slip of adding the device to the old list again; its unlocked
-// change of the old ioas's hwpt_list (an automatic domain found there is held by a reference).
+// protocol.mend_h1 takes them by address. Rule: N. Chen's sketch in the thread of "[PATCH v2
+// 1/3] iommufd: Add devices_users" (Feb 2023). Not modelled: the sketch's slip of adding the device
+// to the old list again; its unlocked change of the old ioas's hwpt_list (an automatic domain found
+// there is held by a reference).
 #include "models/iommufd/protocols/hwpt_replace.hpp"
 #include "models/iommufd/protocols/registry.hpp"
 

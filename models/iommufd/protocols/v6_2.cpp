@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mainline v6.2 (variant A): hwpt->devices_lock, and no replace. Rule: Linux 6.2
-// drivers/iommu/iommufd/device.c, reference locking.md section 7.A. Not modelled: as hwpt_lock.hpp.
+// drivers/iommu/iommufd/device.c. Not modelled: as hwpt_lock.hpp.
 #include "models/iommufd/protocols/moving.hpp"
 #include "models/iommufd/protocols/registry.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mainline v6.4 and v6.5 (variant A'): the hwpt is filled when it is made and leaves its ioas when
 // it is destroyed ("Revise the hwpt lifetime model"), so attach and detach take devices_lock only.
-// Rule: reference locking.md section 7.A, paragraph A' (R10, R11); devices_lock is held across the
+// Rule: Linux 6.4 drivers/iommu/iommufd/device.c, hw_pagetable.c; devices_lock is held across the
 // immediate attach, the fill and the list. Not modelled: as hwpt_lock.hpp; a driver that finalises
 // at attach cannot be filled by IOMMU_HWPT_ALLOC.
 #include <cerrno>

@@ -128,7 +128,7 @@ class Driver612 : public CountedDriver {
 // (arm_smmu_invs): an attach or a detach builds a new one under group->mutex and puts it in under
 // arm_smmu_asid_lock; an invalidation walks it without devices_lock, one batch and SYNC for the
 // TLBs, one for the ATCs; the last detach of a domain flushes its whole ASID or VMID. Rule:
-// reference locking.md sections 6.3, 6.6 (R58-R60). Without range invalidation a range of 512
+// the arm_smmu_invs series (iommu list). Without range invalidation a range of 512
 // granules and more is flushed whole. A domain of both stages in the way is flushed by TLBI_NH_ALL.
 // Not modelled: invs->rwlock of arrays with ATS entries, several SMMUs of one domain; init_mutex
 // stays (its removal is unverified).

@@ -4,7 +4,7 @@
 // share the unit that carries out invalidations, which does one at a time; a SYNC holds up its own
 // queue only. Computed ahead when commands are published, so it needs no events of its own.
 // Rule: Arm IHI 0070 sections 3.5.6 (ECMDQ) and 3.21; one invalidation token per TBU, one
-// invalidation at a time: MMU-600AE and MMU-700 TRMs (smmuv3.md 3.1).
+// invalidation at a time: MMU-600AE and MMU-700 TRMs.
 // Not modelled here (TimedHardware has it): in-flight transactions that a SYNC waits for, TBUs,
 // invalidation tokens, errors.
 #pragma once

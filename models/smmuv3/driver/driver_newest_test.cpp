@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the newest driver sends beyond 6.12: nesting, and invalidation by arrays. Expected values
-// follow from arm_smmu_write_entry() over the bits each configuration uses, and from reference
-// locking.md sections 6.3 and 6.6. One SYNC takes 1 us, everything else nothing.
+// follow from arm_smmu_write_entry() over the bits each configuration uses, and from the
+// arm_smmu_invs series (of about 7.0). One SYNC takes 1 us, everything else nothing.
 #include <cerrno>
 
 #include "models/smmuv3/driver/testing.hpp"

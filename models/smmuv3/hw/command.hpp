@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Commands, bit for bit (IHI 0070 chapter 4; smmuv3.md 2.4): 16 bytes to Command and back, which of
+// Commands, bit for bit (IHI 0070 chapter 4): 16 bytes to Command and back, which of
 // them are illegal, and what an invalidation covers, range arithmetic included.
 //
 // Not modelled: secure commands (SSec), DPTI, CFGI_VMS_PIDM's VMID, MSI attributes of SYNC.

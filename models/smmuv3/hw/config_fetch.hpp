@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ConfigFetch: from a StreamID and SubstreamID to a StreamConfig, one read at a time: level 1 and
 // STE, level 1 and CD, the latter two through stage 2 when nested (IHI 0070 chapters 3.3 and 5).
-// Raises every configuration event of smmuv3.md 2.5 that a lone SMMU can: C_BAD_STREAMID,
+// Raises every configuration event of IHI 0070 7.3 that a lone SMMU can: C_BAD_STREAMID,
 // F_STE_FETCH, C_BAD_STE, F_STREAM_DISABLED, C_BAD_SUBSTREAMID, F_CD_FETCH, C_BAD_CD, and the
 // stage 2 faults of a CD fetch (CLASS = CD).
 //

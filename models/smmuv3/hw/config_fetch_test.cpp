@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every configuration event of smmuv3.md 2.5, one cause after another (IHI 0070 chapters 5
-// and 7.3).
+// Every configuration event that a lone SMMU can raise, one cause after another (IHI 0070
+// chapters 5 and 7.3).
 #include "models/smmuv3/hw/config_fetch.hpp"
 
 #include <functional>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// VMSAv8-64 translation table descriptors, bit for bit (Arm ARM D8.3; smmuv3.md 2.2). Addresses of
+// VMSAv8-64 translation table descriptors, bit for bit (Arm ARM D8.3). Addresses of
 // the 64K granule keep bits [51:48] in [15:12].
 //
 // Not modelled: memory attributes beyond carrying them, the S2 XN[0] (EL0/EL1 split), PBHA, GP.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Features: what an SMMU says of itself in IDR0, IDR1, IDR3 and IDR5 and that changes how it reads
-// its structures (smmuv3.md 2.1), and STRTAB_BASE with STRTAB_BASE_CFG.
+// its structures (IHI 0070 6.3), and STRTAB_BASE with STRTAB_BASE_CFG.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shape of VMSAv8-64 translation tables: how many bits each level resolves, where blocks and
-// contiguous groups are allowed, at which level a walk starts. Arm ARM D8 and IHI 0070; the table
-// in smmuv3.md 2.2. Levels are numbered 0..3 from the root, as the architecture does.
+// contiguous groups are allowed, at which level a walk starts. Arm ARM D8 and IHI 0070
+// 3.4. Levels are numbered 0..3 from the root, as the architecture does.
 //
 // Not modelled: LPA2 (52-bit addresses with 4K and 16K granules, level -1) and VMSAv8-32.
 #pragma once

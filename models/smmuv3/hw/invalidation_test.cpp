@@ -17,7 +17,7 @@ namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace): sizes
 
-// What smmuv3.md 2.4 says a command hits, by opcode. Everything is NS-EL1 here.
+// What IHI 0070 4.4 says a command hits, by opcode. Everything is NS-EL1 here.
 bool must_go(const Command& c, unsigned vmid, unsigned asid, bool stage1, bool global, bool leaf,
              unsigned level, std::uint64_t first, std::uint64_t last) {
   const unsigned code = static_cast<unsigned>(c.opcode);

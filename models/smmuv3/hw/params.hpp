@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SmmuParams: sizes and policies of an SMMU's caches (smmuv3.* of `smmulab describe`) and the
 // presets of real and simulated parts. validate() holds a set of values to the legal ranges of the
-// part it claims to be (smmuv3.md 3.1 and 3.2).
+// part it claims to be (MMU-600 and MMU-700 TRMs).
 //
 // Not here yet: everything that is time (latencies, slots, tokens, bandwidth).
 #pragma once

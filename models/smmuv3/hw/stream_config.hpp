@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // StreamConfig: an STE and its CD, checked and decoded: what a config cache entry holds (MMU-600
-// and MMU-700 keep both in one entry, smmuv3.md 3.1) and what every translation of the stream
+// and MMU-700 keep both in one entry) and what every translation of the stream
 // starts from. check_ste() and check_cd() are the rules for ILLEGAL structures of IHI 0070 5.2 and
 // 5.4: they give the event that a wrong one raises.
 //

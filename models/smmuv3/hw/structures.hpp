@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stream table entry, context descriptor and their level 1 descriptors, bit for bit (IHI 0070
-// chapter 5; smmuv3.md 2.1). encode() and decode() are inverse on all fields that are named here;
+// chapter 5). encode() and decode() are inverse on all fields that are named here;
 // the others are written as zero and ignored.
 //
 // Not modelled: memory attribute overrides (MTCFG, SHCFG, ALLOCCFG) and cacheability of the tables,

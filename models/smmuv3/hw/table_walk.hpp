@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // TableWalk: from an input address to a physical one through stage 1, stage 2 or both: each stage 1
 // descriptor is fetched through stage 2, and so is the final address. nS1*(nS2+1)+nS2 reads when
-// nothing is cached (smmuv3.md 2.2). next() gives one step at a time; walk caches, if there are
+// nothing is cached (IHI 0070 3.3). next() gives one step at a time; walk caches, if there are
 // any, are asked in between and told what was read.
 #pragma once
 

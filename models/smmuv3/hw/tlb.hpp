@@ -93,7 +93,7 @@ class Tlb {
   TlbStats stats_;
 };
 
-// Does an invalidation cover an entry? The rules of smmuv3.md 2.3 and 2.4.
+// Does an invalidation cover an entry? The rules of IHI 0070 3.17 and 4.4.
 [[nodiscard]] bool covers(const TlbInvalidation& what, const TlbEntry& entry);
 [[nodiscard]] bool covers_tag(const TlbInvalidation& what, const Tag& tag, bool stage1,
                               bool global);

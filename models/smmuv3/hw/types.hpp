@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Words that the whole of models/smmuv3/hw shares: requests, permissions, events (IHI 0070 chapter
-// 7, smmuv3.md 2.5).
+// 7).
 #pragma once
 
 #include <cstdint>

@@ -10,7 +10,7 @@
 // - the event records that came before are in the queue, or gone.
 // Nothing after a SYNC in its queue begins before it completes; other queues go on meanwhile. A
 // SYNC without an invalidation before it completes at once. Rule: IHI 0070 3.5.6 (ECMDQ: a queue's
-// commands and SYNCs are its own), 4.7, 3.21.1, 7.1; MMU-600 manual (smmuv3.md 2.4, 3.1). Assumed,
+// commands and SYNCs are its own), 4.7, 3.21.1, 7.1; MMU-600 manual. Assumed,
 // as no manual says it: round-robin, one command of a queue at a time; TCU and TBUs are asked for
 // one SYNC at a time, and all that wait by then are answered by it.
 //

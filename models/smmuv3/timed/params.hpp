@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sizes, latencies and limits of the timed SMMU. Ranges and provenance of each: params.cpp. Names
-// are those of the MMU-600 and MMU-700 manuals (smmuv3.md 3.1, 3.2).
+// are those of the MMU-600 and MMU-700 manuals.
 #pragma once
 
 #include <cstdint>

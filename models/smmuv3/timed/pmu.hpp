@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counters of the timed SMMU under the event ids of its PMCGs and the names of `perf` (IHI 0070
-// chapter 10; MMU-600 and MMU-700 manuals; smmuv3.md 3.3). They count always; pmu_rows() lists them
+// chapter 10; MMU-600 and MMU-700 manuals). They count always; pmu_rows() lists them
 // as `perf stat -e smmuv3_pmcg_...` would. Filters by StreamID are not modelled.
 #pragma once
 

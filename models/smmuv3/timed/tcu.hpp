@@ -2,7 +2,8 @@
 // Tcu: the translation control unit. A TBU's request takes a slot (or waits in the request buffer),
 // is looked up in the config cache, reads STE and CD in a CTW slot if it must, is looked up in the
 // walk caches, and reads descriptors in a PTW slot, one after another; the answer goes back as a
-// DTI message. Walks of one page of one ASID and VMID are done once. Rule: smmuv3.md 3.1 and 3.2.
+// DTI message. Walks of one page of one ASID and VMID are done once. Rule: MMU-600 and MMU-700
+// TRMs.
 //
 // An invalidation empties the caches at once and marks the requests in work that it may concern:
 // they go on with what they have read, but what they bring is not cached, and a SYNC waits for
