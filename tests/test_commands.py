@@ -217,6 +217,13 @@ def test_a_source_is_one_that_a_reader_can_find() -> None:
         assert not re.search(r"\bR\d\d?\b", text), f"{name}: {text}"
 
 
+def test_the_sources_cite_pages_that_are_here() -> None:
+    for folder in ("analysis", "bench", "models", "python", "sim", "workloads"):
+        for path in sorted((ROOT / folder).rglob("*.[ch]pp")):
+            for page in re.findall(r"(?:[\w-]+/)*[\w-]+\.md\b", path.read_text("utf-8")):
+                assert (ROOT / page).is_file(), f"{path}: {page}"
+
+
 def changed(old: str, new: str) -> str:
     assert old in SMALL
     return SMALL.replace(old, new, 1)

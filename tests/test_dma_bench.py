@@ -44,7 +44,7 @@ def rates(*settings: str, variants: tuple[str, ...], cpus: int, load: Load | Non
 
 
 def test_ecmdq_gains_some_percent_where_the_queue_is_not_the_bottleneck() -> None:
-    # measured.md section 2: 80 CPUs, the plain queue 2.4 to 4.6 % lower: a load that leaves the
+    # ECMDQ, Marvell, Apr 2024: 80 CPUs, the plain queue 2.4 to 4.6 % lower: a load that leaves the
     # queue idle most of the time.
     found = rates("dma.gap=100us", variants=("cmpxchg", "ecmdq"), cpus=80)
     assert 0.005 < 1 - found["cmpxchg"] / found["ecmdq"] < 0.05
@@ -92,13 +92,13 @@ def test_the_seed_changes_who_wins() -> None:
 
 
 def test_queues_rank_as_published() -> None:
-    # measured.md section 2, ECMDQ RFC, 6 queues: lazy 180, strict with ECMDQ 162, with one 145 Gb/s.
+    # ECMDQ RFC, 6 queues: lazy 180, strict with ECMDQ 162, with one 145 Gb/s.
     found = rates(variants=("cmpxchg", "ecmdq", "lazy"), cpus=6, load=Load(rounds=10_000))
     assert found["cmpxchg"] < found["ecmdq"] < found["lazy"]
 
 
 def test_several_queues_take_less_time_for_invalidation() -> None:
-    # measured.md section 2, Tegra241 CMDQV: up to 20 % less with several in-kernel queues.
+    # Tegra241 CMDQV: up to 20 % less with several in-kernel queues.
     table = map_bench([8], ["cmpxchg", "cmdqv"], set=["dma.gap=100us"], load=Load(rounds=10_000))
     steps = ["reserve_us", "write_us", "publish_us", "sync_us", "release_us"]
     single, several = table[steps].sum(axis="columns")
@@ -114,7 +114,7 @@ def test_lazy_mode_leaves_buffers_open_for_long() -> None:
 
 
 def test_lazy_mode_beats_strict() -> None:
-    # measured.md section 2: lazy 180 Gb/s of 188, strict with one queue 145.
+    # ECMDQ RFC, 6 queues: lazy 180 Gb/s of 188, strict with one queue 145.
     found = rates(variants=("cmpxchg", "lazy"), cpus=8, load=Load(rounds=20_000))
     assert found["lazy"] > 1.5 * found["cmpxchg"]
 

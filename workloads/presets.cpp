@@ -159,9 +159,9 @@ void apply_d06(Settings& s) {
   s.linux_kernel.line.same_node = 72_ns;
   s.linux_kernel.line.cross_node = 120_ns;
   s.linux_kernel.line.cross_socket = 222_ns;
-  s.driver.queue_log2 = 16;      // boot log (smmuv3.md 3.4)
+  s.driver.queue_log2 = 16;      // boot log of a Kunpeng 920
   s.driver.range_inv = false;    // an SMMUv3.0/3.1 part
-  s.driver.hw_sync = 300_ns;     // calibrated on the 2- and 4-CPU points of measured.md section 1
+  s.driver.hw_sync = 300_ns;     // calibrated on the 2- and 4-CPU points (docs/dma-api.md)
   s.dma.gap = 460_ns;            // likewise
   s.dma.magazine_entries = 128;  // Linux 5.9
 }

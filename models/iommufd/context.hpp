@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Context: one /dev/iommu file: its table of objects and their references, and what protocols build
 // on. Rule: Linux 6.12 drivers/iommu/iommufd/main.c iommufd_get_object(), iommufd_object_remove();
-// up to 6.7 the same with destroy_rwsem (reference locking.md section 3).
+// up to 6.7 the same with destroy_rwsem.
 // xa_lock of the table is modelled as one contended cache line with a short critical section, not
 // as a lock class: it is never held across anything else. Not modelled: the 60 s limit of a
 // destroy's wait, id allocation (ids come from the trace).

@@ -4,7 +4,7 @@
 // DMA streams of its devices, on the engine's clock. What a command costs comes out of the model:
 // fetches, one invalidation at a time to every TBU and back, a SYNC that waits for the walks and
 // transactions that used what was invalidated. Rule: Arm IHI 0070 3.21.1, 4.7; MMU-600 and MMU-700
-// manuals (smmuv3.md 2.4, 3.1).
+// manuals.
 //
 // Time: hardware has an event queue of its own. It is let run up to the engine's time before each
 // access of a CPU (a store to an entry or descriptor, PROD, CONS) and, while a SYNC is in the

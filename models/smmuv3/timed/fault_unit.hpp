@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // FaultUnit: the event and the PRI queue of the timed SMMU. A record is one burst to memory, one at
-// a time (MMU-600 has one write outstanding; smmuv3.md 3.1), and PROD moves when it is there; a
+// a time (MMU-600 has one write outstanding), and PROD moves when it is there; a
 // queue that was empty then raises its interrupt, an MSI write like that of a CMD_SYNC
 // (smmuv3.link.completion). What is recorded, held or discarded: hw/event_queue.hpp,
 // hw/pri_queue.hpp. Page requests and their responses take half of smmuv3.link.atc_response, one

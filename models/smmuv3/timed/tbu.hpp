@@ -2,7 +2,7 @@
 // Tbu: a translation buffer unit. A transaction takes a turn in the look-up pipeline (micro TLB
 // with the config cache beside it, then main TLB); a hit leaves it, a miss waits in a translation
 // slot: it joins an equal miss (same stream, substream and 4K page) or asks the TCU, for which it
-// needs a translation token. Rule: MMU-600 and MMU-700 manuals (smmuv3.md 3.1, 3.2).
+// needs a translation token. Rule: MMU-600 and MMU-700 manuals.
 //
 // An invalidation takes effect at its arrival. Transactions that were translated before it are
 // remembered by the completion of the last of them; a SYNC is answered after that. (As a
