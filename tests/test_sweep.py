@@ -37,6 +37,14 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> smmulab.Sweep:
     return sweep(SMALL, FACTORS, seeds=2, out=tmp_path_factory.mktemp("swept"))
 
 
+def test_a_prompt_shows_what_was_done(swept: smmulab.Sweep) -> None:
+    folder = swept.store.folder
+    assert repr(swept).startswith(f"8 runs in {folder}, 8 of them simulated now; ")
+    again = sweep(SMALL, FACTORS, seeds=2, out=folder)
+    assert repr(again).startswith(f"8 runs in {folder}, 0 of them simulated now; ")
+    assert repr(swept.store) == f"Store('{folder}')"
+
+
 def test_every_point_with_every_seed(swept: smmulab.Sweep) -> None:
     frame = swept.frame()
     seen = list(

@@ -123,6 +123,9 @@ class Store:
         else:
             raise ConfigError(f"{self.folder}: no store of a study (it has no store.json)")
 
+    def __repr__(self) -> str:
+        return f"Store({str(self.folder)!r})"
+
     def _check(self, mark: Path) -> None:
         try:
             found = json.loads(mark.read_text("utf-8"))

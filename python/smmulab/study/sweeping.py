@@ -37,6 +37,13 @@ class Sweep:
     ran: int
     skipped: int
 
+    def __repr__(self) -> str:
+        """What was done, and what a prompt needs to go on."""
+        return (
+            f"{len(self.run_ids)} runs in {self.store.folder}, {self.ran} of them simulated now; "
+            "frame() has a row for each"
+        )
+
     def _mine(self, frame: pd.DataFrame) -> pd.DataFrame:
         place = {run_id: number for number, run_id in enumerate(self.run_ids)}
         mine = frame[frame["run_id"].isin(place)]
