@@ -490,6 +490,12 @@ def test_protocols_with_commas_between(
     code, _, err = run(capsys, *argv, "-p", "igroup,v6.22")
     assert code == 2
     assert "unknown protocol 'v6.22'" in err
+    code, text, _ = run(capsys, "explore", "-p", "igroup", "-c", "replace,attach-detach", "--json")
+    assert [case["case"] for case in json.loads(text)["cases"]] == ["replace", "attach-detach"]
+    argv = ["dma-bench", "-c", "2", "--rounds", "50", "-V", "series,lazy", "--json"]
+    code, text, _ = run(capsys, *argv)
+    assert [row["variant"] for row in json.loads(text)] == ["series", "lazy"]
+    assert "unknown oracle 'x'" in run(capsys, "validate", "--oracle", "qemu,x")[2]
     mine = tmp_path / "a,b.py"
     mine.write_text("")
     assert protocols_of([f"igroup,{mine}:P"]) == ["igroup", str(tmp_path / "a"), "b.py:P"]

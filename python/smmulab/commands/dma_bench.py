@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from smmulab import ConfigError, plot_dma, store
-from smmulab.commands.options import Runs, add_settings
+from smmulab.commands.options import Runs, add_settings, names_of
 from smmulab.map_bench import COUNTS, LIMITS, ROUNDS, VARIANTS, Load, check_integer, map_bench
 from smmulab.oracles import published
 
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--variant",
         action="append",
         metavar="NAME",
-        help=f"{', '.join(VARIANTS)}; may be repeated (default: cmpxchg, spinlock, series)",
+        help=f"{', '.join(VARIANTS)}; several with commas between, or repeated (default: cmpxchg, spinlock, series)",
     )
     add_settings(parser)
     parser.add_argument(
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     with Runs() as progress:
         table = map_bench(
             _counts(args.cpus),
-            args.variant or ("cmpxchg", "spinlock", "series"),
+            names_of(args.variant or ()) or ("cmpxchg", "spinlock", "series"),
             args.machine,
             set=args.set,
             load=load,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from smmulab import ConfigError, _core
-from smmulab.commands.options import Progress, add_protocol, add_settings
+from smmulab.commands.options import Progress, add_protocol, add_settings, names_of
 
 EXIT_HAZARD = 1
 EXIT_NOT_EXHAUSTIVE = 3
@@ -29,8 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="only this built-in case, like replace or group-automatic; may be repeated "
-        "(without it all are run, and named)",
+        help="only this built-in case, like replace or group-automatic; several with commas between, "
+        "or repeated (without it all are run, and named)",
     )
     parser.add_argument(
         "--replay",
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             args.set,
             args.machine,
             args.trace,
-            args.case,
+            names_of(args.case),
             args.max_schedules,
             lambda ended: progress(name, ended),
         )

@@ -31,6 +31,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def names_of(given: Sequence[str]) -> list[str]:
+    """The names of a repeated option, each of which may have several with commas between."""
+    return [name.strip() for text in given for name in text.split(",")]
+
+
 def protocols_of(given: Sequence[str] | None) -> list[str] | None:
     """The protocols of repeated --protocol, each of which may name several with commas between. A
     file's name may have commas."""
@@ -39,7 +44,7 @@ def protocols_of(given: Sequence[str] | None) -> list[str] | None:
     names: list[str] = []
     for text in given:
         whole = Path(text.rpartition(":")[0]).is_file()
-        names += [text] if whole else [name.strip() for name in text.split(",")]
+        names += [text] if whole else names_of([text])
     return names
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from smmulab import ConfigError
+from smmulab.commands.options import names_of
 from smmulab.oracles import ORACLES, Oracle, published, qemu
 from smmulab.oracles.recorded_run import recorded_run
 from smmulab.recordings.qemu_log import is_qemu_log
@@ -34,8 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--oracle",
         action="append",
+        default=[],
         metavar="NAME",
-        help=f"one of: {', '.join(NAMES)}; may be repeated (default: all, or those that FILE has "
+        help=f"one of: {', '.join(NAMES)}; several with commas between, or repeated (default: all, or those that FILE has "
         "something to say about)",
     )
     parser.add_argument("--all", action="store_true", help="print the rows that agree, too")
@@ -52,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 if nothing missed, else 1."""
-    names = args.oracle or ()
+    names = tuple(names_of(args.oracle))
     for name in names:
         if name not in NAMES:
             near = difflib.get_close_matches(name, list(NAMES), n=1)
