@@ -17,8 +17,8 @@ import pytest
 from matplotlib.axes import Axes
 
 import smmulab
-from smmulab import _core, cli, plot, report, store, what_if
-from smmulab.report import CHANGES_SHOWN
+from smmulab import _core, cli, plot, report_waits, store, what_if
+from smmulab.report_waits import CHANGES_SHOWN
 from what_if_traces import replaces
 
 # 4 threads spend nearly all of their time in write_step, under asid_lock.
@@ -285,9 +285,9 @@ def test_the_command_prints_the_ranking(
 
 def test_the_column_of_what_went_wrong_is_there_if_something_did(found: smmulab.WhatIf) -> None:
     assert all(result["status"] == "ok" for result in found.results)
-    assert " but\n" not in report.whatif_text(found, [])
+    assert " but\n" not in report_waits.whatif_text(found, [])
     broken = [{**result, "status": "wrong state"} for result in found.results]
-    assert " but\n" in report.whatif_text(replace(found, results=broken), [])
+    assert " but\n" in report_waits.whatif_text(replace(found, results=broken), [])
 
 
 def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Literal
 
-from smmulab import _core, report, tables
+from smmulab import _core, report, report_waits, tables
 from smmulab._version import __version__
 from smmulab.checking import FileToRead
 from smmulab.comparison import assignments_of
@@ -49,7 +49,7 @@ class Blame:
 
     def __repr__(self) -> str:
         """The table that says most, as text: what a prompt shows, and print()."""
-        return report.blame_summary_text(self)
+        return report_waits.blame_summary_text(self)
 
     def _repr_html_(self) -> str:
         return report.html(repr(self))

@@ -18,7 +18,7 @@ from os import PathLike, fspath
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from smmulab import _core, report, tables
+from smmulab import _core, report, report_waits, tables
 from smmulab._version import __version__
 from smmulab.checking import FileToRead
 from smmulab.comparison import assignments_of
@@ -94,7 +94,7 @@ class WhatIf:
 
     def __repr__(self) -> str:
         """The table that says most, as text: what a prompt shows, and print()."""
-        return report.whatif_summary_text(self)
+        return report_waits.whatif_summary_text(self)
 
     def _repr_html_(self) -> str:
         return report.html(repr(self))

@@ -7,7 +7,7 @@ import argparse
 import json
 from pathlib import Path
 
-from smmulab import report, store
+from smmulab import report_waits, store
 from smmulab.commands.options import Progress, add_protocol, add_settings
 from smmulab.waits import blame
 
@@ -51,6 +51,6 @@ def run(args: argparse.Namespace) -> int:
             )
         )
     else:
-        print(report.blame_text(found))
+        print(report_waits.blame_text(found))
         print(f"\nwritten to {args.out} (run {made['run_id'][:12]}); stacks: blame.folded")
     return 0 if found.result["status"] == "ok" else EXIT_FAILURE

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from smmulab import report, store
+from smmulab import report_waits, store
 from smmulab.commands.options import Runs, add_protocol, add_settings
 from smmulab.what_if import absent, whatif
 
@@ -63,6 +63,6 @@ def run(args: argparse.Namespace) -> int:
             )
         )
     else:
-        print(report.whatif_text(found, absent(found.config), every=args.all))
+        print(report_waits.whatif_text(found, absent(found.config), every=args.all))
         print(f"\nwritten to {args.out} (run {made['run_id'][:12]}); figure: whatif.png")
     return 0
