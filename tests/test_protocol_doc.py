@@ -60,7 +60,7 @@ def test_the_page_is_what_the_command_writes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["some.iotrace"], "traces and --set go with --document FILE"),
+        (["some.iotrace"], "some.iotrace: traces go with --document FILE"),
         (["--document", "page.md"], "--document needs at least one TRACE"),
     ],
 )

@@ -44,6 +44,8 @@ def _chosen(names: Sequence[str]) -> list[tuple[str, str, str]]:
     """Rows of the registry, in the order of `names` or all; ConfigError for a name that is not there."""
     rows = {row[0]: row for row in _core.protocols()}
     for name in names:
+        if ".iotrace" in name:
+            raise ConfigError(f"{name}: traces go with --document FILE")
         known_name(name, rows, "protocol")
     return [rows[name] for name in names or rows]
 
