@@ -10,6 +10,7 @@ import pytest
 import smmulab
 from conftest import TRACES
 from smmulab import plot_dma, report, store
+from smmulab.config import default_parameters, inert_costs
 
 TRACE = TRACES / "A_qdma_smp2-g_dma_4dev_2hwpt_2map.iotrace.zst"
 STREAMS = {
@@ -45,6 +46,28 @@ def test_text_and_picture_show_them(comparison: smmulab.Comparison, tmp_path: Pa
     assert (tmp_path / "dma_dark.png").stat().st_size > 5000
     axes = plot_dma.dark(comparison.devices())
     assert [label.get_text() for label in axes.get_yticklabels()] == ["igroup", "v6.2"]
+
+
+def test_events_have_columns_and_a_thread(comparison: smmulab.Comparison) -> None:
+    assert "dma_events" not in comparison.devices()
+    slow = {"driver.events": True, "driver.evtq_log2": 0, "driver.evtq_entry": "10ms"}
+    with_events = smmulab.compare(TRACE, ["igroup", "v6.2"], set={**STREAMS, **slow})
+    devices = with_events.devices()
+    told = devices["dma_events"] + devices["dma_events_lost"]
+    assert (told <= devices["dma_faulted"] + 64).all()
+    assert (told + 64 >= devices["dma_faulted"]).all()  # records under way at the end
+    assert devices["dma_events"].sum() > 0
+    assert devices["dma_events_lost"].sum() > 0
+    text = report.text(with_events)
+    assert "lost" in text
+    threads = [thread["thread"] for thread in with_events.results[0]["threads"]]
+    assert "irq/smmu0-evtq" in threads
+
+
+def test_costs_of_events_are_inert_without_them() -> None:
+    timed = {**default_parameters(), "smmuv3.hardware": "timed"}
+    assert "driver.evtq_" in inert_costs(timed)
+    assert "driver.evtq_" not in inert_costs({**timed, "driver.events": True})
 
 
 def test_without_streams_nothing_is_said_of_dma() -> None:

@@ -298,8 +298,9 @@ void Replayer::collect() {
     device.dark_windows = master.dark_time.windows;
     device.dark_total = master.dark_time.total;
     device.dark_max = master.dark_time.max;
-    if (const smmu::DmaWatch* dma = system_.dma(DeviceIndex{static_cast<std::uint32_t>(i)})) {
-      device.dma = DmaResult{dma->stats(), dma->unmaps()};
+    const DeviceIndex index{static_cast<std::uint32_t>(i)};
+    if (const smmu::DmaWatch* dma = system_.dma(index)) {
+      device.dma = DmaResult{dma->stats(), dma->unmaps(), system_.events(index)};
     }
   }
   for (const lnx::Thread& t : system_.machine().threads()) {

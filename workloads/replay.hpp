@@ -17,6 +17,7 @@
 
 #include "models/smmuv3/driver/command_queue.hpp"
 #include "models/smmuv3/driver/dma_watch.hpp"
+#include "models/smmuv3/driver/timed_hardware.hpp"
 #include "sim/engine_factory.hpp"
 #include "sim/histogram.hpp"
 #include "sim/lock_stat.hpp"
@@ -68,6 +69,7 @@ struct LockResult {
 struct DmaResult {
   smmu::timed::StreamStats stream;
   smmu::UnmapDmaStat unmaps;
+  std::optional<smmu::EventCounts> events;  // with driver.events
 };
 
 struct DeviceResult {

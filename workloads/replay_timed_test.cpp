@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Replays on timed hardware: operations end as with counted hardware, DMA runs beside them, and
 // neither the engine nor run-ahead changes what comes out.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "sim/engine_agreement.hpp"
@@ -76,16 +78,19 @@ INSTANTIATE_TEST_SUITE_P(All, TimedRecorded, ::testing::ValuesIn(testing::record
 
 TEST(TimedReplay, RunAheadChangesNothing) {
   for (const std::string pattern : {"sequential", "random", "strided"}) {
-    const Assignments closed = {"stream.pattern=" + pattern, "stream.link_burst=500ns"};
-    const Settings on = timed_settings(closed);
-    const Settings off = timed_settings({closed[0], closed[1], "smmuv3.run_ahead=false"});
-    EXPECT_EQ(run(EngineKind::kNative, "igroup", on), run(EngineKind::kNative, "igroup", off))
-        << pattern;
+    for (const std::string events : {"false", "true"}) {
+      Assignments closed = {"stream.pattern=" + pattern, "stream.link_burst=500ns",
+                            "driver.events=" + events};
+      const Settings on = timed_settings(closed);
+      closed.emplace_back("smmuv3.run_ahead=false");
+      const Settings off = timed_settings(closed);
+      EXPECT_EQ(run(EngineKind::kNative, "igroup", on), run(EngineKind::kNative, "igroup", off))
+          << pattern << ", events " << events;
+    }
   }
 }
 
-TEST(TimedReplay, BothEnginesAgreeAndTwoRunsAreEqual) {
-  const Settings settings = with_streams();
+void expect_agreement(const Settings& settings) {
   for (const std::string protocol : {"igroup", "v6.2"}) {
     const std::string native = run(EngineKind::kNative, protocol, settings);
     EXPECT_EQ(native, run(EngineKind::kNative, protocol, settings));
@@ -98,6 +103,40 @@ TEST(TimedReplay, BothEnginesAgreeAndTwoRunsAreEqual) {
               }))
         << protocol;
   }
+}
+
+TEST(TimedReplay, BothEnginesAgreeAndTwoRunsAreEqual) {
+  expect_agreement(with_streams());
+  expect_agreement(with_streams({"driver.events=true", "driver.evtq_log2=3"}));
+}
+
+// Every fault has a record, in the queue or lost, but for those under way at the end.
+TEST(TimedReplay, FaultsAreRecordedAndAThreadReadsThem) {
+  const auto replayed = [](const Assignments& more) {
+    return testing::replay_all(dma_trace(), with_streams(more), "igroup").result;
+  };
+  const ReplayResult off = replayed({});
+  const ReplayResult on = replayed({"driver.events=true"});
+  const ReplayResult small =
+      replayed({"driver.events=true", "driver.evtq_log2=0", "driver.evtq_entry=10ms"});
+  const auto thread_of = [](const ReplayResult& result) {
+    return std::ranges::find(result.threads, "irq/smmu0-evtq", &ThreadResult::name);
+  };
+  EXPECT_EQ(thread_of(off), off.threads.end());
+  ASSERT_NE(thread_of(on), on.threads.end());
+  EXPECT_GT(thread_of(on)->run, 1_us);
+  std::uint64_t recorded = 0, lost = 0;
+  for (std::size_t i = 0; i < on.devices.size(); ++i) {
+    EXPECT_FALSE(off.devices[i].dma->events);
+    const DmaResult& dma = *on.devices[i].dma;
+    EXPECT_LE(dma.events->recorded + dma.events->lost, dma.stream.faulted + 64);
+    EXPECT_GE(dma.events->recorded + dma.events->lost + 64, dma.stream.faulted);
+    EXPECT_EQ(dma.events->lost, 0U);
+    recorded += dma.events->recorded;
+    lost += small.devices[i].dma->events->lost;
+  }
+  EXPECT_GT(recorded, 0U);
+  EXPECT_GT(lost, 0U);
 }
 
 // v6.2 replaces by a detach and an attach.
@@ -150,6 +189,8 @@ TEST(TimedReplay, RefusesWhatDoesNotFit) {
   refuses(timed_settings({"hw.doorbell=0"}), "hw.doorbell = 0ps");
   refuses(timed_settings({"preset=qemu-tcg", "hw.tlbi=90ns"}), "hw.doorbell = 0ps");
   refuses(timed_settings({"preset=d06", "smmuv3.hardware=timed"}), "hw.sync = 300ns");
+  refuses(testing::settings_with({"smmuv3.hardware=counted", "driver.events=true"}),
+          "driver.events");
   refuses(timed_settings({"smmuv3.oas=40"}), "smmuv3.oas");
   refuses(timed_settings({"smmuv3.tcu.ptw_slots=128"}), "smmuv3.tcu.ptw_slots");
   refuses(

@@ -97,6 +97,10 @@ void add_dma(Json& device, const DmaResult& dma) {
   device["dma_old_uses"] = dma.unmaps.old_uses;
   device["dma_old_use_total_ps"] = dma.unmaps.last_total.count();
   device["dma_old_use_max_ps"] = dma.unmaps.last_max.count();
+  if (dma.events) {
+    device["dma_events"] = dma.events->recorded;
+    device["dma_events_lost"] = dma.events->lost;
+  }
 }
 
 Json devices_json(const ReplayResult& r) {

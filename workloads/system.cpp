@@ -59,6 +59,9 @@ System::System(Engine& engine, const TraceHeader& header, const Settings& settin
   split(machine_.locks(), settings.split);
   smmu::check(settings.hardware, recorded != nullptr);
   smmu::check_counted_costs(settings.hardware, settings.driver);
+  if (settings.driver.events && settings.hardware.kind == smmu::HardwareKind::kCounted) {
+    throw ConfigError("driver.events needs smmuv3.hardware = timed");
+  }
   if (settings.hardware.kind == smmu::HardwareKind::kTimed) {
     build_hardware(engine, header);
   }
@@ -87,6 +90,10 @@ void System::build_hardware(Engine& engine, const TraceHeader& header) {
   for (std::uint32_t i = 0; i < std::max(header.smmu_count, 1U); ++i) {
     hardware_.push_back(
         std::make_unique<smmu::TimedHardware>(engine, params, fmt::format("smmu{}", i)));
+    if (settings_.driver.events) {
+      event_threads_.emplace_back(machine_, settings_.driver, *hardware_.back(), event_prints_,
+                                  fmt::format("irq/smmu{}-evtq", i));
+    }
   }
 }
 
@@ -122,6 +129,19 @@ const smmu::DmaWatch* System::dma(DeviceIndex device) {
   smmu::TimedHardware& hardware = *masters_[device.value()].smmu->hardware;
   hardware.advance();
   return hardware.dma(*dma_[device.value()]);
+}
+
+std::optional<smmu::EventCounts> System::events(DeviceIndex device) const {
+  const smmu::Master& master = masters_[device.value()];
+  const smmu::TimedHardware* const hardware = master.smmu->hardware;
+  if (hardware == nullptr || !hardware->has_events()) {
+    return std::nullopt;
+  }
+  smmu::EventCounts counts;
+  for (const StreamId stream : master.stream_ids) {
+    counts += hardware->events(stream);
+  }
+  return counts;
 }
 
 void System::build_devices(const TraceHeader& header) {

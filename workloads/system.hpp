@@ -12,6 +12,7 @@
 #include "models/iommufd/iommufd.hpp"
 #include "models/linux/machine.hpp"
 #include "models/smmuv3/driver/counted_driver.hpp"
+#include "models/smmuv3/driver/event_thread.hpp"
 #include "models/smmuv3/driver/timed_hardware.hpp"
 #include "sim/engine.hpp"
 #include "workloads/op.hpp"
@@ -37,6 +38,8 @@ class System {
   [[nodiscard]] const std::deque<smmu::Master>& masters() const { return masters_; }
   // A device's DMA up to now; nullptr: it has none, or it has not begun.
   [[nodiscard]] const smmu::DmaWatch* dma(DeviceIndex device);
+  // Event records of a device's faults; nothing: there is no event queue.
+  [[nodiscard]] std::optional<smmu::EventCounts> events(DeviceIndex device) const;
   [[nodiscard]] const std::deque<iommufd::Device>& devices() const { return devices_; }
   // The thread is about to do it: split locks go by that.
   void note_operation(const lnx::Thread& t, const Op& op) {
@@ -67,6 +70,8 @@ class System {
   DeviceAccesses recorded_;  // before the hardware, whose streams read it
   // One for each SMMU, or none. Before the driver, whose page tables lie in its memory.
   std::vector<std::unique_ptr<smmu::TimedHardware>> hardware_;
+  smmu::PrintLimit event_prints_;
+  std::deque<smmu::EventThread> event_threads_;  // of each SMMU, or none
   std::unique_ptr<smmu::CountedDriver> driver_;
   iommufd::IommuCore core_;
   iommufd::Context context_;

@@ -37,7 +37,7 @@ Machine::Machine(Engine& engine, const LinuxParams& params, Topology topology, S
 }
 
 Thread& Machine::spawn_thread(std::string name, std::uint32_t affinity,
-                              const std::function<Task<void>(Thread&)>& body) {
+                              const std::function<Task<void>(Thread&)>& body, bool daemon) {
   if (affinity != kAnyCpu && affinity >= cpus_.size()) {
     throw ConfigError(fmt::format("thread {} is pinned to CPU {}, but there are {} CPUs", name,
                                   affinity, cpus_.size()));
@@ -48,7 +48,8 @@ Thread& Machine::spawn_thread(std::string name, std::uint32_t affinity,
   if (record_ != nullptr) {
     t.record_id_ = record_->intern_thread(t.name_);
   }
-  t.process_ = &engine_.spawn(thread_main(t, body), {.name = t.name_, .component = "threads"});
+  t.process_ = &engine_.spawn(thread_main(t, body),
+                              {.name = t.name_, .component = "threads", .daemon = daemon});
   return t;
 }
 

@@ -75,10 +75,11 @@ class Machine {
   [[nodiscard]] StepControl* control() const { return control_; }
   [[nodiscard]] std::uint64_t seed() const { return seed_; }
 
-  // A thread that runs `body` and ends. `affinity`: its only CPU, or kAnyCpu.
-  // Throws ConfigError if there is no such CPU.
+  // A thread that runs `body` and ends. `affinity`: its only CPU, or kAnyCpu. `daemon`: a kernel
+  // thread that nobody waits for, whose sleep is no deadlock. Throws ConfigError if there is no
+  // such CPU.
   Thread& spawn_thread(std::string name, std::uint32_t affinity,
-                       const std::function<Task<void>(Thread&)>& body);
+                       const std::function<Task<void>(Thread&)>& body, bool daemon = false);
   // Makes a sleeping thread runnable (or cancels a sleep it prepares). Gives what that costs the
   // waker, which the caller charges; `after`: what it does before this wake-up, when it wakes
   // several in a row. `waker`: for the record.

@@ -103,7 +103,8 @@ class Comparison:
         NaN for devices that have none) there are also dma_transactions, dma_passed, dma_aborted, dma_faulted, dma_bytes_per_s, dma_translation_*
         (percentiles, ps), dma_dark_* (from the first refused transaction to the next that passed),
         dma_unmaps_used and dma_old_uses (unmaps after which an old translation was used, and how
-        often), dma_old_use_* (from the unmap to the last of those).
+        often), dma_old_use_* (from the unmap to the last of those). With driver.events, dma_events and
+        dma_events_lost: records of its faults in the event queue, and those that found it full.
         """
         return tables.devices(self.results)
 

@@ -42,10 +42,11 @@ def parameter_units() -> Mapping[str, str]:
 
 def inert_costs(parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """Beginnings of the names of durations that do nothing in a replay with these `parameters`:
-    the DMA API's, which replayed operations do not use, and those of the hardware that is not
-    there."""
+    the DMA API's, which replayed operations do not use, those of the hardware that is not there, and
+    those of the event queue without driver.events."""
     absent = {"counted": ("smmuv3.", "stream."), "timed": ("hw.",)}
-    return ("dma.", *absent[parameters["smmuv3.hardware"]])
+    events = () if parameters["driver.events"] else ("driver.evtq_",)
+    return ("dma.", *absent[parameters["smmuv3.hardware"]], *events)
 
 
 def check_counted_costs(config: Config) -> None:

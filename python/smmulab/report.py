@@ -102,6 +102,9 @@ def _dma(comparison: Comparison) -> str:
         "longest dark us": frame["dma_dark_max_ps"] / _PS_PER_US,
         "old use us": frame["dma_old_use_max_ps"] / _PS_PER_US,
     }
+    if "dma_events" in frame:
+        values["events"] = frame["dma_events"].map("{:,.0f}".format)
+        values["lost"] = frame["dma_events_lost"].map("{:,.0f}".format)
     # Of a device none of whose transactions passed there is nothing to tell.
     passed = frame["dma_passed"] > 0
     shown = shown.assign(**{name: column.where(passed) for name, column in values.items()})

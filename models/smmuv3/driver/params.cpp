@@ -38,6 +38,13 @@ void describe_settings(ParamTable& t, DriverParams& p) {
   t.add("driver.cmdq_count", &p.cmdq_count, 0, 4096,
         "number of ECMDQs or VCMDQs, CPU i uses i modulo that; 0: one for each CPU",
         {"Linux 6.12 tegra241-cmdqv.c: raw_smp_processor_id() % num_lvcmdqs"});
+  t.add("driver.events", &p.events,
+        "faults of DMA are recorded in an event queue that a thread of the driver empties "
+        "(smmuv3.hardware = timed)",
+        {"Linux 6.12 arm-smmu-v3.c arm_smmu_evtq_thread(): always there; off saves its time"});
+  t.add("driver.evtq_log2", &p.evtq_log2, 0, 19, "log2 of the number of event queue entries",
+        {"Arm IHI 0070 IDR1.EVENTQS (at most 19); Linux 6.12 EVTQ_MAX_SZ_SHIFT: 15 with 4K pages "
+         "and CONFIG_CMA_ALIGNMENT=8"});
 }
 
 void describe_cpu(ParamTable& t, DriverParams& p) {
@@ -72,6 +79,14 @@ void describe_cpu(ParamTable& t, DriverParams& p) {
   add("user_command", &p.user_command, "copying and checking one invalidation of a guest");
   add("invs_entry", &p.invs_entry, "newest: one entry of a domain's invalidation array");
   add("iotlb_sync", &p.iotlb_sync, "arm_smmu_iotlb_sync without its commands");
+  const auto assume = [&t](const char* key, Ps* value, const char* doc) {
+    t.add(std::string("driver.") + key, value, 0_ps, 10_ms, doc, {"assumed; no public figure"});
+  };
+  assume("evtq_irq", &p.evtq_irq,
+         "events: the interrupt and waking the queue's thread, paid by that thread");
+  assume("evtq_entry", &p.evtq_entry, "events: reading and decoding one record, lines not present");
+  assume("evtq_print", &p.evtq_print,
+         "events: printk of one line into the log buffer, no slow console");
 }
 
 void describe_hw(ParamTable& t, DriverParams& p) {

@@ -32,6 +32,8 @@ struct DriverParams {
   Insertion cmdq_insertion = Insertion::kCmpxchg;
   QueueKind cmdq_kind = QueueKind::kSingle;
   std::uint32_t cmdq_count = 0;  // ECMDQs or VCMDQs; 0: one for each CPU
+  bool events = false;           // an event queue and the thread that empties it; timed hardware
+  std::uint32_t evtq_log2 = 15;  // its entries
 
   // CPU time
   Ps attach_base{220'000};       // attach_dev callback, domain look-up, target entries
@@ -62,6 +64,9 @@ struct DriverParams {
   Ps dirty_pte_read{1'000};      // only reading it
   Ps user_command{40'000};       // copying and checking one command of a guest's
   Ps invs_entry{10'000};         // one entry of an invalidation array, copied or looked at
+  Ps evtq_irq{1'500'000};        // hard interrupt and wake-up of the event queue's thread
+  Ps evtq_entry{150'000};        // reading and decoding one 32-byte record
+  Ps evtq_print{2'000'000};      // printk() of one line
 
   // SMMU time
   Ps hw_doorbell{150'000};  // from the PROD write to the first command fetch

@@ -25,6 +25,7 @@ namespace smmulab::smmu {
   p.cd_table_alloc = p.master_domain = p.write_entry = p.write_step = p.cmd_build = Ps{0};
   p.cmdq_reserve = p.cmdq_entry = p.cmdq_owner = p.mmio_write = p.mmio_read = p.sync_poll = Ps{0};
   p.pci_config = p.map_call = p.map_pte = p.unmap_call = p.unmap_pte = p.iova_to_phys = Ps{0};
+  p.evtq_irq = p.evtq_entry = p.evtq_print = Ps{0};
   p.iotlb_sync = p.dirty_pte = p.dirty_pte_read = p.user_command = p.invs_entry = Ps{0};
   p.hw_doorbell = p.hw_cfgi = p.hw_tlbi = p.hw_atc_inv = p.hw_prefetch = p.hw_sync = Ps{0};
   return p;

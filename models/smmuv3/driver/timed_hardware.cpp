@@ -44,6 +44,7 @@ TimedHardware::TimedHardware(Engine& engine, const TimedHardwareParams& params, 
       frames_(memory_, kFirstFrame),
       streams_(frames_, shape_of(params)),
       smmu_(params.smmu, params.features, streams_.base(), memory_, params.run_ahead),
+      completion_(params.smmu.link.completion),
       queue_log2_(params.queue_log2) {
   smmu_.commands().set_range_invalidation(params.range_inv);
   smmu_.commands().set_listener(this);
@@ -65,17 +66,27 @@ void TimedHardware::advance() {
   smmu_.timers().run_until(engine_.now());
 }
 
-// While a SYNC is in the queue somebody is to be told at its time; else nobody looks.
+// While a SYNC is in the queue somebody is to be told at its time; else nobody looks, but for event
+// interrupts: one that is not on its way yet comes no sooner than `completion_` after the next
+// timer.
+SimTime TimedHardware::next_stop() {
+  const SimTime next = smmu_.timers().next();
+  if (syncs_ != 0 || next == kTimeMax) {
+    return next;
+  }
+  return faults_ == nullptr ? kTimeMax : std::min(faults_->interrupt_at(), next + completion_);
+}
+
 Task<void> TimedHardware::run() {
   for (;;) {
-    armed_ = syncs_ == 0 ? kTimeMax : smmu_.timers().next();
+    armed_ = next_stop();
     co_await engine_.park_until(armed_, nullptr, Priority::kHardware);
     advance();
   }
 }
 
 void TimedHardware::rearm() {
-  if (syncs_ != 0 && smmu_.timers().next() < armed_ && process_->parked()) {
+  if (process_->parked() && next_stop() < armed_) {
     armed_ = engine_.now();
     engine_.unpark(*process_, Ps{0}, Priority::kHardware);
   }
@@ -200,6 +211,51 @@ void TimedHardware::command_error(timed::QueueNumber queue, std::uint64_t index,
 
 std::optional<SimTime> TimedHardware::atc_invalidate(const hw::Command& /*command*/) {
   return time();
+}
+
+void TimedHardware::enable_events(std::uint8_t log2_entries, EventInterrupt& interrupt) {
+  advance();
+  interrupt_ = &interrupt;
+  timed::FaultSetup setup;
+  const auto queue = [this](std::uint8_t entries_log2, unsigned entry_log2) {
+    return hw::QueuePlace{frames_.allocate(std::max(entries_log2 + entry_log2, hw::kEntryLog2)),
+                          entries_log2};
+  };
+  setup.events = queue(log2_entries, hw::EventQueue::kEntryLog2);
+  setup.page_requests = queue(0, hw::PriQueue::kEntryLog2);  // nobody asks for pages
+  faults_ = &smmu_.enable_faults(setup);
+  faults_->set_listener(this);
+}
+
+std::uint32_t TimedHardware::read_event_prod() {
+  advance();
+  return faults_->events().queue().read_prod();
+}
+
+std::optional<hw::EventRecord> TimedHardware::read_event(std::uint32_t index) const {
+  const std::uint64_t at = faults_->events().queue().address_of(index);
+  hw::EventWords words{};
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    words[i] = memory_.peek64(at + 8 * i);
+  }
+  return hw::decode_event(words);
+}
+
+void TimedHardware::write_event_cons(std::uint32_t cons) {
+  advance();
+  faults_->write_event_cons(cons);
+  rearm();
+}
+
+void TimedHardware::event_settled(const hw::EventRecord& record, hw::EventQueue::Outcome outcome) {
+  EventCounts& counts = events_[record.stream.value()];
+  counts.recorded += outcome == hw::EventQueue::Outcome::kRecorded ? 1U : 0U;
+  counts.lost += outcome == hw::EventQueue::Outcome::kDiscarded ? 1U : 0U;
+}
+
+EventCounts TimedHardware::events(StreamId stream) const {
+  const auto found = events_.find(stream.value());
+  return found == events_.end() ? EventCounts{} : found->second;
 }
 
 void TimedHardware::begin_dma(std::size_t number, timed::StreamParams params) {

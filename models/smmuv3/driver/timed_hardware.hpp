@@ -10,15 +10,16 @@
 // access of a CPU (a store to an entry or descriptor, PROD, CONS) and, while a SYNC is in the
 // queue, by a process of its own at each of its events, so that a waiting CPU is told at the time.
 // At one time the hardware's events come first. Memory that a table gave up is not used again
-// before the driver says that its TLBI is complete. Not modelled: MSI and
-// event writes as memory traffic, event and PRI queues, the ATC (an ATC_INV takes its round trip),
-// payload.
+// before the driver says that its TLBI is complete. With an event queue (enable_events()) the
+// process also comes often enough to be there at each interrupt's time. Not modelled: MSI writes as
+// memory traffic, the PRI queue, the ATC (an ATC_INV takes its round trip), payload.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -45,7 +46,32 @@ struct TimedHardwareParams {
   bool run_ahead = true;          // off: the same results, slower
 };
 
-class TimedHardware final : private timed::CommandListener, private timed::AtcTarget {
+// Whoever takes the event queue's interrupt, at its time.
+class EventInterrupt {
+ public:
+  virtual void event_interrupt() = 0;
+
+ protected:
+  EventInterrupt() = default;
+  EventInterrupt(const EventInterrupt&) = default;
+  EventInterrupt& operator=(const EventInterrupt&) = default;
+  ~EventInterrupt() = default;
+};
+
+// Event records of one StreamID.
+struct EventCounts {
+  std::uint64_t recorded = 0;  // in the queue
+  std::uint64_t lost = 0;      // the queue was full
+  EventCounts& operator+=(const EventCounts& other) {
+    recorded += other.recorded;
+    lost += other.lost;
+    return *this;
+  }
+};
+
+class TimedHardware final : private timed::CommandListener,
+                            private timed::AtcTarget,
+                            private timed::FaultListener {
  public:
   // Throws ConfigError for parameters that do not fit together.
   TimedHardware(Engine& engine, const TimedHardwareParams& params, std::string name);
@@ -92,6 +118,18 @@ class TimedHardware final : private timed::CommandListener, private timed::AtcTa
   // A store to the queue's PROD: entries below `prod` are there.
   void ring(timed::QueueNumber queue, std::uint64_t prod);
 
+  // From now on faults are recorded in an event queue of 2^`log2_entries`. Once, before any DMA.
+  // `interrupt` must live as long as the engine runs.
+  void enable_events(std::uint8_t log2_entries, EventInterrupt& interrupt);
+  [[nodiscard]] bool has_events() const { return faults_ != nullptr; }
+  // A CPU's accesses to the event queue: PROD and CONS with their overflow flags, the record that
+  // an index stands for. REQUIRES: enable_events().
+  [[nodiscard]] std::uint32_t read_event_prod();
+  [[nodiscard]] std::optional<hw::EventRecord> read_event(std::uint32_t index) const;
+  void write_event_cons(std::uint32_t cons);
+  // Up to now.
+  [[nodiscard]] EventCounts events(StreamId stream) const;
+
   // DMA of a device from now on. Gives its number.
   std::size_t add_dma(const timed::StreamParams& params);
   // The same as soon as a range of two pages or more is mapped in any domain: in that range, in
@@ -109,6 +147,10 @@ class TimedHardware final : private timed::CommandListener, private timed::AtcTa
   void command_error(timed::QueueNumber queue, std::uint64_t index,
                      timed::CommandError error) override;
   std::optional<SimTime> atc_invalidate(const hw::Command& command) override;
+  void event_interrupt() override { interrupt_->event_interrupt(); }
+  void page_request_interrupt() override {}
+  void event_settled(const hw::EventRecord& record, hw::EventQueue::Outcome outcome) override;
+  [[nodiscard]] SimTime next_stop();
   void write_entry(std::uint64_t address, const Entry& entry);
   void begin_dma(std::size_t number, timed::StreamParams params);
   Task<void> run();
@@ -125,6 +167,10 @@ class TimedHardware final : private timed::CommandListener, private timed::AtcTa
   hw::FrameAllocator frames_;
   hw::StreamTable streams_;
   timed::TimedSmmu smmu_;
+  Ps completion_;  // of a SYNC or an interrupt: the CPU learns of it that much later
+  timed::FaultUnit* faults_ = nullptr;
+  EventInterrupt* interrupt_ = nullptr;
+  std::unordered_map<std::uint32_t, EventCounts> events_;  // by StreamID
   struct CommandMemory {
     QueueListener* listener;
     std::vector<std::uint64_t> unpublished_syncs;  // slots

@@ -56,11 +56,19 @@ void FaultUnit::write_next() {
     }
     const hw::EventRecord record = records_.front().record;
     records_.pop_front();
-    if (events_.record(record) == hw::EventQueue::Outcome::kHeld) {
+    if (deliver(record) == hw::EventQueue::Outcome::kHeld) {
       held_.push_back(record.stag);
     }
     settle();
   }
+}
+
+hw::EventQueue::Outcome FaultUnit::deliver(const hw::EventRecord& record) {
+  const hw::EventQueue::Outcome outcome = events_.record(record);
+  if (listener_ != nullptr) {
+    listener_->event_settled(record, outcome);
+  }
+  return outcome;
 }
 
 void FaultUnit::settle() {
@@ -147,14 +155,16 @@ void FaultUnit::fire(std::uint32_t what, std::uint32_t /*index*/) {
       const bool was_empty = events_.queue().empty();
       const hw::EventRecord record = records_.front().record;
       records_.pop_front();
-      if (events_.record(record) == hw::EventQueue::Outcome::kRecorded && was_empty) {
-        timers_.after(link_.completion, *this, kInterrupt);
+      if (deliver(record) == hw::EventQueue::Outcome::kRecorded && was_empty) {
+        interrupts_.push_back(timers_.now() + link_.completion);
+        timers_.at(interrupts_.back(), *this, kInterrupt);
       }
       settle();
       write_next();
       return;
     }
     case kInterrupt:
+      interrupts_.pop_front();
       if (listener_ != nullptr) {
         listener_->event_interrupt();
       }

@@ -33,6 +33,9 @@ class FaultListener {
  public:
   virtual void event_interrupt() = 0;
   virtual void page_request_interrupt() = 0;
+  // What became of a record, for counts: software learns of recorded ones only.
+  virtual void event_settled(const hw::EventRecord& /*record*/,
+                             hw::EventQueue::Outcome /*outcome*/) {}
 
  protected:
   FaultListener() = default;
@@ -80,6 +83,11 @@ class FaultUnit final : public Timed {
   [[nodiscard]] std::uint64_t submitted() const { return submitted_; }
   [[nodiscard]] std::uint64_t settled() const { return settled_; }
   void notify_settled(std::uint64_t target, Timed& waiter, std::uint32_t what);
+  // When the next event interrupt that is on its way reaches software; kTimeMax: none is. Others
+  // come smmuv3.link.completion after a timer that is still to fire, at the earliest.
+  [[nodiscard]] SimTime interrupt_at() const {
+    return interrupts_.empty() ? kTimeMax : interrupts_.front();
+  }
 
   // Software's stores.
   void write_event_cons(std::uint32_t value);
@@ -107,6 +115,7 @@ class FaultUnit final : public Timed {
     PriDevice* device;
   };
   void submit(const hw::EventRecord& record);
+  hw::EventQueue::Outcome deliver(const hw::EventRecord& record);
   void write_next();
   void settle();
   void release_held();
@@ -132,6 +141,7 @@ class FaultUnit final : public Timed {
   };
   std::deque<Submitted> records_;  // the first is being written while `writing_`
   bool writing_ = false;
+  std::deque<SimTime> interrupts_;  // of events, on their way
   std::deque<std::uint16_t> held_;  // stalls without a record
   std::deque<hw::PageRequest> arriving_, storing_;
   std::deque<hw::PageResponse> answering_;
