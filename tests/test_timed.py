@@ -64,6 +64,18 @@ def test_events_have_columns_and_a_thread(comparison: smmulab.Comparison) -> Non
     assert "irq/smmu0-evtq" in threads
 
 
+def test_devices_with_ats_have_columns(comparison: smmulab.Comparison) -> None:
+    assert "dma_atc_hits" not in comparison.devices()
+    ats = {"machine.ats": "all", "stream.ats": True}
+    with_ats = smmulab.compare(TRACE, "igroup", set={**STREAMS, **ats})
+    devices = with_ats.devices()
+    assert (devices["dma_atc_hits"] > 1000).all()
+    assert (devices["dma_translation_requests"] > 0).all()
+    assert "ATC hit %" in report.text(with_ats)
+    with pytest.raises(smmulab.ConfigError, match=r"machine\.ats"):
+        smmulab.compare(TRACE, "igroup", set={**STREAMS, "stream.ats": True})
+
+
 def test_costs_of_events_are_inert_without_them() -> None:
     timed = {**default_parameters(), "smmuv3.hardware": "timed"}
     assert "driver.evtq_" in inert_costs(timed)

@@ -69,7 +69,8 @@ struct LockResult {
 struct DmaResult {
   smmu::timed::StreamStats stream;
   smmu::UnmapDmaStat unmaps;
-  std::optional<smmu::EventCounts> events;  // with driver.events
+  std::optional<smmu::EventCounts> events;   // with driver.events
+  std::optional<smmu::timed::AtsStats> ats;  // with stream.ats, of devices that have ATS
 };
 
 struct DeviceResult {

@@ -78,14 +78,15 @@ INSTANTIATE_TEST_SUITE_P(All, TimedRecorded, ::testing::ValuesIn(testing::record
 
 TEST(TimedReplay, RunAheadChangesNothing) {
   for (const std::string pattern : {"sequential", "random", "strided"}) {
-    for (const std::string events : {"false", "true"}) {
+    for (const std::string more :
+         {"driver.events=false", "driver.events=true", "stream.ats=true"}) {
       Assignments closed = {"stream.pattern=" + pattern, "stream.link_burst=500ns",
-                            "driver.events=" + events};
+                            "machine.ats=all", more};
       const Settings on = timed_settings(closed);
       closed.emplace_back("smmuv3.run_ahead=false");
       const Settings off = timed_settings(closed);
       EXPECT_EQ(run(EngineKind::kNative, "igroup", on), run(EngineKind::kNative, "igroup", off))
-          << pattern << ", events " << events;
+          << pattern << ", " << more;
     }
   }
 }
@@ -108,6 +109,7 @@ void expect_agreement(const Settings& settings) {
 TEST(TimedReplay, BothEnginesAgreeAndTwoRunsAreEqual) {
   expect_agreement(with_streams());
   expect_agreement(with_streams({"driver.events=true", "driver.evtq_log2=3"}));
+  expect_agreement(with_streams({"machine.ats=all", "stream.ats=true", "stream.atc_entries=8"}));
 }
 
 // Every fault has a record, in the queue or lost, but for those under way at the end.
@@ -137,6 +139,28 @@ TEST(TimedReplay, FaultsAreRecordedAndAThreadReadsThem) {
   }
   EXPECT_GT(recorded, 0U);
   EXPECT_GT(lost, 0U);
+}
+
+// Devices with an ATC: its invalidations are on the way of an unmap, and what they hit is asked for
+// again.
+TEST(TimedReplay, DevicesWithAtsHaveAnAtc) {
+  const auto replayed = [](Assignments more) {
+    more.emplace_back("machine.ats=all");
+    return testing::replay_all(dma_trace(), with_streams(more), "igroup").result;
+  };
+  const ReplayResult off = replayed({});
+  const ReplayResult on = replayed({"stream.ats=true", "driver.events=true"});
+  EXPECT_EQ(on.status, "ok");
+  EXPECT_EQ(on.final_state, off.final_state);
+  for (std::size_t i = 0; i < on.devices.size(); ++i) {
+    EXPECT_FALSE(off.devices[i].dma->ats);
+    const DmaResult& dma = *on.devices[i].dma;
+    EXPECT_GT(dma.ats->atc_hits, 1000U);
+    EXPECT_GT(dma.ats->translation_requests, 0U);
+    // Each has gone by a hit or an answer; a request may have been made once more.
+    EXPECT_GE(dma.ats->atc_hits + dma.ats->translation_requests, dma.stream.passed);
+    EXPECT_EQ(dma.events->recorded, 0U);  // devices are told, software is not
+  }
 }
 
 // v6.2 replaces by a detach and an attach.
@@ -191,6 +215,7 @@ TEST(TimedReplay, RefusesWhatDoesNotFit) {
   refuses(timed_settings({"preset=d06", "smmuv3.hardware=timed"}), "hw.sync = 300ns");
   refuses(testing::settings_with({"smmuv3.hardware=counted", "driver.events=true"}),
           "driver.events");
+  refuses(timed_settings({"stream.ats=true"}), "machine.ats");
   refuses(timed_settings({"smmuv3.oas=40"}), "smmuv3.oas");
   refuses(timed_settings({"smmuv3.tcu.ptw_slots=128"}), "smmuv3.tcu.ptw_slots");
   refuses(

@@ -101,6 +101,10 @@ void add_dma(Json& device, const DmaResult& dma) {
     device["dma_events"] = dma.events->recorded;
     device["dma_events_lost"] = dma.events->lost;
   }
+  if (dma.ats) {
+    device["dma_atc_hits"] = dma.ats->atc_hits;
+    device["dma_translation_requests"] = dma.ats->translation_requests;
+  }
 }
 
 Json devices_json(const ReplayResult& r) {

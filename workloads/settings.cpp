@@ -22,6 +22,8 @@ void describe_machine(ParamTable& t, MachineShape& p) {
   t.add_enum("machine.pinning", &p.pinning, {"trace", "spread", "none"},
              "threads: pinned as in the trace, thread i to CPU i modulo CPUs, or free to move",
              {"user's choice"});
+  t.add_enum("machine.ats", &p.ats, {"trace", "all"},
+             "devices that have ATS: those of which the trace says so, or all", {"user's choice"});
 }
 
 void describe_replay(ParamTable& t, ReplayParams& p) {

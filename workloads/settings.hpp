@@ -25,12 +25,15 @@ enum class Pinning : std::uint8_t { kTrace, kSpread, kNone };
 enum class ReplayMode : std::uint8_t { kClosed, kTimed };
 enum class Think : std::uint8_t { kZero, kRecorded, kSlept };
 
+enum class AtsDevices : std::uint8_t { kTrace, kAll };  // which devices have ATS
+
 struct MachineShape {
   std::uint32_t cpus = 0;  // 0: the trace's
   std::uint32_t sockets = 1;
   std::uint32_t nodes_per_socket = 1;
   std::uint32_t cpus_per_cluster = 0;  // 0: no clusters
   Pinning pinning = Pinning::kTrace;
+  AtsDevices ats = AtsDevices::kTrace;
 };
 
 struct ReplayParams {

@@ -66,6 +66,7 @@ System::System(Engine& engine, const TraceHeader& header, const Settings& settin
     build_hardware(engine, header);
   }
   build_devices(header);
+  check_ats();
   if (!hardware_.empty() && settings.hardware.stream.pattern != smmu::StreamPattern::kNone) {
     build_dma();
   }
@@ -97,14 +98,28 @@ void System::build_hardware(Engine& engine, const TraceHeader& header) {
   }
 }
 
+void System::check_ats() const {
+  if (settings_.hardware.stream.ats &&
+      std::ranges::none_of(masters_, &smmu::Master::ats_supported)) {
+    throw ConfigError(
+        "stream.ats: no device of the trace has ATS (machine.ats = all: all have it)");
+  }
+}
+
+std::uint32_t System::atc_entries(const smmu::Master& master) const {
+  const smmu::DmaStreamParams& p = settings_.hardware.stream;
+  return p.ats && master.ats_supported ? p.atc_entries : 0;
+}
+
 void System::build_dma() {
   constexpr std::uint64_t kKiB = 1024;
   const smmu::DmaStreamParams& p = settings_.hardware.stream;
   const std::size_t most = p.devices == 0 ? masters_.size() : p.devices;
   for (std::size_t i = 0; i < std::min(most, masters_.size()); ++i) {
     const smmu::Master& master = masters_[i];
-    const smmu::timed::StreamParams stream = smmu::stream_of(
+    smmu::timed::StreamParams stream = smmu::stream_of(
         p, master.stream_ids.front(), p.base_mib * kKiB * kKiB, p.footprint_kib * kKiB);
+    stream.atc_entries = atc_entries(master);
     dma_.emplace_back(stream.span != 0 ? master.smmu->hardware->add_dma(stream)
                                        : master.smmu->hardware->add_dma_at_first_map(stream));
   }
@@ -116,8 +131,10 @@ void System::build_recorded_dma(const TraceHeader& header, const RecordedDma& re
     std::optional<std::size_t>& number = dma_.emplace_back();
     if (!recorded_.devices[i].empty()) {
       const smmu::Master& master = masters_[i];
-      number = master.smmu->hardware->add_dma(smmu::stream_of(
-          settings_.hardware.stream, master.stream_ids.front(), recorded_.devices[i]));
+      smmu::timed::StreamParams stream = smmu::stream_of(
+          settings_.hardware.stream, master.stream_ids.front(), recorded_.devices[i]);
+      stream.atc_entries = atc_entries(master);
+      number = master.smmu->hardware->add_dma(stream);
     }
   }
 }
@@ -163,7 +180,7 @@ void System::build_devices(const TraceHeader& header) {
     master.name = record.name;
     master.smmu = &smmus_[record.smmu.value()];
     master.stream_ids = record.stream_ids;
-    master.ats_supported = record.ats;
+    master.ats_supported = record.ats || settings_.machine.ats == AtsDevices::kAll;
     iommufd::IommuGroup& group = *groups.at(record.group);
     if (group.default_domain == nullptr) {
       group.default_domain = &driver_->boot_domain(*master.smmu);

@@ -64,6 +64,8 @@ class System {
   void build_devices(const TraceHeader& header);
   void build_dma();
   void build_recorded_dma(const TraceHeader& header, const RecordedDma& recorded);
+  void check_ats() const;
+  [[nodiscard]] std::uint32_t atc_entries(const smmu::Master& master) const;
 
   const Settings& settings_;
   lnx::Machine machine_;

@@ -104,7 +104,8 @@ class Comparison:
         (percentiles, ps), dma_dark_* (from the first refused transaction to the next that passed),
         dma_unmaps_used and dma_old_uses (unmaps after which an old translation was used, and how
         often), dma_old_use_* (from the unmap to the last of those). With driver.events, dma_events and
-        dma_events_lost: records of its faults in the event queue, and those that found it full.
+        dma_events_lost: records of its faults in the event queue, and those that found it full. With
+        stream.ats, dma_atc_hits and dma_translation_requests (NaN for devices without ATS).
         """
         return tables.devices(self.results)
 

@@ -102,12 +102,15 @@ def _dma(comparison: Comparison) -> str:
         "longest dark us": frame["dma_dark_max_ps"] / _PS_PER_US,
         "old use us": frame["dma_old_use_max_ps"] / _PS_PER_US,
     }
-    if "dma_events" in frame:
-        values["events"] = frame["dma_events"].map("{:,.0f}".format)
-        values["lost"] = frame["dma_events_lost"].map("{:,.0f}".format)
+    if "dma_atc_hits" in frame:
+        asked = frame["dma_atc_hits"] + frame["dma_translation_requests"]
+        values["ATC hit %"] = 100 * frame["dma_atc_hits"] / asked
     # Of a device none of whose transactions passed there is nothing to tell.
     passed = frame["dma_passed"] > 0
     shown = shown.assign(**{name: column.where(passed) for name, column in values.items()})
+    if "dma_events" in frame:
+        shown["events"] = frame["dma_events"].map("{:,.0f}".format)
+        shown["lost"] = frame["dma_events_lost"].map("{:,.0f}".format)
     return _table(shown) + "\n" + _DMA_LEGEND
 
 

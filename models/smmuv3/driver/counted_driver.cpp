@@ -221,6 +221,20 @@ Task<void> CountedDriver::invalidate_atc(lnx::Thread& t, Master& master) {
   co_await master.smmu->queue.issue(t, batch, true);
 }
 
+Task<void> CountedDriver::set_pci_ats(lnx::Thread& t, Master& master, bool on) {
+  t.charge(params_.pci_config);
+  TimedHardware* const hardware = master.smmu->hardware;
+  if (hardware == nullptr) {
+    co_return;
+  }
+  if (hardware->has_atcs()) {
+    co_await t.run();  // the store is when that is paid
+  }
+  for (const StreamId stream : master.stream_ids) {
+    hardware->set_ats(stream, on);
+  }
+}
+
 Task<int> CountedDriver::map(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, Bytes run) {
   if (domain.smmu == nullptr) {
     co_return -ENODEV;  // 6.2: no pgtbl_ops before the first attach

@@ -70,6 +70,8 @@ class CountedDriver : public Driver {
   Task<void> sync_ste(lnx::Thread& t, Master& master, StreamId stream);
   Task<void> sync_cd(lnx::Thread& t, Master& master, std::uint32_t ssid = 0);
   Task<void> invalidate_atc(lnx::Thread& t, Master& master);
+  // pci_enable_ats(), pci_disable_ats().
+  Task<void> set_pci_ats(lnx::Thread& t, Master& master, bool on);
   // ATC_INV for every ATS master of the domain, the list walked under devices_lock.
   Task<void> invalidate_domain_atc(lnx::Thread& t, Domain& domain, AtcSpan span = {});
   // What one flush of a domain sends.

@@ -24,6 +24,10 @@ class DmaWatch final : public timed::StreamObserver {
   explicit DmaWatch(timed::DmaStream& stream) : stream_(&stream) {}
   [[nodiscard]] const timed::StreamStats& stats() const { return stream_->stats(); }
   [[nodiscard]] const UnmapDmaStat& unmaps() const { return unmaps_; }
+  // nullptr: the device has no ATC.
+  [[nodiscard]] const timed::AtsStats* ats() const {
+    return stream_->ats() == nullptr ? nullptr : &stream_->ats()->stats();
+  }
 
   // IOVAs [first, last] led to `pa` and on, until `since`.
   void begin(std::uint64_t number, std::uint64_t first, std::uint64_t last, std::uint64_t pa,

@@ -47,7 +47,7 @@ Task<void> Driver612::prepare(lnx::Thread& t, Master& master, Domain* domain, bo
     co_await join(t, master, domain->invalidated(), ats);
   }
   if (master.ats_enabled && !ats) {
-    t.charge(params().pci_config);
+    co_await set_pci_ats(t, master, false);
   }
 }
 
@@ -57,7 +57,7 @@ Task<void> Driver612::commit(lnx::Thread& t, Master& master, bool ats) {
     co_await invalidate_atc(t, master);
   }
   if (ats && !master.ats_enabled) {
-    t.charge(params().pci_config);
+    co_await set_pci_ats(t, master, true);
   }
   if (master.domain != nullptr) {
     co_await leave(t, master, master.domain->invalidated(), master.ats_enabled);
@@ -159,7 +159,9 @@ Task<int> Driver612::attach_pasid(lnx::Thread& t, Master& master, std::uint32_t 
   }
   if (master.ats_supported) {
     co_await invalidate_atc(t, master);
-    t.charge(master.ats_enabled ? Ps{0} : params().pci_config);
+    if (!master.ats_enabled) {
+      co_await set_pci_ats(t, master, true);
+    }
     master.ats_enabled = true;
   }
   if (old != nullptr) {

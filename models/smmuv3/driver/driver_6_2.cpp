@@ -14,7 +14,7 @@ Task<void> Driver62::detach_dev(lnx::Thread& t, Master& master) {
     co_return;
   }
   if (master.ats_enabled) {
-    t.charge(params().pci_config);
+    co_await set_pci_ats(t, master, false);
     co_await invalidate_atc(t, master);
     --old->nr_ats_masters;
     master.ats_enabled = false;
@@ -87,7 +87,7 @@ Task<int> Driver62::attach_dev(lnx::Thread& t, Master& master, Domain& domain) {
     master.ats_enabled = true;
     ++domain.nr_ats_masters;
     co_await invalidate_domain_atc(t, domain);
-    t.charge(params().pci_config);
+    co_await set_pci_ats(t, master, true);
   }
   co_await domain.init_mutex.unlock(t);
   co_return 0;

@@ -46,6 +46,11 @@ void describe(ParamTable& t, HardwareParams& p) {
         {"PCIe 5.0 x8 or 4.0 x16: about 32 GB/s"});
   t.add("stream.interval", &s.interval, 0_ps, 1_ms,
         "open loop: one transaction is due every interval; 0: closed loop", kChoice);
+  t.add("stream.ats", &s.ats,
+        "devices that have ATS (machine.ats) keep translations in an ATC (off: untranslated DMA)",
+        kChoice);
+  t.add("stream.atc_entries", &s.atc_entries, 1, 65'536, "ats: translations of 4 KiB in an ATC",
+        {"assumed; no public figure"});
 }
 
 void check(const HardwareParams& p, bool recorded) {

@@ -36,7 +36,9 @@ struct DmaStreamParams {
   bool write = false;
   std::uint32_t outstanding = 64;
   Ps link_burst{2'000};
-  Ps interval{0};  // open loop
+  Ps interval{0};    // open loop
+  bool ats = false;  // devices that have ATS use it
+  std::uint32_t atc_entries = 64;
 };
 
 struct HardwareParams {

@@ -101,7 +101,26 @@ void TimedHardware::write_entry(std::uint64_t address, const Entry& entry) {
 void TimedHardware::add_stream(StreamId stream, bool ats) {
   streams_.write(stream, hw::Ste{});
   if (ats) {
+    ats_[stream.value()].enabled = true;
     smmu_.commands().add_atc(stream, *this);
+  }
+}
+
+void TimedHardware::set_ats(StreamId stream, bool enabled) {
+  advance();
+  Ats& ats = ats_[stream.value()];
+  if (ats.enabled != enabled && ats.port != nullptr) {
+    ats.port->set_enabled(enabled);
+  }
+  ats.enabled = enabled;
+}
+
+void TimedHardware::connect_atc(StreamId stream, timed::AtsPort& port) {
+  Ats& ats = ats_[stream.value()];
+  if (ats.port == nullptr) {
+    ats.port = &port;
+    ++atcs_;
+    port.set_enabled(ats.enabled);
   }
 }
 
@@ -209,8 +228,10 @@ void TimedHardware::command_error(timed::QueueNumber queue, std::uint64_t index,
                                static_cast<unsigned>(error), index));
 }
 
-std::optional<SimTime> TimedHardware::atc_invalidate(const hw::Command& /*command*/) {
-  return time();
+std::optional<SimTime> TimedHardware::atc_invalidate(const hw::Command& command,
+                                                     timed::AtcTicket ticket) {
+  timed::AtsPort* const port = ats_[command.stream.value()].port;
+  return port == nullptr ? time() : port->atc_invalidate(command, ticket);
 }
 
 void TimedHardware::enable_events(std::uint8_t log2_entries, EventInterrupt& interrupt) {
@@ -261,8 +282,14 @@ EventCounts TimedHardware::events(StreamId stream) const {
 void TimedHardware::begin_dma(std::size_t number, timed::StreamParams params) {
   advance();
   params.start = std::max(params.start, engine_.now());
-  dmas_[number] = std::make_unique<DmaWatch>(
-      smmu_.add_stream(params, static_cast<std::uint32_t>(number % tbus_)));
+  timed::DmaStream& stream = smmu_.add_stream(params, static_cast<std::uint32_t>(number % tbus_));
+  if (stream.ats() != nullptr) {
+    connect_atc(params.stream, *stream.ats());
+    for (const timed::RecordedAccess& access : params.recorded) {
+      connect_atc(access.stream, *stream.ats());
+    }
+  }
+  dmas_[number] = std::make_unique<DmaWatch>(stream);
   rearm();
 }
 

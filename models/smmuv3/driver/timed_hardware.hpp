@@ -12,7 +12,8 @@
 // At one time the hardware's events come first. Memory that a table gave up is not used again
 // before the driver says that its TLBI is complete. With an event queue (enable_events()) the
 // process also comes often enough to be there at each interrupt's time. Not modelled: MSI writes as
-// memory traffic, the PRI queue, the ATC (an ATC_INV takes its round trip), payload.
+// memory traffic, the PRI queue, ATCs of devices without a stream that has one (an ATC_INV takes
+// its round trip), payload.
 #pragma once
 
 #include <cstdint>
@@ -86,12 +87,17 @@ class TimedHardware final : private timed::CommandListener,
   // Lets the hardware run up to the engine's time.
   void advance();
 
-  // A CPU's stores. A stream's entry says "invalid" before its first.
+  // A CPU's stores. A stream's entry says "invalid" before its first. `ats`: the device has ATS,
+  // and it is enabled.
   void add_stream(StreamId stream, bool ats);
   void store_ste(StreamId stream, const Entry& ste);
   void store_cd(std::uint64_t address, const Entry& cd);
   [[nodiscard]] std::uint64_t new_cd_table();  // of one CD; its address
   [[nodiscard]] std::unique_ptr<hw::PageTable> new_page_table(std::uint8_t stage);
+  // A store to the ATS capability in the configuration space of the stream's device.
+  void set_ats(StreamId stream, bool enabled);
+  // Some device has a stream with an ATC: it matters when set_ats() comes.
+  [[nodiscard]] bool has_atcs() const { return atcs_ != 0; }
   // Tables that were dropped: what is to be flushed, and their memory, for release() after that.
   struct Dropped {
     hw::FrameAllocator::Held memory;
@@ -146,13 +152,15 @@ class TimedHardware final : private timed::CommandListener,
   void consumed(timed::QueueNumber queue, std::uint64_t index, const hw::Command& command) override;
   void command_error(timed::QueueNumber queue, std::uint64_t index,
                      timed::CommandError error) override;
-  std::optional<SimTime> atc_invalidate(const hw::Command& command) override;
+  std::optional<SimTime> atc_invalidate(const hw::Command& command,
+                                        timed::AtcTicket ticket) override;
   void event_interrupt() override { interrupt_->event_interrupt(); }
   void page_request_interrupt() override {}
   void event_settled(const hw::EventRecord& record, hw::EventQueue::Outcome outcome) override;
   [[nodiscard]] SimTime next_stop();
   void write_entry(std::uint64_t address, const Entry& entry);
   void begin_dma(std::size_t number, timed::StreamParams params);
+  void connect_atc(StreamId stream, timed::AtsPort& port);
   Task<void> run();
   void rearm();
 
@@ -171,6 +179,12 @@ class TimedHardware final : private timed::CommandListener,
   timed::FaultUnit* faults_ = nullptr;
   EventInterrupt* interrupt_ = nullptr;
   std::unordered_map<std::uint32_t, EventCounts> events_;  // by StreamID
+  struct Ats {
+    bool enabled = false;
+    timed::AtsPort* port = nullptr;  // of its DMA, if that has an ATC
+  };
+  std::unordered_map<std::uint32_t, Ats> ats_;  // by StreamID
+  std::size_t atcs_ = 0;
   struct CommandMemory {
     QueueListener* listener;
     std::vector<std::uint64_t> unpublished_syncs;  // slots

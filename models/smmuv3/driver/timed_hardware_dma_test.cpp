@@ -97,6 +97,64 @@ TEST_F(TimedDmaTest, OldTranslationsAreUsedUntilTheInvalidationOnly) {
   EXPECT_LT(unmaps.last_max, took);
 }
 
+// The device asks again what the ATC_INV took from it; the unmap waits for it, over PCIe and back.
+TEST_F(TimedDmaTest, AnUnmapEmptiesTheAtc) {
+  Master& m = master(1, true);
+  Domain& a = used(m);
+  map_all(a);
+  attach(m, a);
+  timed::StreamParams p = stream(m);
+  p.atc_entries = kPages;
+  const std::size_t dma = hardware().add_dma(p);
+  wait(50_us);
+  const timed::AtsStats before = *hardware().dma(dma)->ats();
+  EXPECT_GT(before.atc_hits, 100U);
+  wait(20_us);
+  const timed::AtsStats& ats = *hardware().dma(dma)->ats();
+  EXPECT_EQ(ats.translation_requests, before.translation_requests);  // all pages are there
+  const Ps took = timed([&](lnx::Thread& t) -> Task<void> {
+    co_await driver().unmap(t, a, Iova{k2M}, Bytes{kPages * k4K});
+  });
+  EXPECT_GT(took, timed_hardware->smmu.link.atc_response);
+  wait(1_us);
+  const std::uint64_t passed = hardware().dma(dma)->stats().passed;
+  EXPECT_GT(hardware().dma(dma)->unmaps().old_uses, 10U);
+  // They used the ATC long after the TLBs were empty.
+  EXPECT_GT(hardware().dma(dma)->unmaps().last_max, timed_hardware->smmu.link.atc_response / 2);
+  EXPECT_LE(hardware().dma(dma)->unmaps().last_max, took);
+  wait(20_us);
+  EXPECT_EQ(hardware().dma(dma)->stats().passed, passed);
+  EXPECT_GT(ats.translation_requests, before.translation_requests);
+}
+
+class NoInterrupt final : public EventInterrupt {
+ public:
+  void event_interrupt() override {}
+};
+
+// Neither a translation request nor a translated transaction finds EATS off: no event says so.
+TEST_F(TimedDmaTest, ADetachTurnsAtsOffInTheDeviceFirst) {
+  Master& m = master(1, true);
+  NoInterrupt nobody;
+  hardware().enable_events(8, nobody);
+  Domain& a = used(m);
+  map_all(a);
+  attach(m, a);
+  timed::StreamParams p = stream(m);
+  p.atc_entries = kPages;
+  const std::size_t dma = hardware().add_dma(p);
+  wait(50_us);
+  timed([&](lnx::Thread& t) -> Task<void> { co_await driver().attach_blocked(t, m); });
+  const timed::AtsStats before = *hardware().dma(dma)->ats();
+  wait(20_us);
+  EXPECT_EQ(*hardware().dma(dma)->ats(), before);  // untranslated, and aborted
+  EXPECT_GT(hardware().dma(dma)->stats().aborted, 100U);
+  attach(m, a);
+  wait(50_us);
+  EXPECT_GT(hardware().dma(dma)->ats()->atc_hits, before.atc_hits + 100);
+  EXPECT_EQ(hardware().events(m.stream_ids.front()).recorded, 0U);
+}
+
 // Pages of two domains come and go while a device does DMA and moves between them. What an
 // operation ended may not be used by a transaction that completes after it came back.
 class StaleUse final : public timed::StreamObserver {
@@ -191,7 +249,8 @@ TEST_P(JoinedStaleUseTest, NoUseAfterTheOperationThatEndsIt) {
   driver_params.stage = seed % 5 == 2 ? Stage::kS2 : Stage::kS1;
   driver_params.cmdq_kind = seed % 7 == 3 ? QueueKind::kEcmdq : QueueKind::kSingle;
   driver_params.write_step = driver_params.unmap_call = 100_ns;
-  Master& m = master(1);
+  const bool ats = seed % 2 == 1;
+  Master& m = master(1, ats);
   domains_ = {&used(m), &used(m)};
   use_.emplace(hardware(), *domains_[0], *domains_[1]);
   for (Domain* domain : domains_) {
@@ -204,6 +263,7 @@ TEST_P(JoinedStaleUseTest, NoUseAfterTheOperationThatEndsIt) {
   attach(m, *domains_[0]);
   timed::StreamParams p = stream(m);
   p.interval = seed % 3 == 1 ? 50_ns : 0_ns;
+  p.atc_entries = ats ? 8U : 0U;
   hardware().dma(hardware().add_dma(p))->tell(*use_);
   timed([&](lnx::Thread& t) -> Task<void> {
     for (int i = 0; i < 300 && !HasFailure(); ++i) {
@@ -214,7 +274,7 @@ TEST_P(JoinedStaleUseTest, NoUseAfterTheOperationThatEndsIt) {
   EXPECT_GT(use_->refused, 100U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, JoinedStaleUseTest, ::testing::Range(0, 20));
+INSTANTIATE_TEST_SUITE_P(Seeds, JoinedStaleUseTest, ::testing::Range(0, 40));
 
 }  // namespace
 }  // namespace smmulab::smmu

@@ -89,7 +89,7 @@ void CommandProcessor::fire(std::uint32_t what, std::uint32_t index) {
       atc_ended(index, false);
       return;
     case kAtcTimeout:
-      atc_ended(index, true);
+      atc_timeout(index);
       return;
     default:
       SMMULAB_CHECK(false, "the command processor was sent an unknown message");
@@ -329,20 +329,52 @@ void CommandProcessor::send_atc() {
     if (free == flights_.end()) {
       flights_.emplace_back();
     }
-    flights_[i] = {true, turn_, timers_.now() + params_.link.atc_timeout, command_, device.target};
+    flights_[i] = {.used = true,
+                   .queue = turn_,
+                   .deadline = timers_.now() + params_.link.atc_timeout,
+                   .command = command_,
+                   .target = device.target,
+                   .ticket = ++tickets_};
     ++queues_[turn_].atc_missing;
     timers_.after(params_.link.atc_response / 2, *this, kAtcArrived, i);
   }
 }
 
 void CommandProcessor::atc_arrived(std::uint32_t i) {
-  const AtcFlight& flight = flights_[i];
+  AtcFlight& flight = flights_[i];
+  const auto through = flight.target->atc_invalidate(flight.command, flight.ticket);
+  if (through) {
+    answer_atc(i, *through);
+  }
+  if (!flight.answered) {
+    timers_.at(std::max(flight.deadline, timers_.now()), *this, kAtcTimeout, i);
+  }
+}
+
+void CommandProcessor::answer_atc(std::uint32_t i, SimTime through) {
+  AtcFlight& flight = flights_[i];
   const Ps back = params_.link.atc_response - params_.link.atc_response / 2;
-  const auto through = flight.target->atc_invalidate(flight.command);
-  const SimTime answer = through ? std::max(*through, timers_.now()) + back : kTimeMax;
-  const bool late = answer > flight.deadline;
-  timers_.at(late ? std::max(flight.deadline, timers_.now()) : answer, *this,
-             late ? kAtcTimeout : kAtcAnswer, i);
+  const SimTime answer = std::max(through, timers_.now()) + back;
+  if (answer <= flight.deadline) {
+    flight.answered = true;
+    timers_.at(answer, *this, kAtcAnswer, i);
+  }
+}
+
+void CommandProcessor::atc_answered(AtcTicket ticket, SimTime through) {
+  for (std::uint32_t i = 0; i < flights_.size(); ++i) {
+    if (flights_[i].used && flights_[i].ticket == ticket) {
+      answer_atc(i, through);
+    }
+  }
+}
+
+// Of this flight, or of one that had its place and was answered.
+void CommandProcessor::atc_timeout(std::uint32_t i) {
+  const AtcFlight& flight = flights_[i];
+  if (flight.used && !flight.answered && flight.deadline <= timers_.now()) {
+    atc_ended(i, true);
+  }
 }
 
 void CommandProcessor::atc_ended(std::uint32_t i, bool timed_out) {

@@ -49,12 +49,28 @@ class CommandListener {
   ~CommandListener() = default;
 };
 
+// One ATC_INV on its way.
+using AtcTicket = std::uint64_t;
+
+// Takes the answers of devices that could not tell at once.
+class AtcReplies {
+ public:
+  // The device is through with it at `through`, now or later. Too late an answer is not heard.
+  virtual void atc_answered(AtcTicket ticket, SimTime through) = 0;
+
+ protected:
+  AtcReplies() = default;
+  AtcReplies(const AtcReplies&) = default;
+  AtcReplies& operator=(const AtcReplies&) = default;
+  ~AtcReplies() = default;
+};
+
 // The device side of ATC_INV.
 class AtcTarget {
  public:
   // The invalidation is at the device. Gives when it is through with everything that used what it
-  // removed; nothing: it never answers.
-  virtual std::optional<SimTime> atc_invalidate(const hw::Command& command) = 0;
+  // removed; nothing: atc_answered() will be called with the ticket, or never.
+  virtual std::optional<SimTime> atc_invalidate(const hw::Command& command, AtcTicket ticket) = 0;
 
  protected:
   AtcTarget() = default;
@@ -63,7 +79,7 @@ class AtcTarget {
   ~AtcTarget() = default;
 };
 
-class CommandProcessor final : public Timed {
+class CommandProcessor final : public Timed, public AtcReplies {
  public:
   struct Queue {
     std::uint64_t base = 0;
@@ -92,6 +108,7 @@ class CommandProcessor final : public Timed {
   // GERRORN.CMDQ_ERR: go on at cons().
   void acknowledge_error(QueueNumber queue = 0);
   [[nodiscard]] bool idle() const;
+  void atc_answered(AtcTicket ticket, SimTime through) override;
 
   void fire(std::uint32_t what, std::uint32_t index) override;
 
@@ -131,10 +148,12 @@ class CommandProcessor final : public Timed {
   enum class Drain : std::uint8_t { kNone, kTcu, kTbus };
   struct AtcFlight {
     bool used = false;
+    bool answered = false;
     QueueNumber queue = 0;
     SimTime deadline{};
     hw::Command command;
     AtcTarget* target = nullptr;
+    AtcTicket ticket = 0;
   };
   void ring(QueueNumber queue);
   void take_turn();
@@ -155,6 +174,8 @@ class CommandProcessor final : public Timed {
   void other_command();
   void send_atc();
   void atc_arrived(std::uint32_t flight);
+  void answer_atc(std::uint32_t flight, SimTime through);
+  void atc_timeout(std::uint32_t flight);
   void atc_ended(std::uint32_t flight, bool timed_out);
 
   Timers& timers_;
@@ -165,6 +186,7 @@ class CommandProcessor final : public Timed {
   std::vector<Tbu*> tbus_;
   std::vector<Device> devices_;
   std::vector<AtcFlight> flights_;
+  AtcTicket tickets_ = 0;
   CommandListener* listener_ = nullptr;
   FaultUnit* faults_ = nullptr;
   std::vector<QueueState> queues_;

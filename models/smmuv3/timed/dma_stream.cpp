@@ -26,11 +26,13 @@ double StreamStats::bytes_per_second() const {
   return time > Ps{0} ? static_cast<double>(bytes) * 1e12 / static_cast<double>(time.count()) : 0;
 }
 
-DmaStream::DmaStream(Timers& timers, const StreamParams& params, Tbu& tbu, MemoryPort& port)
+DmaStream::DmaStream(Timers& timers, const StreamParams& params, Tbu& tbu, MemoryPort& port,
+                     AtsPort* ats)
     : timers_(timers),
       params_(params),
       tbu_(tbu),
       port_(port),
+      ats_(ats),
       random_(params.seed, fmt::format("dma/{}", params.stream.value())),
       bursts_(MemoryPort::bursts_of(params.payload)),
       blocks_(params.payload == 0 ? 0 : params.span / params.payload),
@@ -105,7 +107,7 @@ std::uint64_t DmaStream::next_scattered() {
 }
 
 bool DmaStream::may_repeat() const {
-  return observer_ == nullptr && lit_ && !dark_since_ && !prepared_ &&
+  return ats_ == nullptr && observer_ == nullptr && lit_ && !dark_since_ && !prepared_ &&
          params_.pattern != Pattern::kRecorded && tbu_.may_repeat(next_.request);
 }
 
@@ -199,13 +201,14 @@ bool DmaStream::issue(SimTime now) {
   next_.due = pace_.due(now);
   Passage passage;
   const std::uint32_t cookie = free_cookies_.back();
-  switch (tbu_.translate(next_.request, *this, cookie, passage)) {
+  switch (ats_ == nullptr ? tbu_.translate(next_.request, *this, cookie, passage)
+                          : ats_->translate(next_.request, *this, cookie, passage)) {
     case Tbu::Accepted::kRefused:
       refused_ = true;
       return false;
     case Tbu::Accepted::kReady: {
       const SimTime done = complete(next_, passage, now);
-      tbu_.finished_at(done);
+      ats_ == nullptr ? tbu_.finished_at(done) : ats_->finished_at(done);
       break;
     }
     case Tbu::Accepted::kPending:

@@ -7,8 +7,9 @@
 // Dark time: from the first transaction that is refused (abort or fault) to the next that passes,
 // by the times at which the device could learn of it; counted once the stream has had a success.
 // Run-ahead: while nothing else is due, transactions that hit follow one another without events.
-// Not modelled: PCIe (credits, ordering, latency), retries of what failed, page requests, stalls,
-// transactions that cross a page.
+// With an ATC (ats_port.hpp) transactions are translated, and may wait for pages, before they go.
+// Not modelled: PCIe (credits, ordering, latency), retries of what failed, transactions that cross
+// a page.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "models/smmuv3/timed/ats_port.hpp"
 #include "models/smmuv3/timed/memory_port.hpp"
 #include "models/smmuv3/timed/pace.hpp"
 #include "models/smmuv3/timed/tbu.hpp"
@@ -53,6 +55,8 @@ struct StreamParams {
   SimTime start{};
   SimTime stop = kTimeMax;
   std::uint64_t seed = 1;
+  std::uint32_t atc_entries = 0;    // of 4 KiB; 0: no ATC
+  std::uint32_t page_requests = 0;  // with an ATC: outstanding ones; 0: none are made
 };
 
 // Many values in a row are equal: they go into the histogram together.
@@ -110,8 +114,9 @@ class StreamObserver {
 
 class DmaStream final : public Timed, public Client {
  public:
-  // Throws ConfigError for parameters that make no sense.
-  DmaStream(Timers& timers, const StreamParams& params, Tbu& tbu, MemoryPort& port);
+  // Throws ConfigError for parameters that make no sense. `ats`: its ATC, if it has one.
+  DmaStream(Timers& timers, const StreamParams& params, Tbu& tbu, MemoryPort& port,
+            AtsPort* ats = nullptr);
   DmaStream(const DmaStream&) = delete;
   DmaStream& operator=(const DmaStream&) = delete;
 
@@ -122,6 +127,7 @@ class DmaStream final : public Timed, public Client {
     return stats_;
   }
   [[nodiscard]] std::uint32_t under_way() const { return pending_ + pace_.under_way(); }
+  [[nodiscard]] AtsPort* ats() const { return ats_; }  // nullptr: none
 
   void fire(std::uint32_t what, std::uint32_t index) override;
   SimTime translated(std::uint32_t cookie, const Passage& passage) override;
@@ -149,6 +155,7 @@ class DmaStream final : public Timed, public Client {
   StreamParams params_;
   Tbu& tbu_;
   MemoryPort& port_;
+  AtsPort* ats_;
   StreamObserver* observer_ = nullptr;
   RandomStream random_;
   std::uint32_t bursts_;

@@ -130,11 +130,13 @@ TEST_F(CommandTime, IllegalCommandStopsTheQueueUntilAcknowledged) {
 class Device final : public AtcTarget {
  public:
   explicit Device(Timers& timers) : timers_(timers) {}
-  std::optional<SimTime> atc_invalidate(const hw::Command& /*command*/) override {
+  std::optional<SimTime> atc_invalidate(const hw::Command& /*command*/, AtcTicket ticket) override {
+    tickets.push_back(ticket);
     return answers ? std::optional{timers_.now() + busy} : std::nullopt;
   }
   bool answers = true;
   Ps busy{0};
+  std::vector<AtcTicket> tickets;
 
  private:
   Timers& timers_;
@@ -155,6 +157,38 @@ TEST_F(CommandTime, AtcInvalidationTakesTheDevicesTime) {
   EXPECT_EQ(time_of(second, kTimeZero), start() + fetch());
   EXPECT_EQ(time_of(sync, kTimeZero),
             start() + fetch() + 3_us + p_.link.atc_response + p_.link.completion);
+}
+
+// Answers that come later, the other way round; nobody listens to the time-outs any more.
+TEST_F(CommandTime, AnAtcInvalidationMayBeAnsweredLater) {
+  Device device(smmu_->timers());
+  device.answers = false;
+  smmu_->commands().add_atc(StreamId{kSid}, device);
+  hw::Command atc;
+  atc.opcode = Opcode::kAtcInv;
+  atc.stream = StreamId{kSid};
+  commands_->add(atc);
+  commands_->add(atc);
+  const std::uint64_t sync = commands_->add(Opcode::kSync);
+  commands_->ring();
+  smmu_->timers().run_until(kTimeZero + 20_us);
+  ASSERT_EQ(device.tickets.size(), 2U);
+  smmu_->commands().atc_answered(device.tickets[1], now() + 2_us);
+  smmu_->timers().run_until(kTimeZero + 30_us);
+  EXPECT_EQ(commands_->done(sync), kTimeMax);
+  smmu_->commands().atc_answered(device.tickets[0], now());
+  smmu_->timers().run_until(kTimeZero + 40_us);
+  const Ps back = p_.link.atc_response - p_.link.atc_response / 2;
+  EXPECT_EQ(commands_->done(sync), kTimeZero + 30_us + back + p_.link.completion);
+  // Another that is not answered has its own time-out, though it takes the first one's place.
+  commands_->add(atc);
+  commands_->add(Opcode::kSync);
+  commands_->ring();
+  smmu_->timers().run_until(kTimeZero + 20_us + p_.link.atc_timeout);
+  EXPECT_TRUE(commands_->errors.empty());
+  smmu_->timers().run_to_idle();
+  EXPECT_EQ(commands_->errors.size(), 1U);
+  EXPECT_EQ(now(), kTimeZero + 40_us + start() + p_.link.atc_timeout);
 }
 
 TEST_F(CommandTime, AtcTimeOutIsAnErrorOfTheSync) {

@@ -50,7 +50,17 @@ void TimedSmmu::write_gerrorn(std::uint32_t value) {
 }
 
 DmaStream& TimedSmmu::add_stream(const StreamParams& params, std::uint32_t tbu) {
-  return streams_.emplace_back(timers_, params, tbus_.at(tbu), port_);
+  AtsPort* ats = nullptr;
+  if (params.atc_entries != 0) {
+    const AtsParams of_port{params.stream, params.outstanding, params.atc_entries,
+                            params.page_requests};
+    ats = &ats_ports_.emplace_back(timers_, of_port, tbus_.at(tbu), commands_,
+                                   faults_ ? &*faults_ : nullptr);
+    if (faults_ && params.page_requests != 0) {
+      faults_->add_device(params.stream, *ats);
+    }
+  }
+  return streams_.emplace_back(timers_, params, tbus_.at(tbu), port_, ats);
 }
 
 std::vector<PmuRow> TimedSmmu::pmu() const {

@@ -21,6 +21,7 @@ class TimedSmmu {
   TimedSmmu(const TimedSmmu&) = delete;
   TimedSmmu& operator=(const TimedSmmu&) = delete;
 
+  // REQUIRES, with page requests: enable_faults(). ATC_INVs reach an ATC by add_atc().
   DmaStream& add_stream(const StreamParams& params, std::uint32_t tbu = 0);
 
   // From now on faults are recorded, may stall, and devices may send page requests. Without it they
@@ -48,6 +49,7 @@ class TimedSmmu {
   hw::Memory& memory_;
   std::optional<FaultUnit> faults_;
   std::deque<Tbu> tbus_;
+  std::deque<AtsPort> ats_ports_;
   std::deque<DmaStream> streams_;
 };
 

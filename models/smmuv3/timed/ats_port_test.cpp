@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A device with ATC and page requests: it goes on once software has mapped what it asked for, and
 // each of its page requests is answered exactly once.
-#include "models/smmuv3/timed/ats_stream.hpp"
+#include "models/smmuv3/timed/ats_port.hpp"
 
 #include <gtest/gtest.h>
 
@@ -30,19 +30,45 @@ class PriTime : public ::testing::Test, public FaultListener {
     cds.point_ste(ste);
     world_.streams.write(StreamId{kSid}, ste);
     s_.stream = StreamId{kSid};
+    s_.pattern = Pattern::kRandom;
     s_.base = k2M;
+    s_.span = 16 * k4K;
+    s_.outstanding = 8;
+    s_.count = 1000;
+    s_.link_burst = Ps{0};
+    s_.atc_entries = 32;
+    s_.page_requests = 32;
   }
   ~PriTime() override = default;
-  AtsStream& build() {
+  AtsPort& build() {
     smmu_.emplace(p_, world_.features, world_.streams.base(), world_.memory);
     commands_.emplace(*smmu_, world_);
     faults_ = &smmu_->enable_faults(
         {{world_.frames.allocate(12), 3}, {world_.frames.allocate(12), kQueueLog2}, {}});
     faults_->set_listener(this);
-    device_.emplace(smmu_->timers(), s_, smmu_->tbu(0), smmu_->port(), *faults_);
-    faults_->add_device(StreamId{kSid}, *device_);
-    smmu_->commands().add_atc(StreamId{kSid}, *device_);
-    return *device_;
+    stream_ = &smmu_->add_stream(s_);
+    smmu_->commands().add_atc(StreamId{kSid}, *stream_->ats());
+    return *stream_->ats();
+  }
+  [[nodiscard]] std::uint64_t pages() const { return s_.span / k4K; }
+  void map_all() {
+    EXPECT_EQ(table_.map_pages(k2M, k1G + k2M, 12, pages(), {}), hw::MapError::kNone);
+  }
+  std::uint64_t invalidate_atc() {
+    hw::Command inv;
+    inv.opcode = Opcode::kAtcInv;
+    inv.stream = StreamId{kSid};
+    inv.size = hw::Atc::kWholeSpace;
+    commands_->add(inv);
+    const std::uint64_t sync = commands_->add(Opcode::kSync);
+    commands_->ring();
+    return sync;
+  }
+  template <class Done>
+  void step_until(const Done& done) {
+    while (!done()) {
+      smmu_->timers().run_until(smmu_->timers().next());
+    }
   }
   void event_interrupt() override { ++events; }
   void page_request_interrupt() override {
@@ -83,25 +109,25 @@ class PriTime : public ::testing::Test, public FaultListener {
   hw::testing::World world_;
   hw::PageTable table_;
   TimedParams p_;
-  AtsStreamParams s_;
+  StreamParams s_;
   std::optional<TimedSmmu> smmu_;
   std::optional<Commands> commands_;
   FaultUnit* faults_ = nullptr;
-  std::optional<AtsStream> device_;
+  DmaStream* stream_ = nullptr;
   std::uint64_t mappable = 1000;  // pages
   std::uint32_t events = 0, interrupts = 0, served = 0;
   bool deaf = false;
 };
 
 TEST_F(PriTime, EachPageIsAskedForOnceAndThenUsed) {
-  AtsStream& device = build();
+  AtsPort& device = build();
   smmu_->timers().run_to_idle();
-  const AtsStreamStats& s = device.stats();
-  EXPECT_EQ(s.passed, s_.count);
-  EXPECT_EQ(s.failed, 0U);
-  EXPECT_EQ(s.page_requests, s_.pages);
-  EXPECT_EQ(s.success, s_.pages);
-  EXPECT_EQ(served, s_.pages);
+  const AtsStats& s = device.stats();
+  EXPECT_EQ(stream_->stats().passed, s_.count);
+  EXPECT_EQ(stream_->stats().faulted, 0U);
+  EXPECT_EQ(s.page_requests, pages());
+  EXPECT_EQ(s.success, pages());
+  EXPECT_EQ(served, pages());
   EXPECT_GT(s.atc_hits, s_.count / 2);
   EXPECT_EQ(events, 0U);  // ATS requests raise no events
   EXPECT_EQ(device.open_groups(), 0U);
@@ -113,15 +139,14 @@ TEST_F(PriTime, EachPageIsAskedForOnceAndThenUsed) {
     }
     return ~std::uint64_t{0};
   };
-  EXPECT_EQ(counter("tbu0", 0x07), s_.count);     // pcie_ats_trans_passed
-  EXPECT_GE(counter("tcu", 0x06), 2 * s_.pages);  // each page twice at least: refused, then not
+  EXPECT_EQ(counter("tbu0", 0x07), s_.count);    // pcie_ats_trans_passed
+  EXPECT_GE(counter("tcu", 0x06), 2 * pages());  // each page twice at least: refused, then not
 }
 
 TEST_F(PriTime, APageRequestTakesItsWayThereAndBack) {
   s_.outstanding = 1;
   s_.count = 1;
-  s_.pages = 1;
-  AtsStream& device = build();
+  AtsPort& device = build();
   smmu_->timers().run_to_idle();
   const Ps memory = p_.memory.burst + p_.memory.latency;
   // There, into memory, interrupt; doorbell, fetch, decode; back.
@@ -132,12 +157,12 @@ TEST_F(PriTime, APageRequestTakesItsWayThereAndBack) {
 
 TEST_F(PriTime, InvalidRequestsEndTheirTransactions) {
   mappable = 8;
-  AtsStream& device = build();
+  AtsPort& device = build();
   smmu_->timers().run_to_idle();
-  const AtsStreamStats& s = device.stats();
-  EXPECT_EQ(s.passed + s.failed, s_.count);
-  EXPECT_GT(s.failed, 0U);
-  EXPECT_GT(s.passed, 0U);
+  const AtsStats& s = device.stats();
+  EXPECT_EQ(stream_->stats().passed + stream_->stats().faulted, s_.count);
+  EXPECT_GT(stream_->stats().faulted, 0U);
+  EXPECT_GT(stream_->stats().passed, 0U);
   EXPECT_EQ(s.success, 8U);
   EXPECT_EQ(s.page_requests, s.success + s.refused);
 }
@@ -146,40 +171,86 @@ TEST_F(PriTime, InvalidRequestsEndTheirTransactions) {
 // again, and so on until software wakes up.
 TEST_F(PriTime, AnOverflowIsAnsweredAndTheDeviceAsksAgain) {
   s_.outstanding = 16;
-  s_.pages = 64;
+  s_.span = 64 * k4K;
   deaf = true;
-  AtsStream& device = build();
+  AtsPort& device = build();
   smmu_->timers().run_until(kTimeZero + 200_us);
   EXPECT_TRUE(faults_->page_requests().queue().overflow());
   EXPECT_GT(device.stats().success, 0U);  // automatic ones
-  EXPECT_EQ(device.stats().passed, 0U);
+  EXPECT_EQ(stream_->stats().passed, 0U);
   EXPECT_EQ(served, 0U);
   deaf = false;
   serve();
   smmu_->timers().run_to_idle();
-  EXPECT_EQ(device.stats().passed, s_.count);
+  EXPECT_EQ(stream_->stats().passed, s_.count);
   EXPECT_EQ(device.stats().page_requests, device.stats().success);
   EXPECT_EQ(device.open_groups(), 0U);
 }
 
 TEST_F(PriTime, AnAtcInvalidationMakesTheDeviceAskForTheTranslationAgain) {
   s_.count = 100'000;
-  AtsStream& device = build();
+  AtsPort& device = build();
   smmu_->timers().run_until(kTimeZero + 100_us);
   const std::uint64_t before = device.stats().translation_requests;
   smmu_->timers().run_until(kTimeZero + 120_us);
   ASSERT_EQ(device.stats().translation_requests, before);  // all 16 pages are in the ATC
-  hw::Command inv;
-  inv.opcode = Opcode::kAtcInv;
-  inv.stream = StreamId{kSid};
-  inv.size = hw::Atc::kWholeSpace;
-  commands_->add(inv);
-  const std::uint64_t sync = commands_->add(Opcode::kSync);
-  commands_->ring();
+  const std::uint64_t sync = invalidate_atc();
   smmu_->timers().run_until(kTimeZero + 200_us);
   EXPECT_NE(commands_->done(sync), kTimeMax);
-  EXPECT_GE(device.stats().translation_requests, before + s_.pages);
-  EXPECT_EQ(device.stats().page_requests, s_.pages);  // the pages are still mapped
+  EXPECT_GE(device.stats().translation_requests, before + pages());
+  EXPECT_EQ(device.stats().page_requests, pages());  // the pages are still mapped
+}
+
+// Where a translated transaction is, when an ATC_INV comes: on its way to the TCU.
+TEST_F(PriTime, AnAtcInvalidationIsAnsweredAfterTheTranslatedTransactionsInTheTcu) {
+  p_.link.dti = 20_us;
+  s_.outstanding = 1;
+  s_.count = 2;
+  s_.span = k4K;
+  AtsPort& device = build();
+  map_all();
+  step_until([&] { return device.stats().atc_hits == 1; });
+  ASSERT_EQ(stream_->stats().passed, 1U);
+  const std::uint64_t sync = invalidate_atc();
+  smmu_->timers().run_to_idle();
+  ASSERT_EQ(stream_->stats().passed, 2U);
+  const Ps back = p_.link.atc_response - p_.link.atc_response / 2;
+  EXPECT_EQ(commands_->done(sync), stream_->stats().last + back + p_.link.completion);
+}
+
+TEST_F(PriTime, ATranslationThatAnInvalidationOvertookIsAskedForAgain) {
+  p_.link.dti = 20_us;
+  s_.count = 1;
+  AtsPort& device = build();
+  map_all();
+  step_until([&] { return device.stats().translation_requests == 1; });
+  const std::uint64_t sync = invalidate_atc();
+  smmu_->timers().run_to_idle();
+  EXPECT_EQ(device.stats().translation_requests, 2U);
+  EXPECT_EQ(stream_->stats().passed, 1U);
+  EXPECT_LT(commands_->done(sync), kTimeZero + 2_us);  // it waits for no request
+}
+
+TEST_F(PriTime, WithoutAtsTransactionsAreUntranslated) {
+  AtsPort& device = build();
+  map_all();
+  device.set_enabled(false);
+  smmu_->timers().run_to_idle();
+  EXPECT_EQ(stream_->stats().passed, s_.count);
+  EXPECT_EQ(device.stats(), AtsStats{});
+}
+
+// An ATC smaller than what is under way, slots that run out: everything ends, and nothing more than
+// once.
+TEST_F(PriTime, ASmallAtcAndFewSlots) {
+  p_.tbu.xlate_slots = 4;
+  s_.atc_entries = 1;
+  s_.outstanding = 32;
+  AtsPort& device = build();
+  map_all();
+  smmu_->timers().run_to_idle();
+  EXPECT_EQ(stream_->stats().passed, s_.count);
+  EXPECT_EQ(device.stats().atc_hits + device.stats().translation_requests, s_.count);
 }
 
 }  // namespace
