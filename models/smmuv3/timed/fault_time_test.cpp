@@ -129,6 +129,36 @@ TEST_F(FaultTime, TheRecordOfATerminatedStallSettlesAfterThoseBeforeIt) {
   EXPECT_EQ(faults_->events().recorded(), 1U);
 }
 
+// The first two have their responses at once, each of the others when a record before it is
+// written.
+TEST_F(FaultTime, AFullBufferOfRecordsHoldsResponsesBack) {
+  p_.memory.latency = 5_us;
+  p_.tcu.event_buffer = 2;
+  build();
+  probe_->send(kSid, k2M);
+  probe_->send(kSid, kUnmapped + 8 * k4K);
+  run();  // configuration and walk caches are warm
+  event();
+  std::vector<std::uint32_t> sent;
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    sent.push_back(probe_->send(kSid, kUnmapped + i * k4K));
+  }
+  std::size_t most = 0;
+  while (smmu_->timers().next() != kTimeMax) {
+    smmu_->timers().run_until(smmu_->timers().next());
+    most = std::max(most, faults_->buffered());
+  }
+  EXPECT_EQ(most, 2U);
+  const auto ready = [&](std::size_t i) { return probe_->passage(sent[i])->ready; };
+  // A response takes a DTI message; the write of the first record begins with it.
+  const SimTime first_write = ready(0) - p_.link.dti + write();
+  EXPECT_LT(ready(1), first_write);
+  EXPECT_EQ(ready(2), first_write + p_.link.dti);
+  EXPECT_EQ(ready(3), ready(2) + write());
+  EXPECT_EQ(ready(4), ready(3) + write());
+  EXPECT_EQ(faults_->events().recorded(), 6U);
+}
+
 TEST_F(FaultTime, OneInterruptForWhatComesWhileTheQueueIsNotEmpty) {
   build();
   for (std::uint64_t i = 0; i < 5; ++i) {
@@ -312,6 +342,7 @@ TEST_F(FaultTime, NoStalledTransactionIsLost) {
     RandomStream random(seed, "timed stalls");
     p_.tcu.xlate_slots = 4 + static_cast<std::uint32_t>(random.uniform_int(8));
     p_.tcu.ptw_slots = 4;
+    p_.tcu.event_buffer = 1 + static_cast<std::uint32_t>(random.uniform_int(3));
     attach(kSid, true);
     attach(6, false);
     build(true, static_cast<std::uint8_t>(random.uniform_int(3)));

@@ -6,11 +6,12 @@
 
 namespace smmulab::smmu::timed {
 
-FaultUnit::FaultUnit(Timers& timers, const LinkParams& link, hw::Memory& memory, MemoryPort& port,
-                     const hw::Features& features, const hw::StreamTableBase& streams,
-                     const FaultSetup& setup, Timed& tcu)
+FaultUnit::FaultUnit(Timers& timers, const TimedParams& params, hw::Memory& memory,
+                     MemoryPort& port, const hw::Features& features,
+                     const hw::StreamTableBase& streams, const FaultSetup& setup, Timed& tcu)
     : timers_(timers),
-      link_(link),
+      link_(params.link),
+      buffer_(params.tcu.event_buffer),
       memory_(memory),
       port_(port),
       features_(features),
@@ -23,14 +24,18 @@ FaultUnit::FaultUnit(Timers& timers, const LinkParams& link, hw::Memory& memory,
   requests_.set_enabled(true);
 }
 
-hw::Response FaultUnit::fault(const hw::Request& request, const hw::Fault& fault,
-                              const hw::StreamConfig& config, std::uint16_t stag) {
+std::optional<hw::Response> FaultUnit::fault(const hw::Request& request, const hw::Fault& fault,
+                                             const hw::StreamConfig& config, std::uint16_t stag) {
   const hw::FaultDecision decision = hw::decide(fault, config, request.kind, record_);
   if (decision.record) {
     hw::EventRecord record =
         hw::make_record(request, fault, hw::effective_access(config, request.access));
     record.stall = decision.response == hw::Response::kStall;
     record.stag = record.stall ? stag : std::uint16_t{0};
+    if (records_.size() >= buffer_) {
+      waiting_.push_back({record, stag});
+      return std::nullopt;
+    }
     submit(record);
   }
   return decision.response;
@@ -47,6 +52,7 @@ void FaultUnit::write_next() {
     if (records_.front().gone) {
       records_.pop_front();
       settle();
+      fill_buffer();
       continue;
     }
     if (events_.writable()) {
@@ -60,7 +66,20 @@ void FaultUnit::write_next() {
       held_.push_back(record.stag);
     }
     settle();
+    fill_buffer();
   }
+}
+
+// A record has left the buffer.
+void FaultUnit::fill_buffer() {
+  if (waiting_.empty()) {
+    return;
+  }
+  const Waiting next = waiting_.front();
+  waiting_.pop_front();
+  ++submitted_;
+  records_.push_back({next.record});
+  tcu_.fire(next.record.stall ? kStallTaken : kRecordTaken, next.slot);
 }
 
 hw::EventQueue::Outcome FaultUnit::deliver(const hw::EventRecord& record) {
@@ -160,6 +179,7 @@ void FaultUnit::fire(std::uint32_t what, std::uint32_t /*index*/) {
         timers_.at(interrupts_.back(), *this, kInterrupt);
       }
       settle();
+      fill_buffer();
       write_next();
       return;
     }

@@ -2,9 +2,12 @@
 // FaultUnit: the event and the PRI queue of the timed SMMU. A record is one burst to memory, one at
 // a time (MMU-600 has one write outstanding), and PROD moves when it is there; a
 // queue that was empty then raises its interrupt, an MSI write like that of a CMD_SYNC
-// (smmuv3.link.completion). What is recorded, held or discarded: hw/event_queue.hpp,
-// hw/pri_queue.hpp. Page requests and their responses take half of smmuv3.link.atc_response, one
-// way over PCIe.
+// (smmuv3.link.completion). smmuv3.tcu.event_buffer records at most are on their way: a transaction
+// that faults beyond that waits in its TCU slot for room, without a response, for the architecture
+// lets a record be discarded only if the queue is not writable (IHI 0070 7.2), and merged only with
+// STE.MEV (7.3.1), which Linux 6.12 does not set. What is recorded, held or discarded then:
+// hw/event_queue.hpp, hw/pri_queue.hpp. Page requests and their responses take half of
+// smmuv3.link.atc_response, one way over PCIe.
 //
 // Without a FaultUnit (TimedSmmu::enable_faults() was not called) faults end their transactions and
 // nobody is told. Not modelled: interrupts at Last of a group, wired interrupts, GERROR interrupts.
@@ -12,6 +15,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "models/smmuv3/hw/config_fetch.hpp"
@@ -19,6 +23,7 @@
 #include "models/smmuv3/hw/fault_policy.hpp"
 #include "models/smmuv3/hw/pri_queue.hpp"
 #include "models/smmuv3/timed/memory_port.hpp"
+#include "models/smmuv3/timed/params.hpp"
 #include "models/smmuv3/timed/translation.hpp"
 
 namespace smmulab::smmu::timed {
@@ -58,7 +63,7 @@ class PriDevice {
 
 class FaultUnit final : public Timed {
  public:
-  FaultUnit(Timers& timers, const LinkParams& link, hw::Memory& memory, MemoryPort& port,
+  FaultUnit(Timers& timers, const TimedParams& params, hw::Memory& memory, MemoryPort& port,
             const hw::Features& features, const hw::StreamTableBase& streams,
             const FaultSetup& setup, Timed& tcu);
 
@@ -66,10 +71,11 @@ class FaultUnit final : public Timed {
   void add_device(StreamId stream, PriDevice& device) { devices_.push_back({stream, &device}); }
 
   // What becomes of a faulting transaction; its record, if there is to be one, is on its way. A
-  // stall has the STAG `stag`; if there is no room for its record, the TCU gets kRetryStalled once
-  // there is.
-  hw::Response fault(const hw::Request& request, const hw::Fault& fault,
-                     const hw::StreamConfig& config, std::uint16_t stag);
+  // stall has the STAG `stag`; if the queue has no room for its record, the TCU gets kRetryStalled
+  // once there is. Nothing: the buffer has no room; the TCU gets kRecordTaken or kStallTaken, with
+  // `stag`, once it has.
+  std::optional<hw::Response> fault(const hw::Request& request, const hw::Fault& fault,
+                                    const hw::StreamConfig& config, std::uint16_t stag);
   // The stalled transaction has been resumed or terminated: no record of it is begun any more.
   void forget(std::uint16_t stag);
 
@@ -98,6 +104,7 @@ class FaultUnit final : public Timed {
   [[nodiscard]] const hw::EventQueue& events() const { return events_; }
   [[nodiscard]] const hw::PriQueue& page_requests() const { return requests_; }
   [[nodiscard]] std::size_t held() const { return held_.size(); }
+  [[nodiscard]] std::size_t buffered() const { return records_.size(); }
 
   void fire(std::uint32_t what, std::uint32_t index) override;
 
@@ -117,6 +124,7 @@ class FaultUnit final : public Timed {
   void submit(const hw::EventRecord& record);
   hw::EventQueue::Outcome deliver(const hw::EventRecord& record);
   void write_next();
+  void fill_buffer();
   void settle();
   void release_held();
   void request_written();
@@ -124,6 +132,7 @@ class FaultUnit final : public Timed {
 
   Timers& timers_;
   LinkParams link_;
+  std::uint32_t buffer_;
   hw::Memory& memory_;
   MemoryPort& port_;
   hw::Features features_;
@@ -140,6 +149,11 @@ class FaultUnit final : public Timed {
     bool gone = false;  // settles when it is its turn, as a SYNC waits for those before it
   };
   std::deque<Submitted> records_;  // the first is being written while `writing_`
+  struct Waiting {
+    hw::EventRecord record;
+    std::uint32_t slot;
+  };
+  std::deque<Waiting> waiting_;  // for room in `records_`; not submitted
   bool writing_ = false;
   std::deque<SimTime> interrupts_;  // of events, on their way
   std::deque<std::uint16_t> held_;  // stalls without a record

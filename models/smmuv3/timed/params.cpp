@@ -43,6 +43,8 @@ void describe_tcu(ParamTable& t, TcuParams& p) {
   t.add(k + "invalidate", &p.invalidate, 0_ps, 1_ms, "one invalidation in the TCU's caches",
         kAssumed);
   t.add(k + "command_decode", &p.command_decode, 0_ps, 1_ms, "decoding one command", kAssumed);
+  t.add(k + "event_buffer", &p.event_buffer, 1, 4096,
+        "event records on their way to memory; what faults beyond keeps its slot", kAssumed);
 }
 
 void check_cache(const std::string& key, const hw::CacheShape& shape) {

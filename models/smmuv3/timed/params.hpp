@@ -40,6 +40,7 @@ struct TcuParams {
   std::uint32_t ctw_slots = 1;     // configuration walks
   Ps invalidate{8'000};            // one invalidation in walk and config caches
   Ps command_decode{2'000};
+  std::uint32_t event_buffer = 8;  // event records on their way to memory
   // Not among the keys of describe(): no driver here sets STE.PF or sends prefetch commands.
   bool prefetch = true;            // PREFETCH_SUPPORTED of MMU-700: STE.PF is heeded
   bool prefetch_commands = false;  // MMU-600 and MMU-700 ignore CMD_PREFETCH_*

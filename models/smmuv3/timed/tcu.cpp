@@ -63,6 +63,13 @@ void Tcu::fire(std::uint32_t what, std::uint32_t index) {
         retry(index);
       }
       return;
+    case kRecordTaken:
+      answer(index);
+      release(index);
+      return;
+    case kStallTaken:
+      stall(index);
+      return;
     default:
       SMMULAB_CHECK(false, "the TCU was sent an unknown message");
   }
@@ -258,8 +265,10 @@ void Tcu::with_config(std::uint32_t i) {
   if (x.config.kind == Kind::kAbort) {
     set_verdict(x, Verdict::kAbort);
   } else if (wrong != hw::Event::kNone) {
-    tell(i, {wrong, hw::FaultClass::kInput, false, 0, x.request.address}, x.config);
     set_verdict(x, Verdict::kFault, wrong);
+    if (tell(i, {wrong, hw::FaultClass::kInput, false, 0, x.request.address}, x.config)) {
+      return;
+    }
   } else if (x.config.kind == Kind::kBypass ||
              (translated && !(x.config.eats == 2 && x.config.s2))) {
     set_verdict(x, Verdict::kBypass);

@@ -124,6 +124,7 @@ class Tcu final : public Timed {
   void mark(Xlate& x);
   void unmark(Xlate& x);
   bool tell(std::uint32_t i, const hw::Fault& fault, const hw::StreamConfig& config);
+  void stall(std::uint32_t i);
   void retry(std::uint32_t i);
   bool prepare_prefetch(Xlate& x) const;
   void walk_ahead(std::uint32_t i);

@@ -4,20 +4,24 @@
 
 namespace smmulab::smmu::timed {
 
-// True: it stalls, and has neither answer nor release.
+// True: it stalls, or waits for its record to be taken; it has neither answer nor release.
 bool Tcu::tell(std::uint32_t i, const hw::Fault& fault, const hw::StreamConfig& config) {
   Xlate& x = xlates_[i];
   if (faults_ == nullptr || x.prefetching) {
     return false;
   }
   const auto stag = static_cast<std::uint16_t>(i);
-  if (faults_->fault(x.request, fault, config, stag) != hw::Response::kStall) {
-    return false;
+  const auto response = faults_->fault(x.request, fault, config, stag);
+  if (response == hw::Response::kStall) {
+    stall(i);
   }
-  x.at = At::kStalled;
+  return !response || response == hw::Response::kStall;
+}
+
+void Tcu::stall(std::uint32_t i) {
+  xlates_[i].at = At::kStalled;
   ++stalled_;
-  unmark(x);
-  return true;
+  unmark(xlates_[i]);
 }
 
 void Tcu::retry(std::uint32_t i) {

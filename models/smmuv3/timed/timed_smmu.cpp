@@ -32,7 +32,7 @@ TimedSmmu::TimedSmmu(const TimedParams& params, const hw::Features& features,
 
 FaultUnit& TimedSmmu::enable_faults(const FaultSetup& setup) {
   SMMULAB_CHECK(!faults_, "faults are enabled already");
-  faults_.emplace(timers_, params_.link, memory_, port_, features_, streams_base_, setup, tcu_);
+  faults_.emplace(timers_, params_, memory_, port_, features_, streams_base_, setup, tcu_);
   tcu_.set_faults(*faults_);
   commands_.set_faults(*faults_);
   for (Tbu& tbu : tbus_) {

@@ -60,6 +60,8 @@ enum Message : std::uint32_t {
   kInvalidateAck,  // at the command processor
   kSyncAck,
   kRetryStalled,  // at the TCU; index: STAG
+  kRecordTaken,   // at the TCU; index: slot
+  kStallTaken,
   kFirstOwnCode,  // codes of a part's own timers start here
 };
 
