@@ -181,7 +181,7 @@ void Invariants::check_users(const Object& object, std::string_view name, std::i
   }
 }
 
-void Invariants::check_hwpt(const Hwpt& hwpt) {
+void Invariants::check_hwpt(const Hwpt& hwpt, const std::vector<const Hwpt*>& all) {
   std::int64_t expected = 1;
   for (const auto& igroup : context_.groups()) {
     expected += std::ranges::count_if(igroup->bound, [&](const Device* device) {
@@ -191,7 +191,7 @@ void Invariants::check_hwpt(const Hwpt& hwpt) {
       expected += entry.hwpt == &hwpt ? static_cast<std::int64_t>(entry.devices.size()) : 0;
     }
   }
-  for (const Hwpt* other : context_.all_hwpts()) {
+  for (const Hwpt* other : all) {
     expected += other->parent == &hwpt ? 1 : 0;
   }
   check_users(hwpt, hwpt_name(hwpt), expected);
@@ -204,13 +204,13 @@ void Invariants::check_hwpt(const Hwpt& hwpt) {
   }
 }
 
-void Invariants::check_pins(const Ioas& ioas) {
+void Invariants::check_pins(const Ioas& ioas, const std::vector<const Access*>& accesses) {
   std::uint64_t counted = 0;
   for (const auto& [start, area] : ioas.iopt.areas()) {
     counted += area.num_accesses;
   }
   std::uint64_t pinned = 0;  // once for each area a pin is in
-  for (const Access* access : context_.all_accesses()) {
+  for (const Access* access : accesses) {
     for (std::size_t i = 0; access->ioas == &ioas && i < access->pins.size(); ++i) {
       const Access::Pin& pin = access->pins[i];
       const std::uint64_t first = pin.iova.value();
@@ -249,16 +249,18 @@ void Invariants::check_end() {
       seen[ioas->id].area_bytes += area.last - start + 1;
     }
   }
-  for (const Hwpt* hwpt : context_.all_hwpts()) {
+  const std::vector<const Hwpt*> hwpts = context_.all_hwpts();
+  for (const Hwpt* hwpt : hwpts) {
     Seen& of_ioas = seen[hwpt->ioas->id];
     if (hwpt->parent == nullptr) {
       ++of_ioas.hwpts;
       check_domain(*hwpt, of_ioas.area_bytes);
     }
-    check_hwpt(*hwpt);
+    check_hwpt(*hwpt, hwpts);
   }
   std::map<ObjectId, std::int64_t> attached_accesses;
-  for (const Access* access : context_.all_accesses()) {
+  const std::vector<const Access*> accesses = context_.all_accesses();
+  for (const Access* access : accesses) {
     check_users(*access, fmt::format("access {}", access->id.value()), 2);
     if (access->ioas != nullptr) {
       ++attached_accesses[access->ioas->id];
@@ -267,7 +269,7 @@ void Invariants::check_end() {
   for (const Ioas* ioas : context_.all_ioas()) {
     check_users(*ioas, fmt::format("ioas {}", ioas->id.value()),
                 1 + seen[ioas->id].hwpts + attached_accesses[ioas->id]);
-    check_pins(*ioas);
+    check_pins(*ioas, accesses);
   }
 }
 

@@ -17,6 +17,7 @@
 namespace smmulab::iommufd {
 
 class Context;
+struct Access;
 
 enum class Invariant : std::uint8_t {
   kOneHwpt,      // a device is attached to at most one hwpt
@@ -59,8 +60,9 @@ class Invariants {
   void check_idle(const IommuGroup& group);
   void check_domain(const Hwpt& hwpt, std::uint64_t area_bytes);
   void check_users(const Object& object, std::string_view name, std::int64_t expected);
-  void check_hwpt(const Hwpt& hwpt);
-  void check_pins(const Ioas& ioas);
+  // Beside them all hwpts and all accesses of the context.
+  void check_hwpt(const Hwpt& hwpt, const std::vector<const Hwpt*>& all);
+  void check_pins(const Ioas& ioas, const std::vector<const Access*>& accesses);
   [[nodiscard]] std::string user_of(const Hwpt& hwpt) const;
 
   const Context& context_;
