@@ -10,19 +10,31 @@ OpFeed::OpFeed(const std::string& path, std::size_t memory_bytes)
       tracker_(reader_.header().threads.size()),
       progress_(reader_.header().threads.size()),
       pool_(memory_bytes) {
-  queues_.reserve(reader_.header().threads.size());
+  threads_.reserve(reader_.header().threads.size());
   for (std::size_t i = 0; i < reader_.header().threads.size(); ++i) {
-    queues_.emplace_back(pool_);
+    threads_.emplace_back(pool_);
   }
 }
 
-bool OpFeed::next(ThreadIndex thread, Item& item) {
-  SpillQueue<Item>& mine = queues_[thread.value()];
-  while (mine.empty() && !at_end_) {
-    Item read;
+const OpFeed::Item* OpFeed::next(ThreadIndex thread) {
+  ThreadOps& mine = threads_[thread.value()];
+  if (mine.taken) {
+    mine.queue.pop();
+  }
+  if (mine.queue.empty() && !at_end_) {
+    read_for(mine);
+  }
+  mine.taken = !mine.queue.empty();
+  return mine.taken ? &mine.queue.front() : nullptr;
+}
+
+// Until the thread has an operation, or the trace ends.
+void OpFeed::read_for(const ThreadOps& thread) {
+  Item read;
+  while (thread.queue.empty()) {
     if (!reader_.next(read.op)) {
       at_end_ = true;
-      break;
+      return;
     }
     if (read.op.kind == OpKind::kPhase) {
       phases_.push_back(reader_.phase_name(read.op));
@@ -32,14 +44,8 @@ bool OpFeed::next(ThreadIndex thread, Item& item) {
     read.deps = tracker_.next(read.op);
     read.barrier = barrier_;
     read.phase = static_cast<std::uint32_t>(phases_.size() - 1);
-    queues_[read.op.thread.value()].push(read);
+    threads_[read.op.thread.value()].queue.push(read);
   }
-  if (mine.empty()) {
-    return false;
-  }
-  item = mine.front();
-  mine.pop();
-  return true;
 }
 
 std::string OpFeed::why_not(const Item& item) const {
@@ -51,7 +57,7 @@ std::string OpFeed::why_not(const Item& item) const {
   if (wait == nullptr) {
     return "nothing";
   }
-  if (wait->counter < queues_.size()) {
+  if (wait->counter < threads_.size()) {
     return fmt::format("operation {} of thread {}", wait->needed - 1,
                        reader_.header().threads[wait->counter].name);
   }

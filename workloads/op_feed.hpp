@@ -26,8 +26,8 @@ class OpFeed {
   OpFeed(const std::string& path, std::size_t memory_bytes);
 
   [[nodiscard]] const TraceHeader& header() const { return reader_.header(); }
-  // The thread's next operation. False: it has no more.
-  bool next(ThreadIndex thread, Item& item);
+  // The thread's next operation, valid until the next call for that thread; null: it has no more.
+  [[nodiscard]] const Item* next(ThreadIndex thread);
   // May the operation begin?
   [[nodiscard]] bool ready(const Item& item) const {
     return ended_ >= item.barrier && progress_.unmet(item.deps) == nullptr;
@@ -42,11 +42,18 @@ class OpFeed {
   [[nodiscard]] const std::vector<std::string>& phases() const { return phases_; }
 
  private:
+  struct ThreadOps {
+    explicit ThreadOps(SpillPool& pool) : queue(pool) {}
+    SpillQueue<Item> queue;
+    bool taken = false;  // its first was given to the thread
+  };
+  void read_for(const ThreadOps& thread);
+
   TraceReader reader_;
   DependencyTracker tracker_;
   Progress progress_;
   SpillPool pool_;
-  std::vector<SpillQueue<Item>> queues_;
+  std::vector<ThreadOps> threads_;
   std::vector<std::string> phases_{"start"};
   std::uint64_t barrier_ = 0;
   std::uint64_t ended_ = 0;

@@ -161,14 +161,14 @@ RecordOp Replayer::record_op(const Op& op) const {
 }
 
 Task<void> Replayer::thread_main(lnx::Thread& t, ThreadIndex index) {
-  OpFeed::Item item;
   SimTime recorded_end{};
   std::unique_ptr<RandomStream> sleeps;
   if (settings_.replay.sleep_up_to > Ps{0}) {
     sleeps = std::make_unique<RandomStream>(system_.machine().seed(),
                                             fmt::format("thread{}/sleep", index.value()));
   }
-  while (feed_.next(index, item)) {
+  while (const OpFeed::Item* const next = feed_.next(index)) {
+    const OpFeed::Item& item = *next;
     if (!feed_.ready(item)) {
       co_await wait_until_ready(t, item);
     }
