@@ -8,13 +8,14 @@ namespace smmulab::lnx {
 
 SharedLine::SharedLine(const Machine& machine, std::string_view name)
     : machine_(&machine),
-      coherent_(machine.params().line.model == LineModel::kCoherent),
-      copies_(coherent_ ? machine.cpu_count() : 0),
-      random_(machine.seed(), name) {}
+      coherent_(
+          machine.params().line.model == LineModel::kCoherent
+              ? std::make_unique<Coherent>(machine.cpu_count(), RandomStream(machine.seed(), name))
+              : nullptr) {}
 
 // The holder of a copy that is not alone with it must wait for the other's to go.
 Ps SharedLine::transfer_to(std::uint32_t cpu) const {
-  const std::uint32_t from = last_ == cpu ? other_ : last_;
+  const std::uint32_t from = coherent_->last == cpu ? coherent_->other : coherent_->last;
   return from == kNobody ? machine_->params().line.same_cpu : machine_->transfer(from, cpu);
 }
 
@@ -26,27 +27,27 @@ Task<void> SharedLine::miss(Thread& t, bool write) {
   }
   const SimTime asked = machine_->now();
   const std::uint32_t cpu = t.cpu_index();
-  ++stat_.misses;
-  if (moving_) {
+  ++coherent_->stat.misses;
+  if (coherent_->moving) {
     Request mine{&machine_->engine().current(), cpu};
-    requests_.push_back(&mine);
+    coherent_->requests.push_back(&mine);
     while (!mine.granted) {
       co_await machine_->engine().park();
     }
   } else {
-    moving_ = true;
+    coherent_->moving = true;
     co_await machine_->engine().delay(transfer_to(cpu));
   }
   arrived(cpu, write);
-  stat_.missing += machine_->now() - asked;
+  coherent_->stat.missing += machine_->now() - asked;
 }
 
 void SharedLine::arrived(std::uint32_t cpu, bool write) {
-  if (last_ != cpu) {
-    other_ = std::exchange(last_, cpu);
+  if (coherent_->last != cpu) {
+    coherent_->other = std::exchange(coherent_->last, cpu);
   }
-  alone_ = write;
-  copies_[cpu] = version_;
+  coherent_->alone = write;
+  coherent_->copies[cpu] = coherent_->version;
   if (write) {
     written();
   }
@@ -54,40 +55,42 @@ void SharedLine::arrived(std::uint32_t cpu, bool write) {
 }
 
 void SharedLine::written() {
-  ++version_;
-  copies_[last_] = version_;
-  for (Thread* watcher : watchers_) {
+  ++coherent_->version;
+  coherent_->copies[coherent_->last] = coherent_->version;
+  for (Thread* watcher : coherent_->watchers) {
     watcher->notify_spin(Ps{0});
   }
-  watchers_.clear();
+  coherent_->watchers.clear();
 }
 
 void SharedLine::written_by_device(std::uint32_t near) {
-  last_ = other_ = near;
-  alone_ = false;
+  coherent_->last = coherent_->other = near;
+  coherent_->alone = false;
   written();
-  copies_[near] = 0;  // the CPU itself has none
+  coherent_->copies[near] = 0;  // the CPU itself has none
 }
 
 void SharedLine::grant_next() {
-  if (requests_.empty()) {
-    moving_ = false;
+  if (coherent_->requests.empty()) {
+    coherent_->moving = false;
     return;
   }
   const std::size_t chosen =
-      requests_.size() == 1 ? 0 : static_cast<std::size_t>(random_.uniform_int(requests_.size()));
-  Request& next = *requests_[chosen];
-  requests_[chosen] = requests_.back();
-  requests_.pop_back();
+      coherent_->requests.size() == 1
+          ? 0
+          : static_cast<std::size_t>(coherent_->random.uniform_int(coherent_->requests.size()));
+  Request& next = *coherent_->requests[chosen];
+  coherent_->requests[chosen] = coherent_->requests.back();
+  coherent_->requests.pop_back();
   next.granted = true;
   machine_->engine().unpark(*next.process, transfer_to(next.cpu));
 }
 
 Task<void> SharedLine::wait_for_write(Thread& t, const Waitable& what, SimTime deadline) {
-  if (copies_[t.cpu_index()] == version_) {
-    watchers_.push_back(&t);
+  if (coherent_->copies[t.cpu_index()] == coherent_->version) {
+    coherent_->watchers.push_back(&t);
     co_await t.spin_until_notified(what, deadline);
-    std::erase(watchers_, &t);  // it may have been notified of something else
+    std::erase(coherent_->watchers, &t);  // it may have been notified of something else
   }
 }
 

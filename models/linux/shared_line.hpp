@@ -12,7 +12,9 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "models/linux/cache_line.hpp"
@@ -45,10 +47,11 @@ class SharedLine {
   // coherent: a device's write took it from everybody; it is next to CPU `near` then.
   void written_by_device(std::uint32_t near);
 
-  [[nodiscard]] bool coherent() const { return coherent_; }
+  [[nodiscard]] bool coherent() const { return coherent_ != nullptr; }
   // Counted in the coherent model only.
-  [[nodiscard]] const LineStat& stat() const { return stat_; }
-  [[nodiscard]] std::uint32_t last() const { return last_; }  // CPU, or kNobody
+  [[nodiscard]] LineStat stat() const { return coherent_ ? coherent_->stat : LineStat{}; }
+  // CPU, or kNobody. REQUIRES: coherent().
+  [[nodiscard]] std::uint32_t last() const { return coherent_->last; }
 
   static constexpr std::uint32_t kNobody = ~0U;
 
@@ -58,10 +61,27 @@ class SharedLine {
     std::uint32_t cpu;
     bool granted = false;
   };
+  // What the coherent model needs. Apart, so that the lines of a command queue fit into two of the
+  // host's when the model is simple.
+  struct Coherent {
+    Coherent(std::size_t cpus, RandomStream rng) : copies(cpus), random(std::move(rng)) {}
 
-  [[nodiscard]] bool hits(std::uint32_t cpu, bool write) const {
-    return write ? alone_ && last_ == cpu && !moving_ : copies_[cpu] == version_;
-  }
+    bool moving = false;  // on its way to a CPU
+    bool alone = false;   // only `last` has a copy
+    std::uint32_t last = kNobody;
+    std::uint32_t other = kNobody;      // who had it before `last`
+    std::uint64_t version = 1;          // counts writes
+    std::vector<std::uint64_t> copies;  // by CPU: the version it has a copy of, 0 if none ever
+    std::vector<Request*> requests;
+    std::vector<Thread*> watchers;
+    RandomStream random;
+    LineStat stat;
+
+    [[nodiscard]] bool hits(std::uint32_t cpu, bool write) const {
+      return write ? alone && last == cpu && !moving : copies[cpu] == version;
+    }
+  };
+
   Task<void> miss(Thread& t, bool write);
   void arrived(std::uint32_t cpu, bool write);
   void written();
@@ -69,18 +89,8 @@ class SharedLine {
   [[nodiscard]] Ps transfer_to(std::uint32_t cpu) const;
 
   const Machine* machine_;
-  bool coherent_;
   CacheLine simple_;
-  bool moving_ = false;  // on its way to a CPU
-  bool alone_ = false;   // only last_ has a copy
-  std::uint32_t last_ = kNobody;
-  std::uint32_t other_ = kNobody;      // who had it before last_
-  std::uint64_t version_ = 1;          // counts writes
-  std::vector<std::uint64_t> copies_;  // by CPU: the version it has a copy of, 0 if none ever
-  std::vector<Request*> requests_;
-  std::vector<Thread*> watchers_;
-  RandomStream random_;
-  LineStat stat_;
+  std::unique_ptr<Coherent> coherent_;  // null: the simple model
 };
 
 struct SharedLine::Awaiter {
@@ -98,8 +108,9 @@ struct SharedLine::Awaiter {
       thread.charge(line.machine_->line_access(thread, line.simple_));
       return true;
     }
-    ++(write ? line.stat_.writes : line.stat_.reads);
-    if (!line.hits(cpu, write)) {
+    LineStat& stat = line.coherent_->stat;
+    ++(write ? stat.writes : stat.reads);
+    if (!line.coherent_->hits(cpu, write)) {
       return false;
     }
     thread.charge(line.machine_->params().line.same_cpu);

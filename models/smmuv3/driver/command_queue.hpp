@@ -67,9 +67,9 @@ class CommandQueue : public Waitable, private QueueListener {
 
   [[nodiscard]] const CommandQueueStat& stat() const { return stat_; }
   [[nodiscard]] const CountedHardware& hardware() const { return hardware_; }
-  [[nodiscard]] const lnx::LineStat& llq_line() const { return llq_line_.stat(); }
-  [[nodiscard]] const lnx::LineStat& lock_line() const { return lock_line_.stat(); }
-  [[nodiscard]] const lnx::LineStat& valid_line() const { return valid_line_.stat(); }
+  [[nodiscard]] lnx::LineStat llq_line() const { return llq_line_.stat(); }
+  [[nodiscard]] lnx::LineStat lock_line() const { return lock_line_.stat(); }
+  [[nodiscard]] lnx::LineStat valid_line() const { return valid_line_.stat(); }
   [[nodiscard]] std::string wait_name() const override;
   void wait_holders(std::vector<const Process*>& out) const override;
 
