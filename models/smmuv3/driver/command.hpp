@@ -61,9 +61,10 @@ class CommandBatch {
   [[nodiscard]] const CommandWords& words(std::uint32_t i) const { return words_[i]; }
 
  private:
-  std::array<CommandWords, kBatchEntries> words_;  // those below size_ are set
-  std::array<Command, kBatchEntries> commands_{};
+  // Most batches are of a command or two: what those need lies in two of the host's cache lines.
   std::uint32_t size_ = 0;
+  std::array<Command, kBatchEntries> commands_;  // those below size_ are set
+  std::array<CommandWords, kBatchEntries> words_;
 };
 
 }  // namespace smmulab::smmu

@@ -11,8 +11,8 @@
 
 namespace smmulab::smmu {
 namespace {
-constexpr std::size_t kFirstWindow = 16;  // a power of two
-constexpr Ps kLeastPollRound{1'000};      // simulated time goes on even if polling costs nothing
+constexpr std::size_t kFirstWindow = 4;  // a power of two
+constexpr Ps kLeastPollRound{1'000};     // simulated time goes on even if polling costs nothing
 constexpr std::uint64_t kEntriesPerLine = 4;  // of 16 bytes in 64
 constexpr std::uint64_t kEntryLines = 256;
 

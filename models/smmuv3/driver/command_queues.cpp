@@ -8,6 +8,7 @@ CommandQueues::CommandQueues(lnx::Machine& machine, const DriverParams& params, 
     : timed_(timed != nullptr), unit_(std::make_unique<InvalidationUnit>()) {
   queues_.emplace_back(machine, params, smmu, *unit_, 0, timed);
   if (params.cmdq_kind == QueueKind::kSingle) {
+    only_ = &queues_.front();
     return;
   }
   const std::size_t more = params.cmdq_count == 0 ? machine.cpu_count() : params.cmdq_count;
@@ -17,9 +18,6 @@ CommandQueues::CommandQueues(lnx::Machine& machine, const DriverParams& params, 
 }
 
 CommandQueue& CommandQueues::queue_for(const lnx::Thread& t) {
-  if (queues_.size() == 1) {
-    return queues_.front();
-  }
   return queues_[1 + t.cpu_index() % (queues_.size() - 1)];
 }
 

@@ -24,7 +24,7 @@ class CommandQueues {
 
   // The batch, with a CMD_SYNC at its end if `sync`; then waits for that SYNC.
   Task<void> issue(lnx::Thread& t, const CommandBatch& batch, bool sync) {
-    return queue_for(t).issue(t, batch, sync);
+    return (only_ != nullptr ? *only_ : queue_for(t)).issue(t, batch, sync);
   }
   // The same in the main queue, whatever there is besides.
   Task<void> issue_in_main(lnx::Thread& t, const CommandBatch& batch, bool sync) {
@@ -40,11 +40,13 @@ class CommandQueues {
   [[nodiscard]] std::uint64_t count(Command c) const;
 
  private:
+  // REQUIRES: there are several.
   [[nodiscard]] CommandQueue& queue_for(const lnx::Thread& t);
 
   bool timed_;
   std::unique_ptr<InvalidationUnit> unit_;
   std::deque<CommandQueue> queues_;  // the main one first
+  CommandQueue* only_ = nullptr;     // if there are no others
 };
 
 }  // namespace smmulab::smmu
