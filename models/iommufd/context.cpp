@@ -268,23 +268,22 @@ Task<void> Context::put_hwpt(lnx::Thread& t, Hwpt& hwpt) {
     --hwpt.users;
     co_return;
   }
-  const auto change = change_of(t);
-  if (change != changes_.end()) {
-    change->left.push_back(&hwpt);
+  if (Change& change = change_of(t); change.under_way) {
+    change.left.push_back(&hwpt);
     co_return;
   }
   co_await remove(t, &hwpt, hwpt.id);
 }
 
-std::vector<Context::Change>::iterator Context::change_of(const lnx::Thread& t) {
-  return std::find_if(changes_.begin(), changes_.end(),
-                      [&t](const Change& c) { return c.thread == &t; });
+Context::Change& Context::change_of(const lnx::Thread& t) {
+  if (t.id() >= changes_.size()) {
+    changes_.resize(t.id() + 1);
+  }
+  return changes_[t.id()];
 }
 
 Task<void> Context::end_change(lnx::Thread& t) {
-  const auto change = change_of(t);
-  const std::vector<Hwpt*> left = std::move(change->left);
-  changes_.erase(change);
+  const std::vector<Hwpt*> left = std::exchange(change_of(t), {}).left;
   for (Hwpt* hwpt : left) {
     co_await remove(t, hwpt, hwpt->id);
   }

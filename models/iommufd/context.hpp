@@ -64,7 +64,7 @@ class Context {
   Task<void> put_hwpt(lnx::Thread& t, Hwpt& hwpt);
   // Around what iommufd_device_change_pt() does under its reference to the new hwpt or IOAS: the
   // automatic hwpt that was left is destroyed after that reference is put.
-  void begin_change(lnx::Thread& t) { changes_.push_back({&t, {}}); }
+  void begin_change(const lnx::Thread& t) { change_of(t).under_way = true; }
   Task<void> end_change(lnx::Thread& t);
 
   // 0, or -EEXIST if the id is in use (ids are the trace's).
@@ -100,11 +100,18 @@ class Context {
 
  private:
   struct Change {
-    lnx::Thread* thread;
+    bool under_way = false;
     std::vector<Hwpt*> left;
   };
+  // Ids of a kind are close to each other, but one kind's may be a power of two from another's.
+  struct IdHash {
+    [[nodiscard]] std::size_t operator()(std::uint32_t id) const {
+      constexpr std::uint64_t kGoldenRatio = 0x9e3779b97f4a7c15;
+      return static_cast<std::size_t>(id * kGoldenRatio >> 32U);
+    }
+  };
 
-  [[nodiscard]] std::vector<Change>::iterator change_of(const lnx::Thread& t);
+  [[nodiscard]] Change& change_of(const lnx::Thread& t);
   // Something may still look at an object that is destroyed.
   [[nodiscard]] bool racy() const;
   [[nodiscard]] RecordObject awaited(Record& record, const Object& object) const;
@@ -129,11 +136,11 @@ class Context {
   Protocol* protocol_ = nullptr;
   lnx::CacheLine table_line_;
   lnx::LockClass& destroy_class_;
-  tsl::robin_map<std::uint32_t, std::unique_ptr<Object>> objects_;
+  tsl::robin_map<std::uint32_t, std::unique_ptr<Object>, IdHash> objects_;
   std::vector<std::unique_ptr<Object>>
       graveyard_;  // destroyed, but something may still look at them
   std::vector<std::unique_ptr<IommufdGroup>> groups_;
-  std::vector<Change> changes_;
+  std::vector<Change> changes_;  // by thread
   static constexpr std::uint32_t kFirstAutoId = 1U << 31U;
   std::uint32_t next_auto_id_ = kFirstAutoId;
   Invariants invariants_{*this};
