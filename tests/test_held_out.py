@@ -24,9 +24,9 @@ HELD_OUT = ROOT / "workloads" / "recordings"
 AGREEMENT = {
     "S_ic_smp1": (23, 1),
     "S_ic_smp2": (23, 0),
-    "N_ic_smp3": (43, 3),
-    "V_think_ic_smp2": (23, 18),
-    "N_think_ic_smp3": (21, 24),
+    "N_ic_smp3": (44, 2),
+    "V_think_ic_smp2": (25, 16),
+    "N_think_ic_smp3": (37, 8),
 }
 
 
