@@ -108,9 +108,10 @@ TEST_F(ReplayTest, UserTimeComesBeforeEachOperationInAddition) {
 
 TEST_F(ReplayTest, ASleepIsDrawnWhereTheRecordedGapHoldsTheWaitForACpuToo) {
   // 200 gaps of 1 ms, of which the program asks for up to 300 us.
-  std::string operations = "0 0 bind dev=0 ret=0 dur=0\n";
+  std::string operations = "0 0 bind dev=0 ret=0 dur=1000\n";
   for (int i = 1; i <= 200; ++i) {
-    operations += fmt::format("{} 0 dma dev=0 iova=0x1000 len=4096 ret=0 dur=0\n", i * 1'000'000);
+    operations +=
+        fmt::format("{} 0 dma dev=0 iova=0x1000 len=4096 ret=0 dur=0\n", 1000 + i * 1'000'000);
   }
   const std::vector<std::string> slept{"replay.think=slept", "sched.timer_slack=50us"};
   const auto gaps_of = [&](const std::string& extra) {

@@ -48,7 +48,7 @@ class Cpu : public Waitable {
   bool turn_over_ = false;      // multiplexed: a timer ended its turn
   Thread* current_ = nullptr;
   RunQueue queue_;
-  std::vector<Thread*> timers_;  // asleep for a time, since they were on this CPU
+  std::vector<Thread*> timers_;    // asleep for a time, since they were on this CPU
   SimTime resched_at_ = kTimeMax;  // from then on need_resched() is set
   RecordedObject recorded_;
 };

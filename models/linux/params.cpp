@@ -28,9 +28,11 @@ void describe_sched(ParamTable& t, SchedParams& p) {
         "CPU time of a sleep for a time, without the switch back: half before it, half in the "
         "timer's interrupt",
         {"assumed: 0, as a trace's thread sleeps only so that it issues in time"});
-  t.add("sched.timer_slack", &p.timer_slack, 0_ps, 100_ms,
-        "how much later than asked a sleep ends, unless another sleep's timer interrupts its CPU before",
-        {"Linux 6.12 init/init_task.c: timer_slack_ns; kernel/time/hrtimer.c: hrtimer_nanosleep()"});
+  t.add(
+      "sched.timer_slack", &p.timer_slack, 0_ps, 100_ms,
+      "how much later than asked a sleep ends, unless another sleep's timer interrupts its CPU "
+      "before",
+      {"Linux 6.12 init/init_task.c: timer_slack_ns; kernel/time/hrtimer.c: hrtimer_nanosleep()"});
   t.add("sched.multiplexed", &p.multiplexed,
         "all CPUs share one host thread, round robin, left at every relax hint",
         {"QEMU 7.2 accel/tcg/tcg-accel-ops-rr.c (for recordings made with -icount)"});

@@ -6,10 +6,10 @@
 // Dirty tracking sends no command: arm_smmu_iotlb_sync() returns at once for a gather without a
 // page size, which iommu_dirty_bitmap_record() does not set. A fault's cost is EventThread's
 // (event_thread.hpp), with timed hardware only. Not modelled: SVA, stall, several SMMUs of one
-// domain (newest kernels). Hardware is counted (SYNC waits for commands, not for DMA) or timed: then
-// entries, descriptors and operands of commands are stored as well, bit for bit. A guest's tables
-// and the CDs of PASIDs are not stored. Freeing a domain flushes it first, but in newest kernels the
-// last detach has.
+// domain (newest kernels). Hardware is counted (SYNC waits for commands, not for DMA) or timed:
+// then entries, descriptors and operands of commands are stored as well, bit for bit. A guest's
+// tables and the CDs of PASIDs are not stored. Freeing a domain flushes it first, but in newest
+// kernels the last detach has.
 #pragma once
 
 #include <deque>
