@@ -190,7 +190,15 @@ def test_run_writes_what_it_prints(
     capsys: pytest.CaptureFixture[str], small_trace: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "new" / "out"
-    argv = ["run", "-t", str(small_trace), "-s", "hw.sync=500ns", "-s", "machine.cpus=1"]
+    argv = [
+        "run",
+        "-t",
+        str(small_trace),
+        "-s",
+        "smmuv3.link.doorbell=500ns",
+        "-s",
+        "machine.cpus=1",
+    ]
     code, text, err = run(capsys, *argv)
     assert code == 0
     assert "warning: 2 threads share 1 CPU" in err

@@ -126,6 +126,14 @@ def test_a_run_and_a_study_take_one(
         smmulab._core.trace_hash(str(tmp_path / name)) for name in ("nic.dma", "other.dma")
     }
     assert rows["run_id"].nunique() == 4
+    devices = result.devices().dropna(subset="dma_transactions")
+    totals = smmulab.tables.dma_totals(result.document)
+    assert totals["dma_passed"] == devices["dma_passed"].sum() > 0
+    assert totals["dma_bytes_per_s"] == pytest.approx(devices["dma_bytes_per_s"].sum())
+    assert totals["dma_dark_max_ps"] == devices["dma_dark_max_ps"].max()
+    assert totals["dma_translation_p99_ps"] == devices["dma_translation_p99_ps"].max()
+    assert set(totals) <= set(rows)
+    assert (rows["dma_passed"] > 0).all()
     shown = set(smmulab.Store(tmp_path / "store").runs())
     assert "param.dma_trace" in shown
     assert "param.dma_trace_identity" not in shown

@@ -30,6 +30,13 @@ def test_a_clean_protocol(capsys: pytest.CaptureFixture[str]) -> None:
     assert "left out (needs Linux 6.15); run it by its name" in out
 
 
+def test_what_only_timed_hardware_has_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    sets = ("-s", "driver.events=true", "-s", "stream.pattern=random")
+    code, out, err = run(capsys, "-p", "igroup", "-c", "replace", *sets)
+    assert code == 0, err
+    assert "clean: no deadlock" in out
+
+
 def test_a_hazard_is_found_and_shown_again(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "-p", "seed-unordered", "-c", "replace", "--json")
     assert code == EXIT_HAZARD

@@ -283,7 +283,7 @@ def test_a_page_keeps_other_factors_apart(tmp_path: Path) -> None:
         ({"cores": [1, 2]}, "cpus"),
         ({"groups": [1, 2]}, "groups"),
         ({"hwpts": [2, 3, 4], "threads": [1, 2]}, "hwpts"),
-        ({"hw.sync": ["1us", "2us"]}, "hw.sync_ps"),
+        ({"smmuv3.link.doorbell": ["1us", "2us"]}, "smmuv3.link.doorbell_ps"),
     ],
 )
 def test_the_axis_of_a_page_is_what_was_varied(

@@ -139,3 +139,17 @@ def test_spinning_is_for_locks_and_not_for_the_smmu(small_trace: Path) -> None:
         assert smmulab.tables.summary_row(row.document)["spin_cpu_ps"] == 0
     two = smmulab.compare(small_trace, "one-lock").summary()
     assert 0 < two["spin_cpu_ps"][0] <= two["lock_wait_total_ps"][0]
+
+
+def test_a_stream_that_finds_nothing_mapped_is_said() -> None:
+    trace = TRACES / "A_ic_smp2-b_spread_8dev_4hwpt.iotrace.zst"
+    stream = {"stream.pattern": "random", "stream.interval": "1us", "stream.devices": 1}
+    (warning,) = (
+        text
+        for text in smmulab.compare(trace, "igroup", set=stream).warnings
+        if text.startswith("no device issued DMA")
+    )
+    assert "stream.footprint_kib" in warning
+    own = {**stream, "stream.footprint_kib": 64}
+    others = smmulab.compare(trace, "igroup", set=own).warnings
+    assert not [text for text in others if text.startswith("no device issued DMA")]

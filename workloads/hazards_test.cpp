@@ -131,6 +131,19 @@ TEST_F(HazardTest, H1SeedUnordered) {
   expect_clean(run("seed-unordered", crossing(11, 12), {"protocol.mend_h1=true"}));
 }
 
+// A device whose DMA faults for ever, and a driver that reads of it, hide no deadlock.
+TEST_F(HazardTest, H1WhileADeviceFaults) {
+  const std::vector<std::string> faulting{"stream.pattern=sequential", "stream.footprint_kib=64",
+                                          "stream.interval=1us",       "stream.devices=1",
+                                          "driver.events=true",        "machine.cpus=8"};
+  for (const std::string entry : {"driver.evtq_entry=100ns", "driver.evtq_entry=5us"}) {
+    std::vector<std::string> settings = faulting;
+    settings.push_back(entry);
+    expect_deadlock(run("seed-unordered", crossing(11, 12), settings),
+                    {std::string(kDevicesLock), std::string(kDevicesLock)});
+  }
+}
+
 TEST_F(HazardTest, H1PostedV1) {
   const std::string stale = "protocol.mend_stale_domain=true";
   expect_deadlock(run("posted-v1", crossing(11, 12), {stale}),

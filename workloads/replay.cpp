@@ -306,6 +306,13 @@ void Replayer::collect() {
       }
     }
   }
+  const bool no_dma = std::ranges::none_of(
+      result_.devices, [](const DeviceResult& d) { return d.dma && d.dma->stream.issued > 0; });
+  if (settings_.hardware.stream.pattern != smmu::StreamPattern::kNone && no_dma) {
+    result_.warnings.emplace_back(
+        "no device issued DMA: nothing of two pages or more was mapped while one was attached "
+        "(stream.footprint_kib gives it a range of its own)");
+  }
   for (const lnx::Thread& t : system_.machine().threads()) {
     result_.threads.push_back({t.name(), t.run_time(), t.spin_time(), t.ready_time()});
   }

@@ -211,8 +211,10 @@ TEST(TimedReplay, RefusesWhatDoesNotFit) {
   // Costs of the hardware that is not there.
   refuses(timed_settings({"hw.sync=1us"}), "hw.sync = 1us");
   refuses(timed_settings({"hw.doorbell=0"}), "hw.doorbell = 0ps");
-  refuses(timed_settings({"preset=qemu-tcg", "hw.tlbi=90ns"}), "hw.doorbell = 0ps");
+  refuses(timed_settings({"preset=qemu-tcg", "hw.tlbi=95ns"}), "hw.tlbi = 95ns");
   refuses(timed_settings({"preset=d06", "smmuv3.hardware=timed"}), "hw.sync = 300ns");
+  const Settings slower = timed_settings({"preset=qemu-tcg", "smmuv3.link.doorbell=1us"});
+  EXPECT_NO_THROW(smmu::check_counted_costs(slower.hardware, slower.driver));
   refuses(testing::settings_with({"smmuv3.hardware=counted", "driver.events=true"}),
           "driver.events");
   refuses(timed_settings({"stream.ats=true"}), "machine.ats");

@@ -120,6 +120,7 @@ workloads::Settings free_of_cost(workloads::Settings settings) {
   settings.driver.sync_mode = smmu::SyncMode::kMsi;
   settings.hardware.kind = smmu::HardwareKind::kCounted;  // orders are explored, not times
   settings.hardware.stream = {};
+  settings.driver.events = false;
   settings.machine = {};
   settings.replay = {};
   return settings;

@@ -12,7 +12,7 @@
 // class and gives way after each record where the kernel has cond_resched() only after a printed
 // one, so that a device that faults without end does not stop the run), the affinity of the
 // interrupt, the time of the hard interrupt on the CPU it hits (evtq_irq is the thread's), stalls
-// (no driver here sets CD.S or STE.S2S), streams_mutex of 6.2.
+// (no driver here sets CD.S or STE.S2S), streams_mutex of 6.2, the line about suppressed callbacks.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +53,7 @@ class EventThread final : public EventInterrupt, private Waitable {
   EventThread& operator=(const EventThread&) = delete;
 
   void event_interrupt() override;
+  [[nodiscard]] bool anyone_awake() const override;
   [[nodiscard]] const EventThreadStat& stat() const { return stat_; }
 
  private:

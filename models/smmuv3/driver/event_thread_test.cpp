@@ -34,8 +34,10 @@ class EventThreadTest : public DriverTest {
     return p;
   }
   void fault(const Master& m, std::uint64_t count) {
-    hardware().add_dma(faulting(m, count));
-    timed([](lnx::Thread& t) -> Task<void> { co_await t.run(1_ms); });
+    timed([&](lnx::Thread& t) -> Task<void> {
+      hardware().add_dma(faulting(m, count));
+      co_await t.run(1_ms);
+    });
     hardware().advance();
   }
   Ps thread_time() {
@@ -57,6 +59,7 @@ class InterruptLog final : public EventInterrupt, public timed::StreamObserver {
  public:
   explicit InterruptLog(Engine& engine) : engine_(engine) {}
   void event_interrupt() override { interrupts.push_back(engine_.now()); }
+  [[nodiscard]] bool anyone_awake() const override { return true; }
   void transaction(const hw::Request& /*request*/, const timed::Passage& passage,
                    SimTime /*issued*/, SimTime /*done*/) override {
     refused.push_back(passage.ready);

@@ -68,11 +68,7 @@ void check(const HardwareParams& p, bool recorded) {
 }
 
 void check_counted_costs(const HardwareParams& p, const DriverParams& driver) {
-  const timed::TimedParams& t = p.timed;
-  const bool no_time = t.memory.latency + t.memory.burst + t.link.dti + t.link.doorbell +
-                           t.link.completion + t.link.atc_response ==
-                       Ps{0};
-  if (p.kind == HardwareKind::kCounted || (no_time && hw_costs(driver) == Ps{0})) {
+  if (p.kind == HardwareKind::kCounted || hw_costs(driver) == Ps{0}) {
     return;
   }
   DriverParams given = driver;
@@ -81,14 +77,22 @@ void check_counted_costs(const HardwareParams& p, const DriverParams& driver) {
   DriverParams usual;
   ParamTable defaults;
   describe(defaults, usual);
+  constexpr std::string_view kZero = "0ps";
+  // Zeros may be a preset's: what is named is another's value, if there is one.
+  std::string key, value;
   for (const ParamInfo& info : table.describe()) {
-    const std::string value = table.get(info.key);
-    if (info.key.starts_with("hw.") && value != defaults.get(info.key)) {
-      throw ConfigError(fmt::format(
-          "{} = {} counts for nothing with smmuv3.hardware = timed: its times are smmuv3.*; hw.* "
-          "are those of smmuv3.hardware = counted",
-          info.key, value));
+    const std::string given_value = table.get(info.key);
+    if (info.key.starts_with("hw.") && given_value != defaults.get(info.key) &&
+        (key.empty() || (value == kZero && given_value != kZero))) {
+      key = info.key;
+      value = given_value;
     }
+  }
+  if (!key.empty()) {
+    throw ConfigError(fmt::format(
+        "{} = {} counts for nothing with smmuv3.hardware = timed: its times are smmuv3.*; hw.* are "
+        "those of smmuv3.hardware = counted",
+        key, value));
   }
 }
 

@@ -53,8 +53,8 @@ void describe(ParamTable& table, HardwareParams& params);
 // open loop beside them.
 void check(const HardwareParams& params, bool recorded = false);
 // Throws ConfigError naming the key: with timed hardware a cost of the counted (hw.*) that is not
-// its default, which would count for nothing. All of them at 0 are let pass where the timed SMMU
-// takes no time either: presets of such hardware set both.
+// its default, which would count for nothing. All of them at 0 are let pass: presets of hardware
+// that takes no time set them beside the smmuv3.* that count.
 void check_counted_costs(const HardwareParams& params, const DriverParams& driver);
 // With the sizes and policies of the caches (smmuv3.utlb_entries and the like).
 [[nodiscard]] timed::TimedParams with_caches(const timed::TimedParams& times,

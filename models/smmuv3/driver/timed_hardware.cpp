@@ -74,7 +74,10 @@ SimTime TimedHardware::next_stop() {
   if (syncs_ != 0 || next == kTimeMax) {
     return next;
   }
-  return faults_ == nullptr ? kTimeMax : std::min(faults_->interrupt_at(), next + completion_);
+  if (faults_ == nullptr || !interrupt_->anyone_awake()) {
+    return kTimeMax;
+  }
+  return std::min(faults_->interrupt_at(), next + completion_);
 }
 
 Task<void> TimedHardware::run() {

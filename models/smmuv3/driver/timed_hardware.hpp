@@ -51,6 +51,9 @@ struct TimedHardwareParams {
 class EventInterrupt {
  public:
   virtual void event_interrupt() = 0;
+  // False: what is left of the run waits for one another, or is over. Interrupts are not waited for
+  // then, or a device that faults for ever would hide a deadlock.
+  [[nodiscard]] virtual bool anyone_awake() const = 0;
 
  protected:
   EventInterrupt() = default;

@@ -130,6 +130,7 @@ TEST_F(TimedDmaTest, AnUnmapEmptiesTheAtc) {
 class NoInterrupt final : public EventInterrupt {
  public:
   void event_interrupt() override {}
+  [[nodiscard]] bool anyone_awake() const override { return true; }
 };
 
 // Neither a translation request nor a translated transaction finds EATS off: no event says so.

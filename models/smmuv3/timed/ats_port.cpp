@@ -40,7 +40,7 @@ Tbu::Accepted AtsPort::translate(const hw::Request& request, Client& client, std
   last_ = cookie;
   slots_[cookie].request = request;
   slots_[cookie].pa.reset();
-  const Tbu::Accepted accepted = send(cookie, passage);
+  const Tbu::Accepted accepted = send(cookie, passage, true);
   client_refused_ = client_refused_ || accepted == Tbu::Accepted::kRefused;
   return accepted;
 }
@@ -54,7 +54,7 @@ void AtsPort::finished_at(SimTime done) {
 
 // What is next for it: with a translation (of the ATC, or the answer that it has just got) a
 // translated transaction, else a translation request.
-Tbu::Accepted AtsPort::send(std::uint32_t cookie, Passage& passage) {
+Tbu::Accepted AtsPort::send(std::uint32_t cookie, Passage& passage, bool first) {
   Slot& slot = slots_[cookie];
   hw::Request request = slot.request;
   bool hit = false;
@@ -64,16 +64,18 @@ Tbu::Accepted AtsPort::send(std::uint32_t cookie, Passage& passage) {
     std::optional<std::uint64_t> pa = slot.since == invalidations_ ? slot.pa : std::nullopt;
     if (!pa) {
       pa = atc(request.stream).lookup(request.substream, request.address, request.access);
-      hit = pa.has_value();
+      hit = first && pa.has_value();
     }
     slot.sent = pa ? hw::RequestKind::kTranslated : hw::RequestKind::kAtsTranslation;
     request.address = pa.value_or(request.address);
   }
   request.kind = slot.sent;
+  const Slot before = slot;
   slot.pa.reset();
   slot.since = invalidations_;
   const Tbu::Accepted accepted = tbu_.translate(request, *this, cookie, passage);
   if (accepted == Tbu::Accepted::kRefused) {
+    slot = before;  // an answer that has come is still there
     return accepted;
   }
   stats_.atc_hits += hit ? 1U : 0U;
@@ -93,7 +95,7 @@ void AtsPort::fire(std::uint32_t /*what*/, std::uint32_t index) {
 
 void AtsPort::step(std::uint32_t cookie) {
   Passage passage;
-  const Tbu::Accepted accepted = send(cookie, passage);
+  const Tbu::Accepted accepted = send(cookie, passage, false);
   if (accepted == Tbu::Accepted::kRefused) {
     refused_.push_back(cookie);
   } else if (accepted == Tbu::Accepted::kReady) {

@@ -94,7 +94,8 @@ class AtsPort final : public Timed, public Client, public PriDevice, public AtcT
     std::uint32_t missing = 0;  // translated transactions
     SimTime last{};
   };
-  Tbu::Accepted send(std::uint32_t cookie, Passage& passage);
+  // `first`: as it came, not for an answer or after a refusal.
+  Tbu::Accepted send(std::uint32_t cookie, Passage& passage, bool first);
   void step(std::uint32_t cookie);
   void answered(std::uint32_t cookie, const Passage& passage);
   void landed(const Slot& slot, SimTime done);

@@ -64,6 +64,16 @@ class PriTime : public ::testing::Test, public FaultListener {
     commands_->ring();
     return sync;
   }
+  void forget_config() {
+    hw::Command cfgi;
+    cfgi.opcode = Opcode::kCfgiSte;
+    cfgi.stream = StreamId{kSid};
+    commands_->add(cfgi);
+    commands_->add(Opcode::kSync);
+    commands_->ring();
+  }
+  // Those of the TBU: what it did not answer by itself.
+  std::uint64_t tcu_requests() { return smmu_->tbu(0).counters().micro_miss; }
   template <class Done>
   void step_until(const Done& done) {
     while (!done()) {
@@ -201,14 +211,18 @@ TEST_F(PriTime, AnAtcInvalidationMakesTheDeviceAskForTheTranslationAgain) {
   EXPECT_EQ(device.stats().page_requests, pages());  // the pages are still mapped
 }
 
-// Where a translated transaction is, when an ATC_INV comes: on its way to the TCU.
+// Where a translated transaction is, when an ATC_INV comes: on its way to the TCU, for the TBU has
+// no configuration of the stream.
 TEST_F(PriTime, AnAtcInvalidationIsAnsweredAfterTheTranslatedTransactionsInTheTcu) {
   p_.link.dti = 20_us;
   s_.outstanding = 1;
   s_.count = 2;
   s_.span = k4K;
+  s_.interval = 1_ms;
   AtsPort& device = build();
   map_all();
+  smmu_->timers().run_until(kTimeZero + 500_us);
+  forget_config();
   step_until([&] { return device.stats().atc_hits == 1; });
   ASSERT_EQ(stream_->stats().passed, 1U);
   const std::uint64_t sync = invalidate_atc();
@@ -216,6 +230,23 @@ TEST_F(PriTime, AnAtcInvalidationIsAnsweredAfterTheTranslatedTransactionsInTheTc
   ASSERT_EQ(stream_->stats().passed, 2U);
   const Ps back = p_.link.atc_response - p_.link.atc_response / 2;
   EXPECT_EQ(commands_->done(sync), stream_->stats().last + back + p_.link.completion);
+}
+
+TEST_F(PriTime, TranslatedTransactionsPassInTheTbuOnceItHasTheConfiguration) {
+  s_.outstanding = 1;
+  s_.count = 4;
+  s_.span = k4K;
+  s_.interval = 1_ms;
+  build();
+  map_all();
+  smmu_->timers().run_until(kTimeZero + 1500_us);
+  EXPECT_EQ(tcu_requests(), 1U);  // the translation request's answer holds it
+  forget_config();
+  smmu_->timers().run_until(kTimeZero + 2500_us);
+  EXPECT_EQ(tcu_requests(), 2U);
+  smmu_->timers().run_to_idle();
+  EXPECT_EQ(tcu_requests(), 2U);
+  EXPECT_EQ(stream_->stats().passed, 4U);
 }
 
 TEST_F(PriTime, ATranslationThatAnInvalidationOvertookIsAskedForAgain) {

@@ -374,7 +374,9 @@ void Tcu::answer(std::uint32_t i) {
   if (known) {
     a.config = x.config;
   }
-  a.fill_config = known && !x.stale_config && x.request.kind == hw::RequestKind::kUntranslated;
+  // Of split-stage ATS the configuration lacks stage 1 (resolved()).
+  const bool whole = x.request.kind != hw::RequestKind::kTranslated || x.config.eats == 1;
+  a.fill_config = known && whole && !x.stale_config;
   a.fill = a.verdict == Verdict::kTranslated && !x.stale_config &&
            !x.ban.covers(hw::canonical_input(x.config, x.request.address), a.translation.span_log2,
                          a.translation.global);

@@ -26,6 +26,8 @@ _WORDS = {
     "spin_cpu_ps": "CPU time spent spinning for locks",
     "replace_dark_total_ps": "DMA dark during replaces, all devices",
     "replace_dark_max_ps": "longest DMA darkness of a replace",
+    "dma_bytes_per_s": "DMA of all devices",
+    "dma_dark_total_ps": "DMA refused, all devices",
 }
 
 

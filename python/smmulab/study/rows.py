@@ -52,7 +52,7 @@ def _machine(config: Config) -> dict[str, Any]:
 
 def run_row(job: Job, answer: Mapping[str, Any]) -> dict[str, Any]:
     """The row of table `runs`: what was asked for, how it ended, and totals (those of
-    Comparison.summary; null unless the run has a result)."""
+    Comparison.summary; null unless the run has a result), DMA's included if devices had streams."""
     info = build_info()
     row: dict[str, Any] = {
         "run_id": job.run_id,
@@ -65,6 +65,7 @@ def run_row(job: Job, answer: Mapping[str, Any]) -> dict[str, Any]:
     if result is not None:
         totals = tables.summary_row(result)
         row |= {key: _null(value) for key, value in totals.items() if key not in _OWN}
+        row |= tables.dma_totals(result)
         row["span_ps"] = result["main_span_ps"]
         row["events"] = result["events"]
         queues = result["queues"]
