@@ -144,12 +144,33 @@ void Machine::wake_sleeper(Thread& t, Ps after) {
   request_resched(*t.cpu_, &t.sched_);
 }
 
+// In the order of their latest times, until one that may not end yet, as __hrtimer_run_queues() has
+// it: others behind that one wait for their own.
 void Machine::expire_timers(Cpu& cpu) {
+  std::ranges::stable_sort(cpu.timers_, {}, &Thread::timer_until_);
   for (Thread* const t : cpu.timers_) {
-    if (t->timer_from_ <= now() && t->process_->parked()) {
+    if (t->timer_from_ > now()) {
+      return;
+    }
+    if (t->process_->parked()) {
       engine_.unpark(*t->process_);
     }
   }
+}
+
+bool Machine::anyone_awake() const {
+  return std::ranges::any_of(threads_, [](const Thread& t) {
+    if (t.process_ == nullptr) {
+      return true;  // yet to begin
+    }
+    if (t.process_->daemon() || t.state_ == Thread::State::kDone) {
+      return false;
+    }
+    const Waitable* const what = t.process_->waiting_for();
+    const bool waits = t.process_->parked() && what != nullptr;
+    return !waits || (t.state_ != Thread::State::kSleeping &&
+                      dynamic_cast<const LockBase*>(what) == nullptr);
+  });
 }
 
 void Machine::dispatch(Cpu& cpu, Ps latency) {

@@ -85,6 +85,10 @@ class Machine {
   // several in a row. `waker`: for the record.
   Ps wake(Thread& t, Ps after = Ps{0}, const Thread* waker = nullptr);
 
+  // Some thread that is no daemon goes on by itself: it runs, waits for a CPU, sleeps for a time or
+  // busy-waits for something else than a lock. False: all have ended or wait for one another.
+  [[nodiscard]] bool anyone_awake() const;
+
   // CPU time until `t` has exclusive access to the line.
   [[nodiscard]] Ps line_access(Thread& t, CacheLine& line) const {
     return line.access(now(), t.cpu_index(), params_.line, topology_);

@@ -26,7 +26,7 @@ void describe_sched(ParamTable& t, SchedParams& p) {
         kAssumedServer);
   t.add("sched.timed_sleep", &p.timed_sleep, 0_ps, 100_us,
         "CPU time of a sleep for a time, without the switch back: half before it, half in the "
-        "timer's interrupt",
+        "timer's interrupt, of each sleep that ends there",
         {"assumed: 0, as a trace's thread sleeps only so that it issues in time"});
   t.add(
       "sched.timer_slack", &p.timer_slack, 0_ps, 100_ms,
@@ -61,8 +61,7 @@ void describe_line(ParamTable& t, LineParams& p) {
         "line transfer from another node of the same socket", kAssumedServer);
   t.add("line.cross_socket", &p.cross_socket, 0_ps, 10_us, "line transfer from the other socket",
         {"assumed; J. Garry, linux-iommu list, 23 Sep 2020: about 137 ns for each try of a cmpxchg "
-         "on "
-         "64 CPUs of a Kunpeng 920, derived from 1 success in 12"});
+         "on 64 CPUs of a Kunpeng 920, derived from 1 success in 12"});
 }
 
 void describe_lock(ParamTable& t, LockParams& p) {

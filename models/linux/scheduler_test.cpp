@@ -303,6 +303,50 @@ TEST_F(SchedulerTest, SleepsOfOneCpuEndTogetherWhereTheirSlackAllowsIt) {
   EXPECT_EQ(log, (Lines{"60us A awake", "60us B awake", "100us D awake", "111us C awake"}));
 }
 
+TEST_F(SchedulerTest, ASleepThatMayNotEndYetKeepsThoseBehindIt) {
+  // On the clock: X may end from 0 and has to at 100 us; Y 55 to 60 us; Z has to at 50 us, whose
+  // interrupt Y is not ripe for, and X is behind Y. At 60 us X goes with Y.
+  const auto sleeper = [&](std::string name, Ps asked, Ps slack) {
+    thread(std::move(name), 0, [this, asked, slack](Thread& t) -> Task<void> {
+      co_await t.sleep_for(asked, slack);
+      say(t, "awake");
+    });
+  };
+  sleeper("X", 0_us, 100_us);
+  sleeper("Y", 55_us, 5_us);
+  sleeper("Z", 50_us, 0_us);
+  engine.run();
+  EXPECT_EQ(log, (Lines{"40us Z awake", "50us Y awake", "50us X awake"}));
+}
+
+TEST_F(SchedulerTest, OnlyWhoGoesOnByItselfIsAwake) {
+  Mutex m(machine(), lock_class("m"));
+  std::vector<bool> seen;
+  const auto look = [&](Ps at) {
+    engine.spawn(
+        [](Engine& e, Machine& machine, SimTime when, std::vector<bool>& out) -> Task<void> {
+          co_await e.delay(when - e.now());
+          out.push_back(machine.anyone_awake());
+        }(engine, machine(), kTimeZero + at, seen),
+        {.name = "look", .component = "test"});
+  };
+  thread("A", 0, [&](Thread& t) -> Task<void> {
+    co_await m.lock(t);
+    co_await t.sleep_for(50_us);
+    co_await m.unlock(t);
+  });
+  thread("B", 1, [&](Thread& t) -> Task<void> {
+    co_await m.lock(t);
+    co_await m.unlock(t);
+  });
+  machine().spawn_thread(
+      "D", 2, [](Thread& t) -> Task<void> { co_await t.run(1_ms); }, true);
+  look(20_us);   // A sleeps for a time
+  look(100_us);  // only the daemon is left
+  engine.run();
+  EXPECT_EQ(seen, (std::vector<bool>{true, false}));
+}
+
 TEST_F(SchedulerTest, PollingKeepsTheCpu) {
   short_slices();
   thread("A", 0, [&](Thread& t) -> Task<void> {

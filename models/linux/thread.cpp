@@ -239,8 +239,9 @@ Task<void> Thread::sleep_for(Ps d, Ps slack) {
   Cpu& base = *cpu_;
   leave_cpu();
   timer_from_ = engine.now() + d;
+  timer_until_ = timer_from_ + slack;
   base.timers_.push_back(this);
-  const bool with_another = co_await engine.park_until(timer_from_ + slack);
+  const bool with_another = co_await engine.park_until(timer_until_);
   std::erase(base.timers_, this);
   if (!with_another) {
     machine_->expire_timers(base);

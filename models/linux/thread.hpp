@@ -44,9 +44,10 @@ class Thread {
   // User-mode CPU time: preemptible at any tick.
   Task<void> user(Ps cost);
   // Sleeps for `d` off the CPU (usleep, a timer). The interrupt that ends it is at the cost of
-  // whoever runs there. It comes up to `slack` later, but together with the first interrupt of
-  // another sleep that began on this CPU [Linux 6.12 kernel/time/hrtimer.c: hrtimer_interrupt()
-  // runs all timers whose softexpires is over].
+  // whoever runs there; of several that end together each pays for its own wake-up. It comes up to
+  // `slack` later, or with the interrupt of another sleep that began on this CPU, if none that has
+  // to end before this one may not yet [Linux 6.12 kernel/time/hrtimer.c: __hrtimer_run_queues()].
+  // Not modelled: that a tick's interrupt ends sleeps, too.
   Task<void> sleep_for(Ps d, Ps slack = Ps{0});
   // Busy-waits until `t` with interrupts off (polling hardware); gives the CPU away only on a
   // multiplexed machine, where each turn of the polling loop lets other CPUs run.
@@ -125,7 +126,7 @@ class Thread {
   std::uint32_t affinity_;
   std::uint32_t id_;
   RecordThread record_id_ = kNoThread;
-  SimTime timer_from_{};  // sleep_for(): it may end from then on
+  SimTime timer_from_{}, timer_until_{};  // sleep_for(): when it may end, and has to
   SimTime run_start_{};
   SimTime ready_since_{};
   Ps grant_latency_{0};

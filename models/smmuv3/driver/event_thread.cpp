@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/smmuv3/driver/event_thread.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace smmulab::smmu {
@@ -47,23 +46,6 @@ void EventThread::event_interrupt() {
   }
 }
 
-bool EventThread::anyone_awake() const {
-  return std::ranges::any_of(machine_.threads(), [](const lnx::Thread& t) {
-    const Process* const process = t.process();
-    if (process == nullptr) {
-      return true;  // yet to begin
-    }
-    if (process->daemon() || t.state() == lnx::Thread::State::kDone) {
-      return false;
-    }
-    // Asleep without a time of its own, or spinning for a lock.
-    const Waitable* const what = process->waiting_for();
-    return !process->parked() || what == nullptr ||
-           (t.state() != lnx::Thread::State::kSleeping &&
-            dynamic_cast<const lnx::LockBase*>(what) == nullptr);
-  });
-}
-
 Task<void> EventThread::run(lnx::Thread& t) {
   for (;;) {
     while (!pending_) {
@@ -82,7 +64,7 @@ bool EventThread::empty() const {
 
 Task<void> EventThread::drain(lnx::Thread& t) {
   do {
-    while (!empty() && anyone_awake()) {
+    while (!empty() && machine_.anyone_awake()) {
       co_await take_one(t);
     }
     co_await t.run(params_.mmio_read);
@@ -91,7 +73,7 @@ Task<void> EventThread::drain(lnx::Thread& t) {
       ++stat_.overflows;
       t.charge(params_.evtq_print);
     }
-  } while (!empty() && anyone_awake());
+  } while (!empty() && machine_.anyone_awake());
   if (((prod_ ^ cons_) & hw::kOverflowFlag) != 0) {
     cons_ ^= hw::kOverflowFlag;
     co_await store_cons(t);

@@ -53,7 +53,7 @@ class EventThread final : public EventInterrupt, private Waitable {
   EventThread& operator=(const EventThread&) = delete;
 
   void event_interrupt() override;
-  [[nodiscard]] bool anyone_awake() const override;
+  [[nodiscard]] bool anyone_awake() const override { return machine_.anyone_awake(); }
   [[nodiscard]] const EventThreadStat& stat() const { return stat_; }
 
  private:

@@ -374,7 +374,7 @@ void Tcu::answer(std::uint32_t i) {
   if (known) {
     a.config = x.config;
   }
-  // Of split-stage ATS the configuration lacks stage 1 (resolved()).
+  // A translated transaction of split-stage ATS has one without stage 1: with_config().
   const bool whole = x.request.kind != hw::RequestKind::kTranslated || x.config.eats == 1;
   a.fill_config = known && whole && !x.stale_config;
   a.fill = a.verdict == Verdict::kTranslated && !x.stale_config &&
