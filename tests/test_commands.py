@@ -186,6 +186,21 @@ def test_a_machine_file_with_a_wrong_key_names_its_line(
     assert "mutex_lock" in err
 
 
+def test_run_says_what_of_a_study_it_leaves_out(
+    capsys: pytest.CaptureFixture[str], small_trace: Path, tmp_path: Path
+) -> None:
+    study = tmp_path / "study.toml"
+    study.write_text(
+        f'[study]\ntrace = "{small_trace}"\nprotocols = ["igroup", "v6.2"]\n'
+        "[factors]\ncores = [1, 2]\n"
+    )
+    code, _, err = run(capsys, "run", str(study))
+    assert code == 0
+    assert (
+        f"run takes one value of each parameter: protocol, cores of {study} are not varied" in err
+    )
+
+
 def test_run_writes_what_it_prints(
     capsys: pytest.CaptureFixture[str], small_trace: Path, tmp_path: Path
 ) -> None:
@@ -219,8 +234,14 @@ def test_run_writes_what_it_prints(
     assert made["run_id"] == result.run_id
     assert made["run_id"][:12] in again
     assert made["trace"] == small_trace.name
+    assert made["trace_xxh3_128"] == smmulab._core.trace_hash(str(small_trace))
     frame = pd.read_parquet(out / "summary.parquet")
     assert frame["ops_per_s"].to_list() == [result.ops_per_s]
+    text = small_trace.read_text("utf-8").replace("meta kind", "meta other", 1)
+    small_trace.write_text(text + "\n", "utf-8")
+    with pytest.raises(smmulab.ConfigError, match="changed since: nothing is written"):
+        smmulab.store.save_run(result, tmp_path / "late")
+    assert not (tmp_path / "late").exists()
     (tmp_path / "file").touch()
     assert run(capsys, *argv, "-o", str(tmp_path / "file"))[0] == 2
 

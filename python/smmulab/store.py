@@ -123,24 +123,39 @@ def run_id(comparison: _Result) -> str:
     return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
 
 
+def _build(run_id: str, engine: str) -> dict[str, Any]:
+    """The head of a manifest."""
+    info = build_info()
+    return {
+        "schema": SCHEMA,
+        "run_id": run_id,
+        "smmulab": info.version,
+        "compiler": info.compiler,
+        "build_type": info.build_type,
+        "engine": engine,
+        "simgrid": info.simgrid,
+    }
+
+
+def _files(
+    trace: str | None, trace_hash: str | None, dma: str | None, dma_hash: str | None
+) -> dict[str, Any]:
+    """A manifest's entries of what was read."""
+    read = {"trace": None if trace is None else Path(trace).name, "trace_xxh3_128": trace_hash}
+    if dma is None:
+        return read
+    return {**read, "dma_trace": Path(dma).name, "dma_trace_xxh3_128": dma_hash}
+
+
 def manifest(comparison: _Result) -> dict[str, Any]:
     """What made the results; the same inputs give the same bytes. Replays draw no random numbers,
     so the seed is null."""
-    info = build_info()
     sources = comparison.sources
     dma = getattr(comparison, "dma_trace", None)
     dma_hash = getattr(comparison, "dma_trace_hash", None)
     return {
-        "schema": SCHEMA,
-        "run_id": run_id(comparison),
-        "smmulab": info.version,
-        "compiler": info.compiler,
-        "build_type": info.build_type,
-        "engine": comparison.engine,
-        "simgrid": info.simgrid,
-        "trace": Path(comparison.trace).name,
-        "trace_xxh3_128": comparison.trace_hash,
-        **({"dma_trace": Path(dma).name, "dma_trace_xxh3_128": dma_hash} if dma else {}),
+        **_build(run_id(comparison), comparison.engine),
+        **_files(comparison.trace, comparison.trace_hash, dma, dma_hash),
         "seed": None,
         "protocols": comparison.protocols,
         **({"protocol_sources_sha256": sources} if sources else {}),
@@ -156,6 +171,12 @@ def _write_table(folder: Path, name: str, frame: pd.DataFrame, made: dict[str, A
     metadata = {**(table.schema.metadata or {}), b"smmulab": canonical_json(made).encode()}
     table = table.replace_schema_metadata(metadata)
     publish(folder / name, lambda path: pq.write_table(table, path, compression="zstd"))
+
+
+def _write_tables(to: Path, made: dict[str, Any], *frames: pd.DataFrame) -> None:
+    names = ("operations", "locks", "devices", "summary")
+    for name, frame in zip(names, frames, strict=True):
+        _write_table(to, f"{name}.parquet", frame, made)
 
 
 def _begin(of: _Result, to: Path) -> dict[str, Any]:
@@ -191,10 +212,7 @@ def save(comparison: Comparison, folder: str | os.PathLike[str]) -> dict[str, An
     to = Path(folder)
     made = _begin(comparison, to)
     frame, locks = comparison.frame(), comparison.locks()
-    _write_table(to, "operations.parquet", frame, made)
-    _write_table(to, "locks.parquet", locks, made)
-    _write_table(to, "devices.parquet", comparison.devices(), made)
-    _write_table(to, "summary.parquet", comparison.summary(), made)
+    _write_tables(to, made, frame, locks, comparison.devices(), comparison.summary())
     figure = plot.comparison(frame, comparison.summary(), locks, comparison.devices(), _title(made))
     if "dma_transactions" in comparison.devices():
         from matplotlib.figure import Figure  # noqa: PLC0415  as above
@@ -210,33 +228,30 @@ def save(comparison: Comparison, folder: str | os.PathLike[str]) -> dict[str, An
 
 def save_run(result: Result, folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Write configuration (for Config.from_json), tables and manifest of one run into `folder`;
-    returns the manifest. Raises ConfigError if it cannot."""
+    returns the manifest. Raises ConfigError if it cannot, or if the trace is no longer what was run."""
     from smmulab import tables  # noqa: PLC0415  as above
+    from smmulab.study.job import Job  # noqa: PLC0415  it builds on this module
 
-    to = Path(folder)
+    to, config = Path(folder), result.config
+    job = Job(config, result.seed)
+    if job.run_id != result.run_id:
+        raise ConfigError(
+            f"run {result.run_id[:12]}: its trace has changed since: nothing is written"
+        )
     prepare_folder(to)
-    info, config = build_info(), result.config
     text = config.to_json() + "\n"
+    recorded = None if config.trace is None else job.trace_identity
     made = {
-        "schema": SCHEMA,
-        "run_id": result.run_id,
-        "smmulab": info.version,
-        "compiler": info.compiler,
-        "build_type": info.build_type,
-        "engine": config.engine,
-        "simgrid": info.simgrid,
-        "trace": None if config.trace is None else Path(config.trace).name,
-        **({"dma_trace": Path(config.dma_trace).name} if config.dma_trace else {}),
+        **_build(result.run_id, config.engine),
+        **_files(config.trace, recorded, config.dma_trace, job.dma_trace_identity),
         "seed": None if config.workload is None else result.seed,
         "protocols": [result.document["protocol"]],
         "config_sha256": hashlib.sha256(text.strip().encode()).hexdigest(),
     }
     (to / "manifest.json").unlink(missing_ok=True)
     publish(to / "config.json", lambda path: path.write_text(text, "utf-8"))
-    _write_table(to, "operations.parquet", result.frame(), made)
-    _write_table(to, "locks.parquet", result.locks(), made)
-    _write_table(to, "devices.parquet", result.devices(), made)
-    _write_table(to, "summary.parquet", tables.summary([result.document]), made)
+    summary = tables.summary([result.document])
+    _write_tables(to, made, result.frame(), result.locks(), result.devices(), summary)
     _finish(to, made)
     return made
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from smmulab import report, store, tables
 from smmulab.commands.options import add_dma_trace, with_options
-from smmulab.config import Config
 from smmulab.running import run as simulate
+from smmulab.study.file import Study, read_study
 
 EXIT_FAILURE = 1
 
@@ -46,7 +46,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0, or 1 if it deadlocked or ended in a wrong state."""
-    config = Config() if args.config is None else Config.from_toml(args.config)
+    study = Study() if args.config is None else read_study(args.config)
+    if study.factors:
+        names = [[key] if isinstance(key, str) else key for key in study.factors]
+        named = ", ".join(name for group in names for name in group)
+        print(
+            f"smmulab: warning: run takes one value of each parameter: {named} of {args.config} are "
+            "not varied (smmulab sweep does)",
+            file=sys.stderr,
+        )
+    config = study.config
     config = with_options(config, args.set, args.trace, args.dma_trace)
     if args.out is not None:
         store.prepare_folder(args.out)
