@@ -72,6 +72,7 @@ def test_devices_with_ats_have_columns(comparison: smmulab.Comparison) -> None:
     assert (devices["dma_atc_hits"] > 1000).all()
     assert (devices["dma_translation_requests"] > 0).all()
     assert "ATC hit %" in report.text(with_ats)
+    assert "ATC hit: " in report.text(with_ats)
     with pytest.raises(smmulab.ConfigError, match=r"machine\.ats"):
         smmulab.compare(TRACE, "igroup", set={**STREAMS, "stream.ats": True})
 

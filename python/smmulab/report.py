@@ -102,7 +102,9 @@ def _dma(comparison: Comparison) -> str:
         "longest dark us": frame["dma_dark_max_ps"] / _PS_PER_US,
         "old use us": frame["dma_old_use_max_ps"] / _PS_PER_US,
     }
+    legend = _DMA_LEGEND
     if "dma_atc_hits" in frame:
+        legend += "\nATC hit: transactions that found their translation in the device, of those that looked"
         asked = frame["dma_atc_hits"] + frame["dma_translation_requests"]
         values["ATC hit %"] = 100 * frame["dma_atc_hits"] / asked
     # Of a device none of whose transactions passed there is nothing to tell.
@@ -111,7 +113,10 @@ def _dma(comparison: Comparison) -> str:
     if "dma_events" in frame:
         shown["events"] = frame["dma_events"].map("{:,.0f}".format)
         shown["lost"] = frame["dma_events_lost"].map("{:,.0f}".format)
-    return _table(shown) + "\n" + _DMA_LEGEND
+        legend += (
+            "\nevents: faults with a record in the event queue; lost: those that found it full"
+        )
+    return _table(shown) + "\n" + legend
 
 
 def _pace(config: Mapping[str, Any]) -> str:
