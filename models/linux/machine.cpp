@@ -168,8 +168,8 @@ bool Machine::anyone_awake() const {
     }
     const Waitable* const what = t.process_->waiting_for();
     const bool waits = t.process_->parked() && what != nullptr;
-    return !waits || (t.state_ != Thread::State::kSleeping &&
-                      dynamic_cast<const LockBase*>(what) == nullptr);
+    return !waits ||
+           (t.state_ != Thread::State::kSleeping && dynamic_cast<const LockBase*>(what) == nullptr);
   });
 }
 

@@ -339,8 +339,7 @@ TEST_F(SchedulerTest, OnlyWhoGoesOnByItselfIsAwake) {
     co_await m.lock(t);
     co_await m.unlock(t);
   });
-  machine().spawn_thread(
-      "D", 2, [](Thread& t) -> Task<void> { co_await t.run(1_ms); }, true);
+  machine().spawn_thread("D", 2, [](Thread& t) -> Task<void> { co_await t.run(1_ms); }, true);
   look(20_us);   // A sleeps for a time
   look(100_us);  // only the daemon is left
   engine.run();
