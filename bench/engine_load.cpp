@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/engine_load.hpp"
 
+#include <coroutine>
 #include <deque>
 #include <memory>
 #include <string>
@@ -38,6 +39,7 @@ Task<void> lock_user(lnx::Thread& t, lnx::Mutex& mutex, std::uint64_t acquisitio
   }
 }
 
+// Has one taker.
 class Store {
  public:
   explicit Store(Engine& engine) : engine_(engine) {}
@@ -48,15 +50,22 @@ class Store {
       engine_.unpark(*taker_);
     }
   }
-  Task<SimTime> get() {
-    taker_ = &engine_.current();
-    while (waiting_.empty()) {
-      co_await engine_.park();
+
+  // co_await store.get(): the next customer, waiting for one if there is none.
+  struct Get {
+    Store& store;
+    [[nodiscard]] bool await_ready() const { return !store.waiting_.empty(); }
+    void await_suspend(std::coroutine_handle<> h) const {
+      store.taker_ = &store.engine_.current();
+      store.engine_.park().await_suspend(h);
     }
-    const SimTime customer = waiting_.front();
-    waiting_.pop_front();
-    co_return customer;
-  }
+    [[nodiscard]] SimTime await_resume() const {
+      const SimTime customer = store.waiting_.front();
+      store.waiting_.pop_front();
+      return customer;
+    }
+  };
+  [[nodiscard]] Get get() { return {*this}; }
 
  private:
   Engine& engine_;
