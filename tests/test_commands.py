@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,11 @@ import pandas as pd
 import pytest
 
 import smmulab
-from conftest import RECORDED_RUNS, SMALL
+from command_line import run
+from conftest import SMALL
 from smmulab import _core
 from smmulab.cli import main
 from smmulab.commands.options import Progress, protocols_of
-
-
-def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error of the command."""
-    try:
-        code = main(argv)
-    except SystemExit as end:
-        code = int(end.code or 0)
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_compare_prints_and_writes(
@@ -244,62 +234,6 @@ def test_run_writes_what_it_prints(
     assert not (tmp_path / "late").exists()
     (tmp_path / "file").touch()
     assert run(capsys, *argv, "-o", str(tmp_path / "file"))[0] == 2
-
-
-def test_import_names_the_bad_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    log = tmp_path / "x.ops.txt"
-    log.write_text("no log at all\n")
-    code, _, err = run(capsys, "import", str(log), "-o", str(tmp_path / "x.iotrace"))
-    assert code == 2
-    assert "x.ops.txt:1" in err
-    assert "iofd-ops" in err
-    assert not (tmp_path / "x.iotrace").exists()
-
-
-def archive_of(folder: Path, *members: str) -> Path:
-    path = folder / "run.tar.xz"
-    with tarfile.open(path, "w:xz") as archive:
-        for name in members:
-            archive.addfile(tarfile.TarInfo(name))
-    return path
-
-
-def test_import_of_an_archive_lists_its_shapes(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    out = str(tmp_path / "x.iotrace")
-    archive = archive_of(tmp_path, "run/b_two.ops.txt", "run/a_one.ops.txt", "run/a_one.lockstat")
-    for log in (f"{archive}", f"{archive}:"):
-        code, _, err = run(capsys, "import", log, "-o", out)
-        assert code == 2
-        assert f"name a shape, {archive}:SHAPE; it has: a_one, b_two" in err
-    archive = archive_of(tmp_path, "run/a_one.lockstat")
-    for log in (f"{archive}", f"{archive}:a_one"):
-        code, _, err = run(capsys, "import", log, "-o", out)
-        assert code == 2
-        assert "has no operation log" in err
-
-
-def test_import_writes_traces_only(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    log = tmp_path / "x.ops.txt"
-    log.write_text("# iofd_bench shape=a\n")
-    code, _, err = run(capsys, "import", str(log), "-o", str(tmp_path / "c.txt"))
-    assert code == 2
-    assert "c.txt: a trace is named FILE.iotrace or FILE.iotrace.zst" in err
-
-
-def test_import_of_a_recorded_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    run_file = RECORDED_RUNS / "A_ic_smp2.tar.xz"
-    if not run_file.exists():
-        pytest.skip(f"no recorded runs in {RECORDED_RUNS}")
-    trace = tmp_path / "b.iotrace.zst"
-    code, text, _ = run(capsys, "import", f"{run_file}:b_spread_8dev_4hwpt", "-o", str(trace))
-    assert code == 0
-    assert "2901 operations" in text
-    assert "2 CPUs" in text
-    code, _, err = run(capsys, "import", f"{run_file}:nothing", "-o", str(trace))
-    assert code == 2
-    assert "b_spread_8dev_4hwpt" in err
 
 
 @pytest.fixture

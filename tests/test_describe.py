@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from command_line import run
 from conftest import ROOT
 from smmulab import _core
-from test_commands import run
 
 
 def test_protocols_and_describe(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import smmulab
+from command_line import run
 from conftest import TRACES
-from smmulab import Config, cli, report, store
+from smmulab import Config, report, store
 from smmulab.study.file import read_study
 
 TRACE = TRACES / "A_qdma_smp2-g_dma_4dev_2hwpt_2map.iotrace.zst"
@@ -26,12 +27,6 @@ def dma_trace(tmp_path: Path) -> Path:
     path = tmp_path / "nic.dma"
     path.write_text(LINES)
     return path
-
-
-def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    code = cli.main(argv)
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_devices_that_it_names_have_dma(dma_trace: Path) -> None:

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from smmulab.cli import main
+import command_line
 
 EXIT_HAZARD = 1
 EXIT_USAGE = 2
@@ -16,10 +16,7 @@ EXIT_NOT_EXHAUSTIVE = 3
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error of the command."""
-    code = main(("explore", *argv))
-    out, err = capsys.readouterr()
-    return code, out, err
+    return command_line.run(capsys, "explore", *argv)
 
 
 def test_a_clean_protocol(capsys: pytest.CaptureFixture[str]) -> None:

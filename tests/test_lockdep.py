@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import command_line
 from smmulab import _core
-from smmulab.cli import main
 from smmulab.commands import lockdep
 
 HAZARDS = {
@@ -22,13 +22,7 @@ CLEAN = [name for name, *_ in _core.protocols() if name not in HAZARDS]
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error of the command."""
-    try:
-        code = main(("lockdep", *argv))
-    except SystemExit as end:
-        code = int(end.code or 0)
-    out, err = capsys.readouterr()
-    return code, out, err
+    return command_line.run(capsys, "lockdep", *argv)
 
 
 @pytest.mark.parametrize("protocol", CLEAN)
