@@ -148,8 +148,8 @@ def _files(
 
 
 def manifest(comparison: _Result) -> dict[str, Any]:
-    """What made the results; the same inputs give the same bytes. Replays draw no random numbers,
-    so the seed is null."""
+    """What made the results; the same inputs give the same bytes. What a replay draws
+    (`replay.sleep_up_to`, `line.model` coherent) has one seed always, so that here it is null."""
     sources = comparison.sources
     dma = getattr(comparison, "dma_trace", None)
     dma_hash = getattr(comparison, "dma_trace_hash", None)
