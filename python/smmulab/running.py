@@ -24,13 +24,16 @@ class Result:
     """What one run gave; immutable, picklable.
 
     `config`: as it ran, its trace included; `seed`: of the generated trace; `run_id`: SHA-256 of
-    configuration, trace and build, 64 hexadecimal digits; `document`: as `smmulab-replay --json` prints
-    it, times are integers in ps of simulated time, without the final state.
+    configuration, trace and build, 64 hexadecimal digits; `trace_hash`, `dma_trace_hash`: XXH3-128 of the
+    recorded trace and of the DMA trace, uncompressed, None if there is none; `document`: as
+    `smmulab-replay --json` prints it, times are integers in ps of simulated time, without the final state.
     """
 
     config: Config
     seed: int
     run_id: str
+    trace_hash: str | None
+    dma_trace_hash: str | None
     document: dict[str, Any] = field(repr=False)
 
     def __repr__(self) -> str:
@@ -88,7 +91,10 @@ def run(
     twice, or no operation ended any more). A deadlock or a wrong state is a result. Ctrl-C kills the run.
     """
     job = _job(config, trace, seed, dma_trace)
-    return Result(job.config, seed, job.run_id, _result(job.to_dict()))
+    recorded = None if job.config.trace is None else job.trace_identity
+    return Result(
+        job.config, seed, job.run_id, recorded, job.dma_trace_identity, _result(job.to_dict())
+    )
 
 
 def _job(

@@ -228,22 +228,15 @@ def save(comparison: Comparison, folder: str | os.PathLike[str]) -> dict[str, An
 
 def save_run(result: Result, folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Write configuration (for Config.from_json), tables and manifest of one run into `folder`;
-    returns the manifest. Raises ConfigError if it cannot, or if the trace is no longer what was run."""
+    returns the manifest. Raises ConfigError if it cannot."""
     from smmulab import tables  # noqa: PLC0415  as above
-    from smmulab.study.job import Job  # noqa: PLC0415  it builds on this module
 
     to, config = Path(folder), result.config
-    job = Job(config, result.seed)
-    if job.run_id != result.run_id:
-        raise ConfigError(
-            f"run {result.run_id[:12]}: its trace has changed since: nothing is written"
-        )
     prepare_folder(to)
     text = config.to_json() + "\n"
-    recorded = None if config.trace is None else job.trace_identity
     made = {
         **_build(result.run_id, config.engine),
-        **_files(config.trace, recorded, config.dma_trace, job.dma_trace_identity),
+        **_files(config.trace, result.trace_hash, config.dma_trace, result.dma_trace_hash),
         "seed": None if config.workload is None else result.seed,
         "protocols": [result.document["protocol"]],
         "config_sha256": hashlib.sha256(text.strip().encode()).hexdigest(),
