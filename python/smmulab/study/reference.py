@@ -7,7 +7,6 @@ Simulated numbers do not depend on the machine that computes them, so they are c
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from smmulab import plot
 from smmulab._core import ConfigError, ModelError, build_info
 from smmulab.checking import nearest
 from smmulab.store import publish
+from smmulab.study import parquet
 from smmulab.study.file import Study, read_study
 from smmulab.study.findings import findings
 from smmulab.study.runner import ProgressFunction
@@ -97,18 +97,10 @@ def _csv(frame: pd.DataFrame) -> str:
     return text
 
 
-def _parsed(data: bytes) -> pd.DataFrame:
-    # Arrow reads numbers exactly, whatever the version of pandas.
-    from pyarrow import csv  # noqa: PLC0415
-
-    frame: pd.DataFrame = csv.read_csv(io.BytesIO(data)).to_pandas()
-    return frame
-
-
 def read_csv(path: Path) -> pd.DataFrame:
     """A runs.csv; ConfigError if it is none."""
     try:
-        frame = _parsed(path.read_bytes())
+        frame = parquet.of_csv(path.read_bytes())
         missing = {"status", PROTOCOL} - set(frame.columns)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
@@ -262,7 +254,7 @@ def check(
         folder = Path(fspath(out)) / name
         _discard(folder / "store")
         study, done = run_study(root / name / "study.toml", folder / "store", jobs, progress)
-        after = _parsed(_csv(tidy(done)).encode())  # both sides go the same way
+        after = parquet.of_csv(_csv(tidy(done)).encode())  # both sides go the same way
         difference = compare_frames(name, before, after)
         found.append(difference)
         if not difference.same:
