@@ -13,7 +13,11 @@ constexpr std::uint64_t kDistant = 3, kLong = 2;  // of RRIP's 2 bits
 }  // namespace
 
 Replacement::Replacement(Policy policy, std::uint32_t sets, std::uint32_t ways, std::uint64_t seed)
-    : policy_(policy), ways_(ways), random_(seed, "smmu replacement"), set_state_(sets) {
+    : policy_(policy),
+      heeds_hits_(policy == Policy::kPlru || policy == Policy::kRrip || policy == Policy::kLru),
+      ways_(ways),
+      random_(seed, "smmu replacement"),
+      set_state_(sets) {
   SMMULAB_CHECK(policy != Policy::kPlru || (std::has_single_bit(ways) && ways <= kMaxPlruWays),
                 "a PLRU tree needs a power of 2 of at most 64 ways");
   if (policy == Policy::kLru || policy == Policy::kRrip) {
@@ -32,7 +36,7 @@ void Replacement::point_away(std::uint32_t set, std::uint32_t way) {
   }
 }
 
-void Replacement::hit(std::uint32_t set, std::uint32_t way) {
+void Replacement::note_hit(std::uint32_t set, std::uint32_t way) {
   switch (policy_) {
     case Policy::kPlru:
       point_away(set, way);

@@ -19,17 +19,23 @@ class Replacement {
   static constexpr std::uint32_t kMaxPlruWays = 64;
   // REQUIRES: sets, ways > 0; for PLRU ways a power of 2 of at most 64.
   Replacement(Policy policy, std::uint32_t sets, std::uint32_t ways, std::uint64_t seed);
-  void hit(std::uint32_t set, std::uint32_t way);
+  void hit(std::uint32_t set, std::uint32_t way) {
+    if (heeds_hits_) {
+      note_hit(set, way);
+    }
+  }
   void filled(std::uint32_t set, std::uint32_t way);
   // REQUIRES: every way of the set is in use; the policy is not kFlushAll.
   [[nodiscard]] std::uint32_t victim(std::uint32_t set);
   [[nodiscard]] Policy policy() const { return policy_; }
 
  private:
+  void note_hit(std::uint32_t set, std::uint32_t way);
   void point_away(std::uint32_t set, std::uint32_t way);
   [[nodiscard]] std::uint32_t rrip_victim(std::uint32_t set);
 
   Policy policy_;
+  bool heeds_hits_;
   std::uint32_t ways_;
   std::uint64_t clock_ = 0;
   RandomStream random_;

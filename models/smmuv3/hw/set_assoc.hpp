@@ -4,7 +4,8 @@
 // cache's business.
 //
 // So that a look-up does not touch the entries of all ways, an entry may have a mark: some bits of
-// a hash of what makes two entries the same. Ways with another mark are passed by.
+// a hash of what makes two entries the same. Ways with another mark are passed by; where there are
+// many, the way in which a mark was found last is looked at first.
 #pragma once
 
 #include <bit>
@@ -45,6 +46,7 @@ class SetAssoc {
         masked_(std::has_single_bit(sets_)),
         entries_(shape.entries),
         marks_(shape.entries),
+        recent_(ways_ > kFewWays && ways_ <= kMaxRecent ? kRecent : 0),
         replacement_(shape.policy, shape.entries == 0 ? 1 : sets_, shape.entries == 0 ? 1 : ways_,
                      shape.seed) {
     SMMULAB_CHECK(shape.entries == 0 || shape.entries % ways_ == 0, "sets of equal size");
@@ -77,17 +79,27 @@ class SetAssoc {
     }
     return nullptr;
   }
-  // The same, where what `is_it` says yes to has this mark.
+  // The same, where what `is_it` says yes to has this mark; of several, any.
   template <class Is>
   Entry* find(std::uint32_t set, Mark mark, const Is& is_it) {
     if (sets_ == 0) {
       return nullptr;
     }
     const std::size_t first = std::size_t{set} * ways_;
+    if (!recent_.empty()) {
+      const std::uint32_t way = recent_[mark.value() >> kRecentShift];
+      if (marks_[first + way] == mark.value() && is_it(entries_[first + way])) {
+        replacement_.hit(set, way);
+        return &entries_[first + way];
+      }
+    }
     for (std::uint32_t way = next(first, 0, mark.value()); way < ways_;
          way = next(first, way + 1, mark.value())) {
       if (is_it(entries_[first + way])) {
         replacement_.hit(set, way);
+        if (!recent_.empty()) {
+          recent_[mark.value() >> kRecentShift] = static_cast<std::uint8_t>(way);
+        }
         return &entries_[first + way];
       }
     }
@@ -154,6 +166,11 @@ class SetAssoc {
   [[nodiscard]] std::uint64_t flushes() const { return flushes_; }  // of Policy::kFlushAll
 
  private:
+  static constexpr std::uint32_t kFewWays = 8;
+  static constexpr std::uint32_t kMaxRecent = 256;  // ways that recent_ can name
+  static constexpr std::uint32_t kRecent = 256;
+  static constexpr unsigned kRecentShift = 24;  // of a mark: a hash's best bits are its highest
+
   // The next way from `way` on with this mark, of the set whose first way is `first`; ways_: none.
   [[nodiscard]] std::uint32_t next(std::size_t first, std::uint32_t way, std::uint32_t mark) const {
     const std::uint32_t* const marks = marks_.data() + first;
@@ -197,6 +214,7 @@ class SetAssoc {
   std::uint64_t flushes_ = 0;
   std::vector<Entry> entries_;
   std::vector<std::uint32_t> marks_;  // 0: nothing there
+  std::vector<std::uint8_t> recent_;  // ways in which marks were found, by the marks' highest bits
   Replacement replacement_;
 };
 

@@ -112,38 +112,87 @@ bool DmaStream::may_repeat() const {
 }
 
 // What issue() does, for transactions in a row that hit the micro TLB: only what changes from one
-// to the next. Gives the time of the last.
+// to the next, in copies that no store can be an alias of. Gives the time of the last.
 SimTime DmaStream::repeat(SimTime now) {
   const SimTime horizon = std::min(timers_.horizon(), params_.stop);
   Tbu::Repeats repeats = tbu_.repeats();
   MemoryPort port = port_;
-  std::uint64_t left = limit_ - stats_.issued;
-  for (; left != 0; --left) {
+  Pace pace = std::move(pace_);
+  RunLength translation = translation_, latency = latency_;
+  SteadyState steady;
+  SimTime last = stats_.last;
+  const std::uint64_t most = limit_ - stats_.issued;
+  std::uint64_t times = 0;
+  while (times != most && !prepared_) {
     next_.request.address = next_address();
-    const SimTime at = pace_.next(now, pending_);
-    if (at >= horizon ||
-        !(repeats.covers(next_.request.address) || tbu_.turn(next_.request, repeats))) {
+    const SimTime at = pace.next(now, pending_);
+    if (at >= horizon || !hits(repeats)) {
       prepared_ = true;
       break;
     }
+    const Ps step = at - now;
     now = at;
-    pace_.drop_until(now);
+    pace.drop_until(now);
     const SimTime ready = repeats.ready(now);
     const SimTime done = port.access(now, bursts_) + (ready - now);
-    translation_.record(ready - now);
-    latency_.record(done - pace_.due(now));
-    stats_.last = std::max(stats_.last, done);
-    pace_.completes(done);
-    pace_.issued(now);
+    const Ps after_due = done - pace.due(now);
+    pace.completes(done);
+    pace.issued(now);
+    std::uint64_t more = 0;
+    if (steady.note(step, ready - now, done - now, pace)) {
+      const auto room = static_cast<std::uint64_t>((horizon - now - Ps{1}) / step);
+      more = hits_ahead(std::min(most - times - 1, room), repeats);
+      const Ps all = step * static_cast<std::int64_t>(more);
+      pace.pass(more, step);
+      repeats.pass(all);
+      port.repeat(more, all, bursts_);
+      now += all;
+    }
+    last = std::max(last, now + (done - at));
+    translation.record(ready - at, 1 + more);
+    latency.record(after_due, 1 + more);
+    times += 1 + more;
   }
-  const std::uint64_t times = limit_ - stats_.issued - left;
   stats_.issued += times;
   stats_.passed += times;
   stats_.bytes += times * params_.payload;
+  stats_.last = last;
+  translation_ = translation;
+  latency_ = latency;
+  pace_ = std::move(pace);
   port_ = port;
-  tbu_.repeated(repeats, times, stats_.last);
+  tbu_.repeated(repeats, times, last);
   timers_.pass(now);
   return now;
+}
+
+// Whether the next transaction hits the micro TLB.
+inline bool DmaStream::hits(Tbu::Repeats& repeats) {
+  return repeats.covers(next_.request.address) || tbu_.turn(next_.request, repeats);
+}
+
+// Goes on to the addresses of at most so many transactions while they hit; how many do. The first
+// that does not is prepared.
+std::uint64_t DmaStream::hits_ahead(std::uint64_t most, Tbu::Repeats& repeats) {
+  const auto size_log2 = static_cast<unsigned>(std::countr_zero(params_.payload));
+  std::uint64_t times = 0;
+  while (times != most) {
+    next_.request.address = next_address();
+    if (!hits(repeats)) {
+      prepared_ = true;
+      break;
+    }
+    ++times;
+    if (params_.pattern == Pattern::kSequential) {
+      // Those that follow up to the end of the entry, or of the ring.
+      const std::uint64_t more =
+          std::min({most - times, repeats.more(next_.request.address, size_log2),
+                    (params_.span - position_) >> size_log2});
+      position_ += more << size_log2;
+      times += more;
+    }
+  }
+  return times;
 }
 
 void DmaStream::run() {

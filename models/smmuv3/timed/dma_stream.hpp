@@ -6,7 +6,8 @@
 //
 // Dark time: from the first transaction that is refused (abort or fault) to the next that passes,
 // by the times at which the device could learn of it; counted once the stream has had a success.
-// Run-ahead: while nothing else is due, transactions that hit follow one another without events.
+// Run-ahead: while nothing else is due, transactions that hit follow one another without events,
+// and once they repeat themselves (steady_state.hpp) many pass at once.
 // With an ATC (ats_port.hpp) transactions are translated, and may wait for pages, before they go.
 // Not modelled: PCIe (credits, ordering, latency), retries of what failed, transactions that cross
 // a page.
@@ -21,6 +22,7 @@
 #include "models/smmuv3/timed/ats_port.hpp"
 #include "models/smmuv3/timed/memory_port.hpp"
 #include "models/smmuv3/timed/pace.hpp"
+#include "models/smmuv3/timed/steady_state.hpp"
 #include "models/smmuv3/timed/tbu.hpp"
 #include "sim/histogram.hpp"
 #include "sim/random.hpp"
@@ -62,12 +64,12 @@ struct StreamParams {
 // Many values in a row are equal: they go into the histogram together.
 class RunLength {
  public:
-  void record(Ps value) {
+  void record(Ps value, std::uint64_t times = 1) {
     if (value != value_) {
       flush();
       value_ = value;
     }
-    ++times_;
+    times_ += times;
   }
   void flush() {
     if (times_ != 0) {
@@ -144,6 +146,8 @@ class DmaStream final : public Timed, public Client {
   [[nodiscard]] bool ended(SimTime now) const;
   [[nodiscard]] bool may_repeat() const;
   SimTime repeat(SimTime now);
+  bool hits(Tbu::Repeats& repeats);
+  std::uint64_t hits_ahead(std::uint64_t most, Tbu::Repeats& repeats);
   [[nodiscard]] std::uint64_t next_address();
   [[nodiscard]] std::uint64_t next_scattered();  // kRandom, kStrided
   void prepare();

@@ -318,5 +318,46 @@ TEST_F(DmaStreamTest, HitsInARowAreLikeAnyOthers) {
   both_ways("memory that takes no time");
 }
 
+// The same of streams at random, most of which come to repeat themselves: to the page that misses,
+// to the ring's end, to the last of them or until a time.
+TEST_F(DmaStreamTest, HitsOfStreamsAtRandomAreLikeAnyOthers) {
+  RandomStream random(1, "streams that repeat themselves");
+  const auto up_to = [&random](std::uint64_t most) { return 1 + random.uniform_int(most); };
+  const auto ps = [&up_to](std::uint64_t most) {
+    return Ps{static_cast<std::int64_t>(up_to(most))};
+  };
+  for (int i = 0; i < 300; ++i) {
+    s_.pattern = static_cast<Pattern>(random.uniform_int(3));
+    s_.payload = 64U << random.uniform_int(7);
+    s_.span = s_.payload * up_to(random.bernoulli(0.3) ? 40 * k4K / s_.payload : 64);
+    s_.stride = s_.payload * up_to(32);
+    s_.outstanding = static_cast<std::uint32_t>(up_to(random.bernoulli(0.3) ? 3 : 100));
+    s_.link_burst = random.bernoulli(0.2) ? Ps{0} : ps(8'000);
+    const Ps link = s_.link_burst * (s_.payload / 64);
+    s_.interval = random.bernoulli(0.6) ? Ps{0} : random.bernoulli(0.3) ? link : ps(60'000);
+    s_.count = up_to(3'000);
+    s_.stop = random.bernoulli(0.3) ? kTimeZero + ps(30'000'000) : kTimeMax;
+    s_.seed = static_cast<std::uint64_t>(i);
+    p_.memory = {ps(random.bernoulli(0.2) ? 10 : 300'000), ps(4'000)};
+    p_.tbu.cycle = ps(20'000);
+    std::vector<std::uint64_t> seen[2];
+    StreamStats stats[2];
+    for (const bool run_ahead : {false, true}) {
+      DmaStream& stream = build(run_ahead);
+      stream.set_observer(nullptr);
+      smmu_->timers().run_until(kTimeZero + 3_us);  // a time to which it may run ahead
+      smmu_->timers().run_to_idle();
+      for (const PmuRow& row : smmu_->pmu()) {
+        seen[run_ahead].push_back(row.value);
+      }
+      seen[run_ahead].push_back(static_cast<std::uint64_t>(to_ps(smmu_->now())));
+      seen[run_ahead].push_back(smmu_->port().bursts());
+      stats[run_ahead] = stream.stats();
+    }
+    EXPECT_EQ(seen[0], seen[1]) << i;
+    EXPECT_TRUE(stats[0] == stats[1]) << i;
+  }
+}
+
 }  // namespace
 }  // namespace smmulab::smmu::timed

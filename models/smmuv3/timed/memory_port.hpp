@@ -32,6 +32,11 @@ class MemoryPort {
     bursts_ += bursts;
     return free_at_ + latency_;
   }
+  // `times` more accesses, so that the last ends `later` than the last up to now.
+  void repeat(std::uint64_t times, Ps later, std::uint32_t bursts) {
+    free_at_ += later;
+    bursts_ += times * bursts;
+  }
   [[nodiscard]] std::uint64_t bursts() const { return bursts_; }
   [[nodiscard]] Ps unloaded(std::uint32_t bursts = 1) const { return burst_ * bursts + latency_; }
 

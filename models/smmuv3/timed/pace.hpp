@@ -33,6 +33,18 @@ class Pace {
     link_free_ = now + link_time_;
     due_ += interval_;
   }
+  // Transactions that go every `step` leave this as it is, but for the time, if their completions
+  // are as far apart.
+  [[nodiscard]] bool goes_by(Ps step) const {
+    return (interval_ == Ps{0} || interval_ == step) && done_.is_spaced(step);
+  }
+  // So many of those. REQUIRES: goes_by(step).
+  void pass(std::uint64_t times, Ps step) {
+    const Ps all = step * static_cast<std::int64_t>(times);
+    link_free_ += all;
+    due_ += interval_ * static_cast<std::int64_t>(times);
+    done_.shift(all);
+  }
   void completes(SimTime done) { done_.insert(done); }
   void drop_until(SimTime now) { done_.drop_until(now); }
   [[nodiscard]] SimTime first_done() const { return done_.first(); }  // REQUIRES: not all dropped

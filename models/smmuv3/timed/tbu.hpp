@@ -49,6 +49,13 @@ class Tbu final : public Timed {
     [[nodiscard]] bool covers(std::uint64_t address) const {
       return (address ^ input) >> reach_log2 == 0;
     }
+    // Of transactions of this size (a power of 2) that follow one another, this the first: how many
+    // more there are to the end of the entry. REQUIRES: covers(address).
+    [[nodiscard]] std::uint64_t more(std::uint64_t address, unsigned size_log2) const {
+      return ((input | hw::low_mask(reach_log2)) - address) >> size_log2;
+    }
+    // So much later all that follows.
+    void pass(Ps time) { pipe_free += time; }
     // A transaction at `now`: when it may go on to memory.
     SimTime ready(SimTime now) {
       const SimTime start = std::max(now, pipe_free);

@@ -39,6 +39,22 @@ class TimeQueue {
     times_[slot(at)] = time;
   }
 
+  [[nodiscard]] bool is_spaced(Ps step) const {
+    for (std::uint32_t i = 1; i < size(); ++i) {
+      if (times_[slot(first_ + i)] - times_[slot(first_ + i - 1)] != step) {
+        return false;
+      }
+    }
+    return true;
+  }
+  // All of them later.
+  void shift(Ps by) {
+    for (std::uint32_t at = first_; at != end_; ++at) {
+      times_[slot(at)] += by;
+    }
+    last_ += by;
+  }
+
  private:
   [[nodiscard]] std::size_t slot(std::uint32_t at) const { return at & mask_; }
   std::vector<SimTime> times_;  // a power of 2
