@@ -55,7 +55,8 @@ void add_pmu_rows(std::vector<PmuRow>& rows, const std::string& unit, const TcuC
   add(0x90, "wc_read", c.walk_cache_read);
   add(0x91, "buffered_translation", c.buffered_translation);
   add(0x92, "cc_lookup", c.config_lookup);
-  add(0x94, "cc_miss", c.config_cache_miss);
+  add(0x93, "cc_read", c.config_read);
+  add(0x94, "cc_miss", c.config_miss);
 }
 
 }  // namespace smmulab::smmu::timed

@@ -32,13 +32,15 @@ struct TbuCounters {
 struct TcuCounters {
   std::uint64_t transaction = 0;              // 0x01: requests of TBUs
   std::uint64_t tlb_miss = 0;                 // 0x02: that read table entries
-  std::uint64_t config_cache_miss = 0;        // 0x03: that read configuration
+  std::uint64_t config_cache_miss = 0;        // 0x03: that read configuration, each once
   std::uint64_t trans_table_walk_access = 0;  // 0x04
   std::uint64_t config_struct_access = 0;     // 0x05
   std::uint64_t pcie_ats_trans_rq = 0;        // 0x06
   std::uint64_t walk_cache_read = 0;          // 0x90: look-ups in walk caches
   std::uint64_t buffered_translation = 0;     // 0x91
-  std::uint64_t config_lookup = 0;            // 0x92
+  std::uint64_t config_lookup = 0;            // 0x92: at a request's start
+  std::uint64_t config_read = 0;              // 0x93: those, and who gets a CTW slot late
+  std::uint64_t config_miss = 0;              // 0x94: of 0x92, even if another fetches it
   std::uint64_t merged = 0;                   // walks that joined an equal one
   std::uint64_t prefetch = 0;                 // walks and fetches ahead: no event of the manual
   std::uint32_t reads_now = 0;                // reads under way

@@ -82,7 +82,8 @@ void Tcu::start(std::uint32_t i, std::uint32_t message) {
   x.slot = message & 0xFFFFU;
   x.request = tbus_[x.tbu]->request_of(x.slot);
   x.next = kNone;
-  x.has_slot = x.read_tables = x.stale = x.stale_config = x.aborted = x.prefetching = false;
+  x.has_slot = x.read_tables = x.read_config = x.stale = x.stale_config = x.aborted = false;
+  x.prefetching = false;
   x.ban = Ban{};
   x.memo.begin(walk_, x.ban);
   counters_.pcie_ats_trans_rq += x.request.kind == hw::RequestKind::kAtsTranslation ? 1U : 0U;
@@ -96,12 +97,13 @@ hw::WalkMemo* Tcu::memo_of(Xlate& x) {
 void Tcu::config_lookup(std::uint32_t i) {
   Xlate& x = xlates_[i];
   ++counters_.config_lookup;
+  ++counters_.config_read;
   if (const hw::StreamConfig* const known = config_.lookup(x.request.stream, x.request.substream)) {
     x.config = *known;
     with_config(i);
     return;
   }
-  ++counters_.config_cache_miss;
+  ++counters_.config_miss;
   x.at = At::kConfig;
   fetches_[i].begin(streams_, features_, x.request, memo_of(x));
   advance(i);
@@ -156,6 +158,10 @@ void Tcu::take_turn(std::uint32_t i) {
   const bool table = x.step.what == hw::Step::What::kDescriptor;
   ++(table ? counters_.trans_table_walk_access : counters_.config_struct_access);
   x.read_tables = x.read_tables || table;
+  if (!table && !x.read_config) {
+    x.read_config = true;
+    counters_.config_cache_miss += x.prefetching ? 0U : 1U;
+  }
   x.aborted = false;
   if (x.step.kind == hw::Step::Kind::kRead) {
     for (std::uint8_t w = 0; w < x.step.words && !x.aborted; ++w) {
@@ -216,6 +222,7 @@ void Tcu::give_turn(Xlate& x) {
 // Another has fetched the same configuration while this one waited for its turn.
 bool Tcu::config_is_there(std::uint32_t i) {
   Xlate& x = xlates_[i];
+  ++counters_.config_read;
   const hw::StreamConfig* const known = config_.lookup(x.request.stream, x.request.substream);
   if (known == nullptr) {
     return false;

@@ -85,6 +85,7 @@ class Tcu final : public Timed {
     std::uint32_t next = kNone;  // merged with this one
     bool has_slot = false;       // PTW or CTW, as `at` says
     bool read_tables = false;
+    bool read_config = false;
     bool stale = false;
     std::uint8_t marked_in = 0;  // stale: which count it is in
     bool stale_config = false;

@@ -55,7 +55,7 @@ void Tcu::prefetch(const hw::Command& command) {
   x.request.address = command.address;
   x.at = At::kLookup;
   x.next = kNone;
-  x.has_slot = x.read_tables = x.stale = x.stale_config = x.aborted = false;
+  x.has_slot = x.read_tables = x.read_config = x.stale = x.stale_config = x.aborted = false;
   x.prefetching = true;
   const bool addresses = command.opcode == hw::Opcode::kPrefetchAddr && has_walk_cache_;
   x.more = addresses ? std::min(kMaxPrefetches, 1U << std::min<unsigned>(command.size, 31U)) : 0;
