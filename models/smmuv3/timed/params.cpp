@@ -47,6 +47,17 @@ void describe_tcu(ParamTable& t, TcuParams& p) {
         "event records on their way to memory; what faults beyond keeps its slot", kAssumed);
 }
 
+void describe_pmu(ParamTable& t, PmuParams& p) {
+  constexpr Provenance kChoice{"user's choice"};
+  const std::string k = "smmuv3.pmu.";
+  t.add(k + "filter_enable", &p.filter_enable,
+        "the PMU's events 0x01 to 0x07 count the filter's streams alone", kChoice);
+  t.add(k + "filter_span", &p.filter_span,
+        "the filter lets StreamIDs through that differ from its own in the bits up to its lowest 0",
+        kChoice);
+  t.add(k + "filter_stream_id", &p.filter_stream_id, 0, ~0U, "the filter's StreamID", kChoice);
+}
+
 void check_cache(const std::string& key, const hw::CacheShape& shape) {
   const std::uint32_t ways = shape.ways == 0 ? shape.entries : shape.ways;
   if (shape.entries == 0) {
@@ -84,6 +95,7 @@ void describe(ParamTable& t, TimedParams& p) {
   t.add("smmuv3.link.atc_timeout", &p.link.atc_timeout, 1_us, Ps{100'000'000'000'000},
         "an ATC_INV without answer is an error after this time",
         {"PCIe ATS: 1 min (+50 %) at most; the value is assumed"});
+  describe_pmu(t, p.pmu);
   t.add("smmuv3.tbus", &p.tbus, 1, 62, "TBUs on the DTI",
         {"MMU-600 and MMU-700 TRM: up to 14 or 62 DTI masters"});
 }

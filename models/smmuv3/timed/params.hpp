@@ -54,11 +54,19 @@ struct LinkParams {
   Ps atc_timeout{50'000'000'000};  // 50 ms
 };
 
+// The filter by StreamID, under the names of `perf`; what it means: PmuFilter.
+struct PmuParams {
+  bool filter_enable = false;
+  bool filter_span = false;
+  std::uint32_t filter_stream_id = 0;
+};
+
 struct TimedParams {
   MemoryParams memory;
   TbuParams tbu;
   TcuParams tcu;
   LinkParams link;
+  PmuParams pmu;
   std::uint32_t tbus = 1;
 };
 

@@ -13,15 +13,19 @@ std::uint64_t cycles_in(Ps time, Ps cycle) {
 }  // namespace
 
 void add_pmu_rows(std::vector<PmuRow>& rows, const std::string& unit, const TbuCounters& c,
-                  Ps cycle, SimTime now) {
+                  const TbuCounters* chosen, Ps cycle, SimTime now) {
   const auto add = [&](std::uint32_t id, const char* name, std::uint64_t value) {
     rows.push_back({unit, id, name, value});
   };
+  const auto add_filtered = [&](std::uint32_t id, const char* name,
+                                std::uint64_t TbuCounters::* event) {
+    rows.push_back({unit, id, name, (chosen != nullptr ? *chosen : c).*event, chosen != nullptr});
+  };
   add(0x00, "cycles", cycles_in(now - kTimeZero, cycle));
-  add(0x01, "transaction", c.transaction);
-  add(0x02, "tlb_miss", c.tlb_miss);
-  add(0x03, "config_cache_miss", c.config_cache_miss);
-  add(0x07, "pcie_ats_trans_passed", c.pcie_ats_trans_passed);
+  add_filtered(0x01, "transaction", &TbuCounters::transaction);
+  add_filtered(0x02, "tlb_miss", &TbuCounters::tlb_miss);
+  add_filtered(0x03, "config_cache_miss", &TbuCounters::config_cache_miss);
+  add_filtered(0x07, "pcie_ats_trans_passed", &TbuCounters::pcie_ats_trans_passed);
   add(0x80, "main_tlb_lookup", c.main_lookup);
   add(0x81, "main_tlb_miss", c.main_miss);
   add(0x82, "main_tlb_read", c.main_read);
@@ -33,17 +37,21 @@ void add_pmu_rows(std::vector<PmuRow>& rows, const std::string& unit, const TbuC
 }
 
 void add_pmu_rows(std::vector<PmuRow>& rows, const std::string& unit, const TcuCounters& c,
-                  const hw::WalkCaches& walk, Ps cycle, SimTime now) {
+                  const TcuCounters* chosen, const hw::WalkCaches& walk, Ps cycle, SimTime now) {
   const auto add = [&](std::uint32_t id, std::string name, std::uint64_t value) {
     rows.push_back({unit, id, std::move(name), value});
   };
+  const auto add_filtered = [&](std::uint32_t id, const char* name,
+                                std::uint64_t TcuCounters::* event) {
+    rows.push_back({unit, id, name, (chosen != nullptr ? *chosen : c).*event, chosen != nullptr});
+  };
   add(0x00, "cycles", cycles_in(now - kTimeZero, cycle));
-  add(0x01, "transaction", c.transaction);
-  add(0x02, "tlb_miss", c.tlb_miss);
-  add(0x03, "config_cache_miss", c.config_cache_miss);
-  add(0x04, "trans_table_walk_access", c.trans_table_walk_access);
-  add(0x05, "config_struct_access", c.config_struct_access);
-  add(0x06, "pcie_ats_trans_rq", c.pcie_ats_trans_rq);
+  add_filtered(0x01, "transaction", &TcuCounters::transaction);
+  add_filtered(0x02, "tlb_miss", &TcuCounters::tlb_miss);
+  add_filtered(0x03, "config_cache_miss", &TcuCounters::config_cache_miss);
+  add_filtered(0x04, "trans_table_walk_access", &TcuCounters::trans_table_walk_access);
+  add_filtered(0x05, "config_struct_access", &TcuCounters::config_struct_access);
+  add_filtered(0x06, "pcie_ats_trans_rq", &TcuCounters::pcie_ats_trans_rq);
   std::uint32_t id = 0x80;
   for (unsigned stage = 1; stage <= 2; ++stage) {
     for (unsigned level = 0; level <= hw::kLastLevel; ++level) {

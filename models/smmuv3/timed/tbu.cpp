@@ -44,8 +44,8 @@ bool Tbu::look_up(const hw::Request& request, Passage& passage) {
   last_.known = false;
   const StreamConfig* const config = config_.lookup(request.stream, request.substream);
   if (config == nullptr) {
-    ++counters_.config_cache_miss;
-    ++counters_.micro_miss;
+    counters_.add(&TbuCounters::config_cache_miss, request.stream);
+    ++counters_.all.micro_miss;
     return false;
   }
   if (config->kind == StreamConfig::Kind::kAbort) {
@@ -55,18 +55,20 @@ bool Tbu::look_up(const hw::Request& request, Passage& passage) {
   passage.fault = hw::check_request_kind(*config, request.kind);
   if (passage.fault != hw::Event::kNone) {
     passage.verdict = Verdict::kFault;
-    counters_.micro_miss += faults_to_tcu_ ? 1U : 0U;
+    counters_.all.micro_miss += faults_to_tcu_ ? 1U : 0U;
     return !faults_to_tcu_;
   }
   const bool translated = request.kind == hw::RequestKind::kTranslated;
   if (config->kind == StreamConfig::Kind::kBypass || (translated && config->eats == 1)) {
     passage.verdict = Verdict::kBypass;
     passage.pa = request.address;
-    counters_.pcie_ats_trans_passed += translated ? 1U : 0U;
+    if (translated) {
+      counters_.add(&TbuCounters::pcie_ats_trans_passed, request.stream);
+    }
     return true;
   }
   if (request.kind != hw::RequestKind::kUntranslated) {
-    ++counters_.micro_miss;  // the TCU answers these
+    ++counters_.all.micro_miss;  // the TCU answers these
     return false;
   }
   return look_up_tlbs(*config, request, passage);
@@ -88,19 +90,19 @@ bool Tbu::look_up_tlbs(const StreamConfig& config, const hw::Request& request, P
     }
     return hit.allowed || !faults_to_tcu_;
   }
-  ++counters_.micro_miss;
+  ++counters_.all.micro_miss;
   if (params_.main.entries == 0) {
     return false;
   }
   const hw::Tlb::Hit hit = main_.lookup(tag, config.s1, input, access);
   const std::uint32_t reads = std::max(hit.probes, 1U);
-  ++counters_.main_lookup;
-  counters_.main_read += hit.probes;
+  ++counters_.all.main_lookup;
+  counters_.all.main_read += hit.probes;
   const Ps more = params_.cycle * (reads - 1);
   pipe_free_ += more;
   passage.ready += params_.main_lookup + more;
   if (!hit) {
-    ++counters_.main_miss;
+    ++counters_.all.main_miss;
     return false;
   }
   take_hit(hit, input, passage);
@@ -138,7 +140,7 @@ void Tbu::miss(const hw::Request& request, Client& client, std::uint32_t cookie,
   slot.next = kNone;
   slot.last = i;
   if (leader != kNone) {
-    ++counters_.merged;
+    ++counters_.all.merged;
     slots_[slots_[leader].last].next = i;
     slots_[leader].last = i;
     return;
@@ -156,8 +158,8 @@ void Tbu::send(std::uint32_t slot) {
     return;
   }
   --tokens_;
-  ++counters_.tlb_miss;
-  ++counters_.translation_request;
+  counters_.add(&TbuCounters::tlb_miss, slots_[slot].request.stream);
+  ++counters_.all.translation_request;
   timers_.after(dti_, tcu_, kTcuRequest, index_ << 16U | slot);
 }
 
@@ -219,8 +221,9 @@ void Tbu::deliver(std::uint32_t i, const Slot& leader) {
   passage.pa = answer.verdict == Verdict::kBypass
                    ? slot.request.address
                    : answer.translation.output + (slot.request.address - leader.request.address);
-  counters_.pcie_ats_trans_passed +=
-      slot.request.kind == hw::RequestKind::kTranslated && passage.passes() ? 1U : 0U;
+  if (slot.request.kind == hw::RequestKind::kTranslated && passage.passes()) {
+    counters_.add(&TbuCounters::pcie_ats_trans_passed, slot.request.stream);
+  }
   const SimTime done = slot.client->translated(slot.cookie, passage);
   finished_at(done);
   if (answer.stale) {
@@ -262,7 +265,7 @@ void Tbu::respond(std::uint32_t i) {
   }
   release(i);
   if (tokens_ > 0 && !without_token_.empty()) {
-    counters_.out_of_tokens += timers_.now() - no_token_since_;
+    counters_.all.out_of_tokens += timers_.now() - no_token_since_;
     no_token_since_ = timers_.now();
     send(without_token_.pop());
   }
@@ -274,7 +277,7 @@ void Tbu::respond(std::uint32_t i) {
 }
 
 TbuCounters Tbu::counters() const {
-  TbuCounters c = counters_;
+  TbuCounters c = counters_.all;
   c.micro_lookup = c.transaction;  // each has one
   c.slots_full += free_.empty() ? timers_.now() - full_since_ : Ps{0};
   c.out_of_tokens += without_token_.empty() ? Ps{0} : timers_.now() - no_token_since_;
@@ -283,7 +286,7 @@ TbuCounters Tbu::counters() const {
 
 void Tbu::release(std::uint32_t i) {
   if (free_.empty()) {
-    counters_.slots_full += timers_.now() - full_since_;
+    counters_.all.slots_full += timers_.now() - full_since_;
   }
   free_.push_back(i);
 }

@@ -84,7 +84,7 @@ class Tbu final : public Timed {
     return true;
   }
   void repeated(const Repeats& repeats, std::uint64_t times, SimTime done) {
-    counters_.transaction += times;
+    counters_.add(&TbuCounters::transaction, last_.stream, times);
     pipe_free_ = repeats.pipe_free;
     finished_at(done);
   }
@@ -105,6 +105,9 @@ class Tbu final : public Timed {
   void fire(std::uint32_t what, std::uint32_t index) override;
   // Until now: an interval with all slots full or without tokens that is not over counts so far.
   [[nodiscard]] TbuCounters counters() const;
+  // Before the first transaction.
+  void set_pmu_filter(const PmuFilter& filter) { counters_.set(filter); }
+  [[nodiscard]] const TbuCounters* filtered() const { return counters_.chosen(); }
   [[nodiscard]] std::uint32_t tokens_free() const { return tokens_; }
   [[nodiscard]] const hw::Tlb& micro() const { return micro_; }
   [[nodiscard]] const hw::Tlb& main() const { return main_; }
@@ -178,7 +181,7 @@ class Tbu final : public Timed {
   const hw::Command* invalidation_ = nullptr;
   bool faults_to_tcu_ = false;
   Last last_;
-  TbuCounters counters_;
+  FilteredCounters<TbuCounters> counters_;
 };
 
 // In line: most transactions get no further than repeat().
@@ -188,7 +191,7 @@ inline Tbu::Accepted Tbu::translate(const hw::Request& request, Client& client,
     refused_.push_back(&client);
     return Accepted::kRefused;
   }
-  ++counters_.transaction;
+  counters_.add(&TbuCounters::transaction, request.stream);
   const SimTime start = std::max(timers_.now(), pipe_free_);
   pipe_free_ = start + params_.cycle;
   passage.ready = start + params_.micro_lookup;

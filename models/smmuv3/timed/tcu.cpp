@@ -39,9 +39,10 @@ Tcu::Tcu(Timers& timers, const TimedParams& params, const hw::Features& features
 void Tcu::fire(std::uint32_t what, std::uint32_t index) {
   switch (what) {
     case kTcuRequest:
-      ++counters_.transaction;
+      counters_.add(&TcuCounters::transaction,
+                    tbus_[index >> 16U]->request_of(index & 0xFFFFU).stream);
       if (free_.empty()) {
-        ++counters_.buffered_translation;
+        ++counters_.all.buffered_translation;
         buffer_.push(index);
       } else {
         const std::uint32_t i = free_.back();
@@ -86,7 +87,9 @@ void Tcu::start(std::uint32_t i, std::uint32_t message) {
   x.prefetching = false;
   x.ban = Ban{};
   x.memo.begin(walk_, x.ban);
-  counters_.pcie_ats_trans_rq += x.request.kind == hw::RequestKind::kAtsTranslation ? 1U : 0U;
+  if (x.request.kind == hw::RequestKind::kAtsTranslation) {
+    counters_.add(&TcuCounters::pcie_ats_trans_rq, x.request.stream);
+  }
   timers_.after(params_.tcu.config_lookup, *this, kConfigLookup, i);
 }
 
@@ -96,14 +99,14 @@ hw::WalkMemo* Tcu::memo_of(Xlate& x) {
 
 void Tcu::config_lookup(std::uint32_t i) {
   Xlate& x = xlates_[i];
-  ++counters_.config_lookup;
-  ++counters_.config_read;
+  ++counters_.all.config_lookup;
+  ++counters_.all.config_read;
   if (const hw::StreamConfig* const known = config_.lookup(x.request.stream, x.request.substream)) {
     x.config = *known;
     with_config(i);
     return;
   }
-  ++counters_.config_miss;
+  ++counters_.all.config_miss;
   x.at = At::kConfig;
   fetches_[i].begin(streams_, features_, x.request, memo_of(x));
   advance(i);
@@ -114,7 +117,7 @@ void Tcu::advance(std::uint32_t i) {
   Xlate& x = xlates_[i];
   x.step = x.at == At::kConfig ? fetches_[i].next() : x.walk.next();
   const std::uint32_t finds = x.memo.take_finds();
-  counters_.walk_cache_read += finds;
+  counters_.all.walk_cache_read += finds;
   if (finds != 0) {
     if (x.step.kind == hw::Step::Kind::kRead) {
       memory_.prefetch(x.step.address);
@@ -149,18 +152,21 @@ void Tcu::issue(std::uint32_t i) {
 }
 
 void Tcu::read_began() {
-  ++counters_.reads_now;
-  counters_.reads_max = std::max(counters_.reads_max, counters_.reads_now);
+  ++counters_.all.reads_now;
+  counters_.all.reads_max = std::max(counters_.all.reads_max, counters_.all.reads_now);
 }
 
 void Tcu::take_turn(std::uint32_t i) {
   Xlate& x = xlates_[i];
   const bool table = x.step.what == hw::Step::What::kDescriptor;
-  ++(table ? counters_.trans_table_walk_access : counters_.config_struct_access);
+  counters_.add(table ? &TcuCounters::trans_table_walk_access : &TcuCounters::config_struct_access,
+                x.request.stream);
   x.read_tables = x.read_tables || table;
   if (!table && !x.read_config) {
     x.read_config = true;
-    counters_.config_cache_miss += x.prefetching ? 0U : 1U;
+    if (!x.prefetching) {
+      counters_.add(&TcuCounters::config_cache_miss, x.request.stream);
+    }
   }
   x.aborted = false;
   if (x.step.kind == hw::Step::Kind::kRead) {
@@ -222,7 +228,7 @@ void Tcu::give_turn(Xlate& x) {
 // Another has fetched the same configuration while this one waited for its turn.
 bool Tcu::config_is_there(std::uint32_t i) {
   Xlate& x = xlates_[i];
-  ++counters_.config_read;
+  ++counters_.all.config_read;
   const hw::StreamConfig* const known = config_.lookup(x.request.stream, x.request.substream);
   if (known == nullptr) {
     return false;
@@ -306,7 +312,7 @@ void Tcu::begin_walk(std::uint32_t i, const hw::StreamConfig& config) {
     return;
   }
   if (const std::uint32_t leader = equal_walk(x); leader != kNone) {
-    ++counters_.merged;
+    ++counters_.all.merged;
     x.at = At::kMerged;
     x.next = xlates_[leader].next;
     xlates_[leader].next = i;
@@ -325,7 +331,9 @@ void Tcu::finish(std::uint32_t i) {
     return;
   }
   walks_.erase(i);
-  counters_.tlb_miss += x.read_tables ? 1U : 0U;
+  if (x.read_tables) {
+    counters_.add(&TcuCounters::tlb_miss, x.request.stream);
+  }
   const bool fault = x.step.kind == hw::Step::Kind::kFault;
   const bool stalls = fault && tell(i, x.walk.fault(), x.config);
   if (fault) {

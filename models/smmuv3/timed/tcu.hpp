@@ -68,10 +68,13 @@ class Tcu final : public Timed {
   void prefetch(const hw::Command& command);
   // A read by another part of the TCU (command fetch), for the count of reads under way.
   void read_began();
-  void read_ended() { --counters_.reads_now; }
+  void read_ended() { --counters_.all.reads_now; }
 
   void fire(std::uint32_t what, std::uint32_t index) override;
-  [[nodiscard]] const TcuCounters& counters() const { return counters_; }
+  [[nodiscard]] const TcuCounters& counters() const { return counters_.all; }
+  // Before the first request.
+  void set_pmu_filter(const PmuFilter& filter) { counters_.set(filter); }
+  [[nodiscard]] const TcuCounters* filtered() const { return counters_.chosen(); }
   [[nodiscard]] const hw::WalkCaches& walk_caches() const { return walk_; }
   [[nodiscard]] const hw::ConfigCache& config_cache() const { return config_; }
 
@@ -155,7 +158,7 @@ class Tcu final : public Timed {
   std::uint32_t stale_what_ = 0;
   FaultUnit* faults_ = nullptr;
   std::uint32_t stalled_ = 0;
-  TcuCounters counters_;
+  FilteredCounters<TcuCounters> counters_;
 };
 
 }  // namespace smmulab::smmu::timed

@@ -36,7 +36,7 @@ void Tcu::walk_ahead(std::uint32_t i) {
   x.request.address += x.stride;
   x.request.access.write = false;
   x.at = At::kWalk;
-  ++counters_.prefetch;
+  ++counters_.all.prefetch;
   begin_walk(i, x.config);
 }
 
@@ -62,7 +62,7 @@ void Tcu::prefetch(const hw::Command& command) {
   x.stride = 1ULL << std::min<unsigned>(12U + command.stride, 63U);
   x.ban = Ban{};
   x.memo.begin(walk_, x.ban);
-  ++counters_.prefetch;
+  ++counters_.all.prefetch;
   timers_.after(params_.tcu.config_lookup, *this, kConfigLookup, i);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/smmuv3/timed/timed_smmu.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace smmulab::smmu::timed {
@@ -27,6 +29,11 @@ TimedSmmu::TimedSmmu(const TimedParams& params, const hw::Features& features,
     Tbu& tbu = tbus_.emplace_back(timers_, params_.tbu, params_.link.dti, i, tcu_, commands_);
     tcu_.connect(tbu);
     commands_.connect(tbu);
+  }
+  if (params_.pmu.filter_enable) {
+    const PmuFilter filter{StreamId{params_.pmu.filter_stream_id}, params_.pmu.filter_span};
+    tcu_.set_pmu_filter(filter);
+    std::ranges::for_each(tbus_, [&filter](Tbu& tbu) { tbu.set_pmu_filter(filter); });
   }
 }
 
@@ -65,10 +72,11 @@ DmaStream& TimedSmmu::add_stream(const StreamParams& params, std::uint32_t tbu) 
 
 std::vector<PmuRow> TimedSmmu::pmu() const {
   std::vector<PmuRow> rows;
-  add_pmu_rows(rows, "tcu", tcu_.counters(), tcu_.walk_caches(), params_.tbu.cycle, timers_.now());
+  add_pmu_rows(rows, "tcu", tcu_.counters(), tcu_.filtered(), tcu_.walk_caches(), params_.tbu.cycle,
+               timers_.now());
   for (std::size_t i = 0; i < tbus_.size(); ++i) {
-    add_pmu_rows(rows, fmt::format("tbu{}", i), tbus_[i].counters(), params_.tbu.cycle,
-                 timers_.now());
+    add_pmu_rows(rows, fmt::format("tbu{}", i), tbus_[i].counters(), tbus_[i].filtered(),
+                 params_.tbu.cycle, timers_.now());
   }
   return rows;
 }
