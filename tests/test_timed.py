@@ -40,6 +40,34 @@ def test_devices_have_dma_columns(comparison: smmulab.Comparison) -> None:
     assert dark["v6.2"] > dark["igroup"]
 
 
+def test_counters_are_rows_of_perf(comparison: smmulab.Comparison) -> None:
+    pmu = comparison.pmu()
+    assert list(pmu.columns) == ["protocol", "smmu", "unit", "event", "id", "count"]
+    assert not pmu.duplicated(["protocol", "smmu", "unit", "id"]).any()
+    assert set(pmu.loc[pmu["unit"] == "tcu", "event"]) > {"cycles", "tlb_miss", "cc_read"}
+    passing = pmu[(pmu["event"] == "transaction") & pmu["unit"].str.startswith("tbu")]
+    issued = comparison.devices().groupby("protocol")["dma_transactions"].sum()
+    assert dict(passing.groupby("protocol")["count"].sum()) == dict(issued)
+    counted = smmulab.compare(TRACE, "igroup", set="smmuv3.hardware=counted").pmu()
+    assert counted.empty
+    assert list(counted.columns) == list(pmu.columns)
+
+
+def test_a_filter_leaves_some_of_them(comparison: smmulab.Comparison) -> None:
+    one = {"smmuv3.pmu.filter_enable": True, "smmuv3.pmu.filter_stream_id": 0x10}
+    found = smmulab.compare(TRACE, "igroup", set={**STREAMS, **one})
+    keys = ["smmu", "unit", "event", "id"]
+    some = found.pmu().set_index(keys)["count"]
+    pmu = comparison.pmu()
+    every = pmu[pmu["protocol"] == "igroup"].set_index(keys)["count"]
+    assert (some.index == every.index).all()
+    filtered = some.index.get_level_values("id").isin(range(1, 8))
+    assert (some[~filtered] == every[~filtered]).all()
+    assert (some[filtered] <= every[filtered]).all()
+    transactions = some.xs("transaction", level="event").xs("tbu0", level="unit").sum()
+    assert transactions in set(found.devices()["dma_transactions"])
+
+
 def test_text_and_picture_show_them(comparison: smmulab.Comparison, tmp_path: Path) -> None:
     assert "DMA of each device" in report.text(comparison)
     store.save(comparison, tmp_path)

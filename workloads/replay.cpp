@@ -323,6 +323,10 @@ void Replayer::collect() {
     }
   }
   result_.final_state = system_.final_state();
+  // The last: hardware without DMA has not run to the end yet.
+  for (std::uint32_t i = 0; i < system_.smmus().size(); ++i) {
+    result_.pmu.push_back(system_.pmu(SmmuIndex{i}));
+  }
 }
 
 void Replayer::collect_broken() {

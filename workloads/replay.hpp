@@ -119,6 +119,7 @@ struct ReplayResult {
   std::vector<ThreadResult> threads;
   std::vector<smmu::CommandQueueStat> queues;
   std::array<std::uint64_t, smmu::kCommandKinds> commands{};
+  std::vector<std::vector<smmu::timed::PmuRow>> pmu;  // of each SMMU; none with counted hardware
   std::vector<std::string> final_state;
   std::vector<std::string> warnings;  // about threads, CPUs and DMA that may not be meant
 };

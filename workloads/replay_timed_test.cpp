@@ -115,6 +115,49 @@ TEST(TimedReplay, BothEnginesAgreeAndTwoRunsAreEqual) {
       with_streams({rare, "machine.ats=all", "stream.ats=true", "stream.atc_entries=8"}));
 }
 
+std::uint64_t transactions(const ReplayResult& result) {
+  std::uint64_t sum = 0;
+  for (const auto& rows : result.pmu) {
+    for (const smmu::timed::PmuRow& row : rows) {
+      sum += row.unit.starts_with("tbu") && row.name == "transaction" ? row.value : 0;
+    }
+  }
+  return sum;
+}
+
+TEST(TimedReplay, CountersAreThoseOfTheDevicesOrOfTheFiltersAlone) {
+  const auto replayed = [](const Assignments& more) {
+    return testing::replay_all(dma_trace(), with_streams(more), "igroup").result;
+  };
+  const ReplayResult all = replayed({});
+  std::uint64_t issued = 0;
+  for (const DeviceResult& device : all.devices) {
+    issued += device.dma ? device.dma->stream.issued : 0;
+  }
+  EXPECT_GT(issued, 1000U);
+  EXPECT_EQ(transactions(all), issued);
+  for (const auto& rows : all.pmu) {
+    EXPECT_EQ(rows.front().name, "cycles");
+    EXPECT_EQ(rows.front().value, static_cast<std::uint64_t>(to_ps(all.end)) / 1000);  // 1 ns each
+  }
+  const Assignments every = {"smmuv3.pmu.filter_enable=true", "smmuv3.pmu.filter_span=true",
+                             "smmuv3.pmu.filter_stream_id=4294967295"};
+  EXPECT_EQ(transactions(replayed(every)), issued);
+  const ReplayResult one =
+      replayed({"smmuv3.pmu.filter_enable=true", "smmuv3.pmu.filter_stream_id=16"});
+  EXPECT_TRUE(std::ranges::any_of(one.devices, [&one](const DeviceResult& device) {
+    return device.dma && device.dma->stream.issued == transactions(one);
+  }));
+  EXPECT_EQ(one.end, all.end);
+}
+
+TEST(TimedReplay, CountedHardwareHasNoCounters) {
+  const ReplayResult counted =
+      testing::replay_all(dma_trace(), timed_settings({"smmuv3.hardware=counted"}), "igroup")
+          .result;
+  EXPECT_NE(to_json(counted).find("\"pmu\":[]"), std::string::npos);
+}
+
 // Every fault has a record, in the queue or lost, but for those under way at the end.
 TEST(TimedReplay, FaultsAreRecordedAndAThreadReadsThem) {
   const auto replayed = [](const Assignments& more) {

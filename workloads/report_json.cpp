@@ -138,6 +138,20 @@ Json queues_json(const ReplayResult& r) {
   return queues;
 }
 
+Json pmu_json(const ReplayResult& r) {
+  Json rows = Json::array();
+  for (std::size_t i = 0; i < r.pmu.size(); ++i) {
+    for (const smmu::timed::PmuRow& row : r.pmu[i]) {
+      rows.push_back({{"smmu", i},
+                      {"unit", row.unit},
+                      {"event", row.name},
+                      {"id", row.id},
+                      {"count", row.value}});
+    }
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::string to_json(const ReplayResult& r) {
@@ -170,6 +184,7 @@ std::string to_json(const ReplayResult& r) {
                          {"threads", std::move(threads)},
                          {"queues", queues_json(r)},
                          {"commands", std::move(commands)},
+                         {"pmu", pmu_json(r)},
                          {"final_state", r.final_state},
                          {"warnings", r.warnings}};
   return document.dump();

@@ -161,6 +161,14 @@ std::optional<smmu::EventCounts> System::events(DeviceIndex device) const {
   return counts;
 }
 
+std::vector<smmu::timed::PmuRow> System::pmu(SmmuIndex smmu) {
+  if (hardware_.empty()) {
+    return {};
+  }
+  hardware_[smmu.value()]->advance();
+  return hardware_[smmu.value()]->smmu().pmu();
+}
+
 void System::build_devices(const TraceHeader& header) {
   for (std::uint32_t i = 0; i < std::max(header.smmu_count, 1U); ++i) {
     smmus_.emplace_back(machine_, settings_.driver, SmmuIndex{i},

@@ -40,6 +40,8 @@ class System {
   [[nodiscard]] const smmu::DmaWatch* dma(DeviceIndex device);
   // Event records of a device's faults; nothing: there is no event queue.
   [[nodiscard]] std::optional<smmu::EventCounts> events(DeviceIndex device) const;
+  // An SMMU's counters up to now; none with counted hardware.
+  [[nodiscard]] std::vector<smmu::timed::PmuRow> pmu(SmmuIndex smmu);
   [[nodiscard]] const std::deque<iommufd::Device>& devices() const { return devices_; }
   // The thread is about to do it: split locks go by that.
   void note_operation(const lnx::Thread& t, const Op& op) {

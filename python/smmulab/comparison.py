@@ -109,6 +109,17 @@ class Comparison:
         """
         return tables.devices(self.results)
 
+    def pmu(self) -> pd.DataFrame:
+        """A row for each protocol, SMMU, unit and event: what `perf stat -e smmuv3_pmcg_...` would count
+        from the start of the run to its end. Empty with smmuv3.hardware=counted.
+
+        Columns: protocol, smmu (its number), unit ("tcu", "tbu0", ...: a PMCG each), event (up to id 7
+        the kernel's name, from 128 on after the MMU-600 and MMU-700 manuals), id, count. The events
+        cycles, slots_full and out_of_trans_tokens count cycles of smmuv3.tbu.cycle, the others how often it
+        happened. With smmuv3.pmu.filter_enable, ids 1 to 7 are of the filter's StreamIDs alone.
+        """
+        return tables.pmu(self.results)
+
     def plot(self, ax: Axes | None = None) -> Axes:
         """Latency percentiles of each kind of operation by protocol; see `smmulab.plot.latency`."""
         from smmulab import plot  # noqa: PLC0415  imports matplotlib

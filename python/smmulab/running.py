@@ -73,6 +73,11 @@ class Result:
         replace_dark_total_ps, replace_dark_max_ps); see `Comparison.devices`."""
         return tables.devices([self.document])
 
+    def pmu(self) -> pd.DataFrame:
+        """A row for each SMMU, unit and event of its PMCGs: protocol, smmu, unit, event, id, count
+        (of cycles for cycles, slots_full and out_of_trans_tokens); see `Comparison.pmu`."""
+        return tables.pmu([self.document])
+
 
 def run(
     config: Config | None = None,

@@ -28,6 +28,7 @@ _LOCKSTAT = (
     "holdtime_avg_ps",
 )
 
+_PMU = ("protocol", "smmu", "unit", "event", "id", "count")
 _PERCENTILES = ("mean", "p50", "p99")
 
 
@@ -145,6 +146,19 @@ def devices(results: Iterable[Result]) -> pd.DataFrame:
     return _frame(
         [{"protocol": result["protocol"], **d} for result in results for d in result["devices"]]
     )
+
+
+def pmu(results: Iterable[Result]) -> pd.DataFrame:
+    """A row for each protocol, SMMU, unit and event (Comparison.pmu)."""
+    import pandas as pd  # noqa: PLC0415  most of a start-up's time
+
+    # A run that ended without a result has none.
+    rows = [
+        {"protocol": result["protocol"], **row}
+        for result in results
+        for row in result.get("pmu", ())
+    ]
+    return pd.DataFrame(rows, columns=list(_PMU))
 
 
 def warnings(results: Sequence[Result]) -> list[str]:
