@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -168,6 +169,42 @@ void Engine::run_native() {
   }
 }
 
+// A depth-first search from each waiter over who could end its wait: one that is met again on the
+// way closes a cycle. Empty: there is none.
+std::vector<const Process*> Engine::cycle_among(const std::vector<const Process*>& waiting) {
+  struct Visit {
+    std::vector<const Process*> holders;
+    std::size_t next = 0;
+  };
+  std::vector<const Process*> path;
+  std::vector<Visit> visits;  // of those in `path`
+  std::set<const Process*> known;
+  const auto enter = [&](const Process* p) {
+    if (p->waiting_for_ != nullptr && known.insert(p).second) {
+      path.push_back(p);
+      p->waiting_for_->wait_holders(visits.emplace_back().holders);
+    }
+  };
+  for (const Process* start : waiting) {
+    enter(start);
+    while (!path.empty()) {
+      Visit& visit = visits.back();
+      if (visit.next == visit.holders.size()) {
+        path.pop_back();
+        visits.pop_back();
+        continue;
+      }
+      const Process* const holder = visit.holders[visit.next++];
+      const auto first = std::find(path.begin(), path.end(), holder);
+      if (first != path.end()) {
+        return {first, path.end()};
+      }
+      enter(holder);
+    }
+  }
+  return {};
+}
+
 void Engine::throw_deadlock() const {
   std::vector<const Process*> waiting;
   for (const Process& p : processes_) {
@@ -177,29 +214,13 @@ void Engine::throw_deadlock() const {
   }
   std::sort(waiting.begin(), waiting.end(),
             [](const Process* a, const Process* b) { return a->id_ < b->id_; });
-  // Follow first holders from each waiter; a process met twice closes the cycle.
   std::vector<std::string> cycle;
-  std::vector<const Process*> holders;
-  for (const Process* start : waiting) {
-    std::vector<const Process*> path;
-    const Process* p = start;
-    while (p != nullptr && p->waiting_for_ != nullptr &&
-           std::find(path.begin(), path.end(), p) == path.end()) {
-      path.push_back(p);
-      holders.clear();
-      p->waiting_for_->wait_holders(holders);
-      p = holders.empty() ? nullptr : holders.front();
-    }
-    const auto first = std::find(path.begin(), path.end(), p);
-    if (p == nullptr || first == path.end()) {
-      continue;
-    }
-    for (auto it = first; it != path.end(); ++it) {
-      cycle.push_back((*it)->name_);
-      cycle.push_back((*it)->waiting_for_->wait_name());
-    }
+  for (const Process* p : cycle_among(waiting)) {
     cycle.push_back(p->name_);
-    break;
+    cycle.push_back(p->waiting_for_->wait_name());
+  }
+  if (!cycle.empty()) {
+    cycle.push_back(cycle.front());
   }
   std::string message = fmt::format("deadlock at {} ps", to_ps(now_));
   if (!cycle.empty()) {

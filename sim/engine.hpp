@@ -182,6 +182,7 @@ class Engine {
   Task<void> reaper();
   void finish_current();
   [[noreturn]] void throw_deadlock() const;
+  static std::vector<const Process*> cycle_among(const std::vector<const Process*>& waiting);
 
   SimTime now_{};
   Process* current_ = nullptr;

@@ -149,6 +149,19 @@ TEST_F(EngineErrorTest, ACycleCanLeadThroughADaemon) {
   EXPECT_EQ(deadlock().second, (Names{"t1", "lock b", "worker", "lock a", "t1"}));
 }
 
+// Two hold lock a, as readers do: the first waits for something that nobody gives, the second
+// closes the cycle.
+TEST_F(EngineErrorTest, ACycleMayLeadThroughAnyOfTheHolders) {
+  const Process& lost = start("t0", park_on(nullptr));
+  const Process& first = start("reader 1", take({&c_}));
+  start("writer", take({&b_, &a_}));
+  const Process& second = start("reader 2", take({&b_}));
+  c_.also_held_by(lost);
+  a_.also_held_by(first);
+  a_.also_held_by(second);
+  EXPECT_EQ(deadlock().second, (Names{"writer", "lock a", "reader 2", "lock b", "writer"}));
+}
+
 TEST_F(EngineErrorTest, ALostWakeUpHasNoCycle) {
   start("t1", park_on(nullptr));
   start("t2", park_on(&a_));  // nobody holds it
