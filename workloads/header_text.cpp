@@ -57,6 +57,12 @@ MsiWindow take_msi(const Lexer& lexer, const Token& value) {
       window.base.value() > kMax - (window.length.value() - 1)) {
     lexer.fail(value, "msi: expected whole 4096-byte pages, at least one, below 2^64");
   }
+  if (window.base != iommufd::kMsiBase || window.length != iommufd::kMsiLength) {
+    lexer.fail(value,
+               fmt::format("msi: expected {:#x}+{:#x}, which is what Linux reserves behind "
+                           "every SMMUv3, found '{}'",
+                           iommufd::kMsiBase.value(), iommufd::kMsiLength.value(), value.text));
+  }
   return window;
 }
 

@@ -142,6 +142,10 @@ TEST_F(TraceReaderTest, DuplicateIdsInTheHeader) {
   EXPECT_EQ(verdict(v + "smmu 0\ngroup 1\ndevset 1\n"
                         "device 0 name=a smmu=0 sid=1 group=1 devset=1 msi=0x800+0x1000\n"),
             "5:51: msi: expected whole 4096-byte pages, at least one, below 2^64");
+  EXPECT_EQ(verdict(v + "smmu 0\ngroup 1\ndevset 1\n"
+                        "device 0 name=a smmu=0 sid=1 group=1 devset=1 msi=0x9000000+0x100000\n"),
+            "5:51: msi: expected 0x8000000+0x100000, which is what Linux reserves behind every "
+            "SMMUv3, found '0x9000000+0x100000'");
 }
 
 TEST_F(TraceReaderTest, BadBytes) {
