@@ -272,10 +272,12 @@ void CommandQueue::update_cons(SimTime now) {
   if (timed_ != nullptr) {
     timed_->advance();
   }
+  const Slot before = cons_;
   while (cons_ < published_ && entry(cons_).done <= now) {
     ++cons_;
   }
-  ++version_;
+  // The same value stored again fails nobody's cmpxchg.
+  version_ += cons_ != before ? 1U : 0U;
 }
 
 Task<void> CommandQueue::wait_not_full(lnx::Thread& t, std::int64_t needed) {
