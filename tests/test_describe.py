@@ -101,6 +101,31 @@ def test_describe_takes_the_beginning_of_a_key(capsys: pytest.CaptureFixture[str
     assert "--toml" in err
 
 
+def test_describe_takes_a_pattern_of_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    def keys(pattern: str) -> list[str]:
+        code, text, _ = run(capsys, "describe", pattern, "--json")
+        assert code == 0
+        return [row["key"] for row in json.loads(text)]
+
+    assert keys("smmuv3.*") == [p.key for p in _core.parameters() if p.key.startswith("smmuv3.")]
+    assert keys("smmuv3*") == keys("smmuv3")
+    assert keys("*") == [p.key for p in _core.parameters()]
+    assert keys("smmuv3.[mu]tlb_entries") == ["smmuv3.utlb_entries", "smmuv3.mtlb_entries"]
+    # A pattern is of the whole key: this one does not go on after "entries".
+    entries = keys("*_entries")
+    assert "smmuv3.mtlb_entries" in entries
+    assert all(key.endswith("_entries") for key in entries)
+    text = run(capsys, "describe", "smmuv3.*")[1]
+    assert text == run(capsys, "describe", "smmuv3")[1]
+    assert "SMMU presets" in text
+    text = run(capsys, "describe", "--toml", "lock.*")[1]
+    assert text == run(capsys, "describe", "--toml", "lock")[1]
+    for wrong in ("lokc.*", "lokc*", "lokc?"):
+        code, _, err = run(capsys, "describe", wrong)
+        assert code == 2
+        assert f"no parameter or preset '{wrong}'; did you mean 'lock'?" in err
+
+
 def test_describe_tells_of_presets(capsys: pytest.CaptureFixture[str]) -> None:
     code, text, _ = run(capsys, "describe", "preset")
     assert code == 0

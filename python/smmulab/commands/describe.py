@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`smmulab describe [PREFIX]`: every parameter with unit, default, range and provenance; with
---toml as a machine file."""
+"""`smmulab describe [KEYS]`: every parameter with unit, default, range and provenance; with --toml
+as a machine file."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import fnmatch
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,17 +15,19 @@ from smmulab import ConfigError, _core
 from smmulab.commands.options import add_settings
 
 FIELDS = ("key", "unit", "default", "minimum", "maximum", "doc", "provenance")
+WILD = "*?["
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument(
-        "prefix",
+        "keys",
         nargs="?",
         default="",
-        metavar="PREFIX",
-        help="how the keys begin: a component (lock), a key, or a part of one; or a preset's name: what "
-        "it sets; or preset: all presets",
+        metavar="KEYS",
+        help="how the keys begin: a component (lock), a key, or a part of one; or a pattern of whole "
+        "keys with *, ? or [...] ('smmuv3.*', '*.cycle'); or a preset's name: what it sets; or preset: "
+        "all presets",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON instead of text")
@@ -70,6 +73,13 @@ def _preset_text(preset: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _chosen(parameters: Sequence[_core.Parameter], keys: str) -> list[_core.Parameter]:
+    """Those whose key begins with `keys` or, if that is a shell's pattern, is wholly like it."""
+    if any(letter in keys for letter in WILD):
+        return [p for p in parameters if fnmatch.fnmatchcase(p.key, keys)]
+    return [p for p in parameters if p.key.startswith(keys)]
+
+
 def machine_file(chosen: Sequence[_core.Parameter], values: Mapping[str, Any]) -> str:
     """`chosen` parameters as TOML, each with its text above it. JSON's strings, integers and
     booleans are TOML's, too."""
@@ -88,15 +98,15 @@ def machine_file(chosen: Sequence[_core.Parameter], values: Mapping[str, Any]) -
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the parameters whose key begins with PREFIX, and the machine presets."""
+    """Prints the parameters that KEYS names, and the presets."""
     parameters = _core.parameters()
-    chosen = [p for p in parameters if p.key.startswith(args.prefix)]
+    chosen = _chosen(parameters, args.keys)
     if args.toml is None and (args.set or args.machine):
         raise ConfigError("--set and --machine go with --toml: the list shows defaults")
-    if not chosen and args.toml is None and (preset := _preset(args.prefix)) is not None:
+    if not chosen and args.toml is None and (preset := _preset(args.keys)) is not None:
         print(json.dumps(preset, indent=1) if args.json else _preset_text(preset))
         return 0
-    if args.prefix in {"preset", "presets"} and args.toml is None:
+    if args.keys in {"preset", "presets"} and args.toml is None:
         names = {"machine": _core.presets(), "smmuv3": _core.smmu_presets()}
         if args.json:
             print(json.dumps({kind: dict(rows) for kind, rows in names.items()}, indent=1))
@@ -107,9 +117,9 @@ def run(args: argparse.Namespace) -> int:
     if not chosen:
         known = sorted({p.key.split(".")[0] for p in parameters} | {p.key for p in parameters})
         known += [name for name, _ in (*_core.presets(), *_core.smmu_presets())]
-        near = difflib.get_close_matches(args.prefix, known, n=1)
+        near = difflib.get_close_matches(args.keys.rstrip("*?."), known, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ConfigError(f"no parameter or preset '{args.prefix}'{hint}")
+        raise ConfigError(f"no parameter or preset '{args.keys}'{hint}")
     if args.toml is not None:
         assignments = [args.toml, *args.set] if args.toml else args.set
         values = json.loads(_core.resolve(assignments, args.machine))
@@ -123,8 +133,8 @@ def run(args: argparse.Namespace) -> int:
         limits = p.maximum if p.unit == "enum" else f"{p.minimum} .. {p.maximum}"
         limits = "true|false" if p.unit == "bool" else limits
         print(f"{p.key} = {p.default}  [{limits}]\n    {p.doc}\n    source: {p.provenance}")
-    if not args.prefix:
+    if not args.keys:
         print(f"\n{_machine_presets()}")
-    if not args.prefix or args.prefix.startswith("smmuv3"):
+    if not args.keys or args.keys.startswith("smmuv3"):
         print(f"\n{_smmu_presets()}")
     return 0
