@@ -61,3 +61,21 @@ def trace(*lines: str) -> TextLog:
 
 
 # --- archive
+
+
+def long_log(operations: int) -> str:
+    """A log with so many replaces, which failed when recorded: they need no state to follow."""
+    head = (
+        "# iofd_bench shape=auto iters=1 ndev=1 nhwpt=0 nioas=1 nmap=0 pin=1 seed=1 run_ns=1000\n"
+        "# dev 0 bdf=0000:00:02.0 iommu_group=7 iommufd_devid=1\n"
+        "# ioas 0 id=3\n"
+        "# start_ns end_ns thread cpu_at_end op dev devid group pt_id old_pt_id iova len ret\n"
+        "1000 1500 -1 1 bind 0 1 7 0 0 0x0 0 0\n"
+        "1800 1900 -1 1 ioas_alloc -1 0 -1 3 0 0x0 0 0\n"
+        "2000 2600 0 0 attach 0 1 7 9 0 0x0 0 0\n"
+    )
+    first, each = 3000, 100
+    starts = range(first, first + each * operations, each)
+    swaps = "".join(f"{at} {at + 50} 0 0 replace 0 1 7 8 3 0x0 0 -22\n" for at in starts)
+    end = first + each * operations
+    return f"{head}{swaps}{end} {end + 50} 0 0 detach 0 1 7 0 3 0x0 0 0\n"

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pandas as pd
 import pytest
 
 import smmulab
-from command_line import run
+from command_line import interrupted, run
 from conftest import SMALL
 from smmulab import _core
 from smmulab.cli import main
@@ -247,21 +246,8 @@ def long_trace(tmp_path: Path) -> Path:
 
 
 def test_ctrl_c_ends_quietly(long_trace: Path, tmp_path: Path) -> None:
-    script = (
-        "import os, signal, sys, threading\n"
-        "import smmulab.commands.compare\n"
-        "from smmulab.cli import main\n"
-        "threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
-        "sys.exit(main(sys.argv[1:]))\n"
-    )
     out = tmp_path / "new" / "out"
-    ended = subprocess.run(
-        [sys.executable, "-c", script, "compare", str(long_trace), "-o", str(out)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    ended = interrupted("compare", str(long_trace), "-o", str(out))
     assert ended.returncode == 130, ended.stderr
     assert "interrupted" in ended.stderr
     assert "Traceback" not in ended.stderr

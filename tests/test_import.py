@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from command_line import run
+from command_line import interrupted, run
 from conftest import RECORDED_RUNS
+from recorded_logs import long_log
+from smmulab import Interrupted, _core
+from smmulab.commands.options import Progress
 
 
 def test_import_names_the_bad_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -66,3 +69,41 @@ def test_import_of_a_recorded_run(capsys: pytest.CaptureFixture[str], tmp_path: 
     code, _, err = run(capsys, "import", f"{run_file}:nothing", "-o", str(trace))
     assert code == 2
     assert "b_spread_8dev_4hwpt" in err
+
+
+def test_ctrl_c_ends_an_import_and_leaves_no_file(tmp_path: Path) -> None:
+    log = tmp_path / "long.ops.txt"
+    log.write_text(long_log(400_000))
+    out = tmp_path / "out"
+    out.mkdir()
+    # At zstd's level of imports this takes many seconds.
+    ended = interrupted("import", str(log), "-o", str(out / "long.iotrace.zst"))
+    assert ended.returncode == 130, ended.stderr
+    assert "smmulab: interrupted" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert list(out.iterdir()) == []
+
+
+def test_an_import_tells_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = tmp_path / "long.ops.txt"
+    log.write_text(long_log(20_000))
+    told: list[tuple[str, int]] = []
+
+    def note(_: Progress, what: str, ended: int) -> bool:
+        told.append((what, ended))
+        return True
+
+    monkeypatch.setattr(Progress, "__call__", note)
+    assert run(capsys, "import", str(log), "-o", str(tmp_path / "long.iotrace"))[0] == 0
+    assert {what for what, _ in told} == {"long.ops.txt"}
+    counts = [ended for _, ended in told]
+    assert counts == sorted(counts)
+    assert counts[0] == 0
+    assert 10_000 < counts[-1] <= 20_004
+
+    trace = tmp_path / "stopped.iotrace"
+    with pytest.raises(Interrupted):
+        _core.import_ops_log(str(log), str(trace), progress=lambda ended: ended == 0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.iotrace", "long.ops.txt"]

@@ -8,9 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import command_line
 from conftest import RECORDED_RUNS, ROOT
+from recorded_logs import long_log
 from smmulab.cli import main
 from smmulab.commands import validate
+from smmulab.commands.options import Progress
 from smmulab.commands.validate import check
 from smmulab.oracles import ORACLES, latency, lock_sequences
 from smmulab.oracles.recorded_run import recorded_run, replay_settings
@@ -148,3 +151,40 @@ def test_latencies_in_virtual_time(hardware: str) -> None:
     table = table_of("latency", hardware)
     assert table[table["verdict"] == "miss"].empty
     assert len(table) >= 40
+
+
+@pytest.fixture
+def long_run(tmp_path: Path) -> Path:
+    """A recorded run of one shape with more operations than any real one."""
+    folder = tmp_path / "long_smp1"
+    folder.mkdir()
+    (folder / "many.ops.txt").write_text(long_log(40_000))
+    return folder
+
+
+def test_ctrl_c_ends_validate(long_run: Path) -> None:
+    ended = command_line.interrupted("validate", "--oracle", "lock-sequences", str(long_run))
+    assert ended.returncode == 130, ended.stderr
+    assert "smmulab: interrupted" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "agree" not in ended.stdout
+
+
+@pytest.mark.parametrize("within", ["import many", "lock-sequences many"])
+def test_each_step_of_validate_can_be_interrupted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, long_run: Path, within: str
+) -> None:
+    """Each tells how far it is, which is where Ctrl-C is looked at."""
+
+    def stop(_: Progress, what: str, _ended: int) -> bool:
+        if what == within:
+            raise KeyboardInterrupt
+        return True
+
+    monkeypatch.setattr(Progress, "__call__", stop)
+    code, out, err = command_line.run(
+        capsys, "validate", "--oracle", "lock-sequences", str(long_run)
+    )
+    assert code == 130
+    assert err == "smmulab: interrupted\n"
+    assert "agree" not in out

@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "sim/error.hpp"
 #include "workloads/ops_log.hpp"
 #include "workloads/ops_log_machine.hpp"
 #include "workloads/trace_format.hpp"
@@ -227,20 +228,30 @@ void Conversion::finish() {
   }
 }
 
+using ImportProgress = std::function<bool(std::uint64_t)>;
+
+// Asks now and then, by the records `read` so far, whether to go on.
+void look(const ImportProgress& progress, std::uint64_t read, std::uint64_t converted) {
+  constexpr std::uint64_t kLookEvery = 4096;
+  if (read % kLookEvery == 0 && progress && !progress(converted)) {
+    throw Interrupted("interrupted");
+  }
+}
+
 struct FirstPass {
   std::uint64_t origin_ns = 0;
   std::uint32_t cpus_seen = 0;
 };
 
-FirstPass first_pass(const std::string& path) {
+FirstPass first_pass(const std::string& path, const ImportProgress& progress) {
   OpsLog log(path);
   FirstPass result;
   OpsLogRecord record;
-  bool any = false;
+  std::uint64_t read = 0;
   while (log.next(record)) {
-    result.origin_ns = any ? result.origin_ns : record.start_ns;
+    result.origin_ns = read == 0 ? record.start_ns : result.origin_ns;
     result.cpus_seen = std::max(result.cpus_seen, record.cpu + 1);
-    any = true;
+    look(progress, ++read, 0);
   }
   return result;
 }
@@ -265,7 +276,7 @@ std::string detect_log_kind(const std::string& path) {
 
 ImportSummary import_ops_log(const std::string& log_path, const std::string& trace_path,
                              const ImportOptions& options) {
-  const FirstPass seen = first_pass(log_path);
+  const FirstPass seen = first_pass(log_path, options.progress);
   OpsLog log(log_path);
   const OpsLogMachine machine(log.header(), choose_cpus(options.cpus, seen.cpus_seen, log_path));
   ImportSummary summary;
@@ -285,8 +296,11 @@ ImportSummary import_ops_log(const std::string& log_path, const std::string& tra
   TraceWriter writer(trace_path, std::move(header), {options.zstd_level, log_path});
   Conversion conversion(log, machine, seen.origin_ns, writer);
   OpsLogRecord record;
+  std::uint64_t read = 0;
   while (log.next(record)) {
     conversion.take(record);
+    ++read;
+    look(options.progress, read, read);
   }
   conversion.finish();
   summary.operations = writer.finish();

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -22,6 +23,8 @@ struct ImportOptions {
   std::string source;   // meta source; default: the name of the file, without its folder
   std::string kernel;   // meta kernel, if not empty
   int zstd_level = 19;  // if the trace's name ends in ".zst"
+  // Optional; false ends the import (Interrupted). Operations converted: 0 in the first pass.
+  std::function<bool(std::uint64_t converted)> progress;
 };
 
 struct ImportSummary {
@@ -39,7 +42,7 @@ struct ImportSummary {
 
 // Reads the log twice, in bounded memory (for automatic domains it looks ahead up to the device's
 // next operation, which tells the ioas asked for). Throws TraceError with the log's line,
-// ConfigError if a file cannot be read or written.
+// ConfigError if a file cannot be read or written, Interrupted. Then no trace stays.
 ImportSummary import_ops_log(const std::string& log_path, const std::string& trace_path,
                              const ImportOptions& options = {});
 

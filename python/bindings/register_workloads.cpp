@@ -62,21 +62,24 @@ using SequenceRow = std::tuple<std::string, std::string, std::uint64_t>;
 
 std::vector<SequenceRow> lock_sequences(const std::string& trace, const std::string& protocol,
                                         const Assignments& assignments,
-                                        const std::optional<std::string>& machine) {
-  const py::gil_scoped_release release;
+                                        const std::optional<std::string>& machine,
+                                        const Progress& progress) {
   const Settings settings = settings_of(machine, assignments);
-  Record record;
-  workloads::ReplayOptions options;
-  options.protocol = protocol;
-  options.record = &record;
-  const workloads::ReplayResult result = workloads::replay(trace, settings, options);
-  std::vector<SequenceRow> rows;
-  const auto found = analysis::lock_sequences(record, letters_of(result));
-  rows.reserve(found.size());
-  for (const auto& [key, count] : found) {
-    rows.emplace_back(key.first, key.second, count);
-  }
-  return rows;
+  return interruptible(progress, [&](const auto& watch) {
+    Record record;
+    workloads::ReplayOptions options;
+    options.protocol = protocol;
+    options.record = &record;
+    options.progress = watch;
+    const workloads::ReplayResult result = workloads::replay(trace, settings, options);
+    std::vector<SequenceRow> rows;
+    const auto found = analysis::lock_sequences(record, letters_of(result));
+    rows.reserve(found.size());
+    for (const auto& [key, count] : found) {
+      rows.emplace_back(key.first, key.second, count);
+    }
+    return rows;
+  });
 }
 
 // Settings with their table, made once: making a table takes far longer than setting a value.
@@ -170,16 +173,19 @@ void register_import(py::module_& m) {
   m.def(
       "import_ops_log",
       [](const std::string& log, const std::string& trace, std::optional<std::uint32_t> cpus,
-         const std::string& source, const std::string& kernel) {
-        const py::gil_scoped_release release;
-        workloads::ImportOptions options;
-        options.cpus = cpus;
-        options.source = source;
-        options.kernel = kernel;
-        return workloads::import_ops_log(log, trace, options);
+         const std::string& source, const std::string& kernel, const Progress& progress) {
+        return interruptible(progress, [&](const auto& watch) {
+          workloads::ImportOptions options;
+          options.cpus = cpus;
+          options.source = source;
+          options.kernel = kernel;
+          options.progress = watch;
+          return workloads::import_ops_log(log, trace, options);
+        });
       },
       py::arg("log"), py::arg("trace"), py::arg("cpus") = py::none(), py::arg("source") = "",
-      py::arg("kernel") = "", "Converts an operation log of the recorder into a trace.");
+      py::arg("kernel") = "", py::arg("progress") = py::none(),
+      "Converts an operation log of the recorder into a trace. `progress` is told of operations.");
 }
 
 }  // namespace
@@ -214,7 +220,7 @@ void register_workloads(py::module_& m) {
         py::arg("progress") = py::none(), py::arg("dma_trace") = py::none(),
         "One replay, its devices' DMA from `dma_trace` if there is one; its result as JSON text.");
   m.def("lock_sequences", &lock_sequences, py::arg("trace"), py::arg("protocol"),
-        py::arg("assignments"), py::arg("machine") = py::none(),
+        py::arg("assignments"), py::arg("machine") = py::none(), py::arg("progress") = py::none(),
         "(operation, lock words joined by '; ', count) of a replay.");
 }
 

@@ -136,7 +136,12 @@ class Verb(metaclass=_PybindType):
 
 def detect_log_kind(path: str) -> str: ...
 def import_ops_log(
-    log: str, trace: str, cpus: int | None = None, source: str = "", kernel: str = ""
+    log: str,
+    trace: str,
+    cpus: int | None = None,
+    source: str = "",
+    kernel: str = "",
+    progress: Callable[[int], bool] | None = None,
 ) -> ImportSummary: ...
 def trace_hash(path: str) -> str: ...
 def resolve(
@@ -155,7 +160,11 @@ def replay_json(
     dma_trace: str | None = None,
 ) -> str: ...
 def lock_sequences(
-    trace: str, protocol: str, assignments: Sequence[str], machine: str | None = None
+    trace: str,
+    protocol: str,
+    assignments: Sequence[str],
+    machine: str | None = None,
+    progress: Callable[[int], bool] | None = None,
 ) -> list[tuple[str, str, int]]: ...
 
 class Lockdep(metaclass=_PybindType):

@@ -6,9 +6,11 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from smmulab import ConfigError, _core
+from smmulab.commands.options import Lines, Progress
 from smmulab.recordings import open_recording
 from smmulab.recordings.qemu_log import is_qemu_log, unpacked
 
@@ -61,8 +63,8 @@ def _may_be_qemu(log: str) -> bool:
 
 
 def _import_qemu(args: argparse.Namespace) -> int:
-    with unpacked(args.log) as plain:
-        found = json.loads(_core.import_qemu_log(plain, args.out, args.log))
+    with unpacked(args.log) as plain, Lines() as progress:
+        found = json.loads(_core.import_qemu_log(plain, args.out, args.log, progress))
     missed = sum(check["miss"] for check in found["checks"])
     print(
         f"{args.out}: {found['translations']} DMA accesses of {found['streams']} streams, "
@@ -93,7 +95,9 @@ def _import_member(args: argparse.Namespace, archive: str, shape: str) -> int:
 def _import(args: argparse.Namespace, path: str, source: str) -> int:
     if args.kind is None:
         _core.detect_log_kind(path)
-    summary = _core.import_ops_log(path, args.out, args.cpus, source)
+    with Progress() as progress:
+        tell = partial(progress, Path(path).name)
+        summary = _core.import_ops_log(path, args.out, args.cpus, source, progress=tell)
     print(
         f"{args.out}: {summary.operations} operations ({summary.failed} failed when recorded), "
         f"{summary.devices} devices, {summary.threads} threads, {summary.cpus} CPUs; "

@@ -136,8 +136,13 @@ class _Bar:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.hide()
+
+    def hide(self) -> None:
+        """Takes the bar away, so that something can be printed; the next call shows it again."""
         if self._bar is not None:
             self._bar.close()
+            self._bar = None
 
     def _shown(self) -> tqdm[Any] | None:
         """The bar, once it is time for one."""
@@ -153,6 +158,11 @@ class Progress(_Bar):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__("operations", clock)
+        self._protocol = ""
+
+    def hide(self) -> None:
+        """As of any bar; the next one has its protocol's name, too."""
+        super().hide()
         self._protocol = ""
 
     def __call__(self, protocol: str, ended: int) -> bool:
@@ -185,14 +195,14 @@ class Runs(_Bar):
 
 
 class Lines(_Bar):
-    """Lines written."""
+    """Lines written or read."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__("lines", clock)
 
-    def __call__(self, written: int) -> bool:
+    def __call__(self, lines: int) -> bool:
         """Always goes on; Ctrl-C raises by itself."""
         bar = self._shown()
         if bar is not None:
-            bar.update(written - bar.n)
+            bar.update(lines - bar.n)
         return True

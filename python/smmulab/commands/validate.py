@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from smmulab import ConfigError
-from smmulab.commands.options import names_of
+from smmulab.commands.options import Lines, Progress, Runs, names_of
 from smmulab.oracles import ORACLES, Oracle, published, qemu
 from smmulab.oracles.recorded_run import recorded_run
 from smmulab.recordings.qemu_log import is_qemu_log
@@ -114,26 +114,32 @@ def _on_default(name: str, args: argparse.Namespace) -> int:
     if name == qemu.NAME:
         return sum(_print_qemu(log) for log in _qemu_logs())
     if name == published.NAME:
-        return show(name, published.HOLDS, published.check(), everything=args.all)
+        with Runs() as runs:
+            table = published.check(runs)
+        return show(name, published.HOLDS, table, everything=args.all)
     oracle = ORACLES[name]
-    with recorded_run(_recorded_run(oracle), args.set) as of_run:
-        return show(name, oracle.holds, oracle.check(of_run), everything=args.all)
+    path = _recorded_run(oracle)
+    with Progress() as progress, recorded_run(path, args.set, progress) as of_run:
+        table = oracle.check(of_run)
+    return show(name, oracle.holds, table, everything=args.all)
 
 
 def _on_run(args: argparse.Namespace, names: list[str], *, asked: bool) -> int:
     """Misses of the named oracles on one run; one that it says nothing about is left out with the
     reason, or an error if it was asked for by name."""
     missed = 0
-    with recorded_run(args.file, args.set) as of_run:
+    with Progress() as progress, recorded_run(args.file, args.set, progress) as of_run:
         for name in names:
             oracle = ORACLES[name]
             reason = oracle.why_not(of_run)
             if reason is None:
                 table = oracle.check(of_run)
+                progress.hide()
                 missed += show(name, oracle.holds, table, everything=args.all)
             elif asked:
                 raise ConfigError(f"{args.file}: oracle {name} cannot be held against it: {reason}")
             else:
+                progress.hide()
                 print(f"{name}: left out: {reason}\n")
     return missed
 
@@ -155,7 +161,8 @@ def _qemu_logs() -> list[Path]:
 
 
 def _print_qemu(log: Path) -> int:
-    found = qemu.check(log)
+    with Lines() as progress:
+        found = qemu.check(log, progress)
     print(f"{qemu.NAME}: {qemu.HOLDS}\n{log}: {found.summary()}")
     print(found.table().to_string(index=False))
     for _, row in found.misses().iterrows():

@@ -85,7 +85,9 @@ def recorded(run: RecordedRun) -> Mapping[str, Mapping[str, tuple[int, float]]]:
 def shares(run: RecordedRun, shape: str) -> dict[str, float]:
     """Lock class -> share of contended mutex acquisitions in the model; empty: none contended."""
     settings = replay_settings(run, run.log(shape))
-    locks = compare(run.traces[shape], ["igroup"], set=settings).locks()
+    tell = run.telling(f"contention {shape}")
+    progress = None if tell is None else lambda _protocol, ended: tell(ended)
+    locks = compare(run.traces[shape], ["igroup"], set=settings, progress=progress).locks()
     mutexes = locks[locks["type"] == "mutex"]
     total = mutexes["contentions"].sum()
     if total == 0:

@@ -5,7 +5,7 @@ docs/validation.md."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,12 +46,18 @@ def _number(row: list[str]) -> int:
     return int(row[0])
 
 
-def simulated(log: OpsLog, trace: Path, settings: list[str]) -> OpsLog:
+def simulated(
+    log: OpsLog,
+    trace: Path,
+    settings: list[str],
+    progress: Callable[[int], bool] | None = None,
+) -> OpsLog:
     """The log with the model's start and end (whole ns) of each operation in place of the
-    recorded ones, so that the paths are told apart by what happened in the model."""
+    recorded ones, so that the paths are told apart by what happened in the model. `progress` is told
+    of operations that ended; False ends it (Interrupted)."""
     with TemporaryDirectory() as folder:
         times = Path(folder) / "ops"
-        _core.replay_json(str(trace), "igroup", settings, ops=str(times))
+        _core.replay_json(str(trace), "igroup", settings, ops=str(times), progress=progress)
         rows = sorted((line.split() for line in times.read_text("utf-8").splitlines()), key=_number)
     frame = log.frame.copy()
     ops = zip((row[2] for row in rows), frame["op"], strict=True)
@@ -81,7 +87,8 @@ def _median(durations: pd.Series[int]) -> int:
 def _rows(run: RecordedRun, shape: str) -> Iterator[tuple[object, ...]]:
     log, trace = run.log(shape), run.traces[shape]
     settings = replay_settings(run, log)
-    recorded, model = _durations(log), _durations(simulated(log, trace, settings))
+    tell = run.telling(f"latency {shape}")
+    recorded, model = _durations(log), _durations(simulated(log, trace, settings, tell))
     bounds = None
     for path, durations in recorded.items():
         n, of_run = len(durations), _median(durations)
@@ -95,7 +102,7 @@ def _rows(run: RecordedRun, shape: str) -> Iterator[tuple[object, ...]]:
         verdict = "ok" if abs(error) <= TOLERANCE else "miss"
         if verdict == "miss" and path in ("map", "unmap"):
             bounds = bounds or [
-                _durations(simulated(log, trace, [*settings, f"iommufd.run_pages={pages}"]))
+                _durations(simulated(log, trace, [*settings, f"iommufd.run_pages={pages}"], tell))
                 for pages in _RUN_PAGES
             ]
             ends = sorted(_median(of_bound[path]) for of_bound in bounds if path in of_bound)

@@ -143,7 +143,10 @@ def check(run: RecordedRun) -> pd.DataFrame:
         group = any(header.group_size(device.index) > 1 for device in header.devices)
         unknown = header.workload == "auto" and group and reference is load_reference()
         found = _core.lock_sequences(
-            str(trace), "igroup", ["driver.version=6.12", "replay.mode=timed", *run.settings]
+            str(trace),
+            "igroup",
+            ["driver.version=6.12", "replay.mode=timed", *run.settings],
+            progress=run.telling(f"lock-sequences {shape}"),
         )
         for operation, words, count in found:
             if operation == "dma":

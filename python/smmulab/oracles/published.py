@@ -5,6 +5,8 @@ the 2- and 4-CPU points of the first row; every other point is a prediction."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from smmulab.map_bench import COUNTS, map_bench
@@ -42,9 +44,10 @@ def _peak(aggregate: dict[int, float]) -> int:
     return max(aggregate, key=lambda cpus: aggregate[cpus])
 
 
-def check() -> pd.DataFrame:
-    """Columns: variant, figure, measured, model, error_ratio, aim, verdict."""
-    model = map_bench(COUNTS, tuple(MEASURED))
+def check(progress: Callable[[int, int, str], bool] | None = None) -> pd.DataFrame:
+    """Columns: variant, figure, measured, model, error_ratio, aim, verdict. `progress`: as in
+    `map_bench`."""
+    model = map_bench(COUNTS, tuple(MEASURED), progress=progress)
     points = list(zip(model["variant"], model["cpus"], strict=True))
     rates = dict(zip(points, model["kops_per_cpu"].astype(float), strict=True))
     tries = dict(zip(points, model["tries"].astype(float), strict=True))

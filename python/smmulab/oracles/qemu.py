@@ -5,6 +5,7 @@ makes each translation and command itself, with caches like QEMU's, and is compa
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ class QemuCheck:
         return f"{raw['lines']} lines, {raw['noise']} of them no SMMU event; " + "; ".join(words)
 
 
-def check(path: Path) -> QemuCheck:
-    """Hold the model to one log (plain, xz or zst)."""
+def check(path: Path, progress: Callable[[int], bool] | None = None) -> QemuCheck:
+    """Hold the model to one log (plain, xz or zst). `progress` is told of lines; False ends it
+    (Interrupted)."""
     with unpacked(path) as plain:
-        return QemuCheck(json.loads(_core.check_qemu_log(plain, str(path))))
+        return QemuCheck(json.loads(_core.check_qemu_log(plain, str(path), progress)))

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from smmulab import ConfigError, _core
@@ -19,11 +19,13 @@ from smmulab.recordings.run_machine import RunMachine, run_machine
 @dataclass(frozen=True)
 class RecordedRun:
     """`traces`: shape -> trace made from its operation log. `settings`: "KEY=VALUE" of the replays,
-    beyond what the recording says."""
+    beyond what the recording says. `progress(what, operations)` is told of each import and replay;
+    False ends it (Interrupted)."""
 
     recording: Recording
     traces: Mapping[str, Path] = field(repr=False)
     settings: Sequence[str] = ()
+    progress: Callable[[str, int], bool] | None = field(default=None, repr=False)
 
     @cached_property
     def machine(self) -> RunMachine | None:
@@ -45,18 +47,26 @@ class RecordedRun:
         """The operation log of a shape."""
         return read_ops_log(self.recording.log(f"{shape}.ops.txt"))
 
+    def telling(self, what: str) -> Callable[[int], bool] | None:
+        """The progress of one replay, of an oracle and a shape that are named by `what`."""
+        return None if self.progress is None else partial(self.progress, what)
+
     def has(self, suffix: str) -> bool:
         """Does any shape have a log SHAPE.suffix?"""
         return bool(self.recording.shapes(suffix))
 
 
 @contextmanager
-def recorded_run(path: Path, settings: Sequence[str] = ()) -> Iterator[RecordedRun]:
+def recorded_run(
+    path: Path,
+    settings: Sequence[str] = (),
+    progress: Callable[[str, int], bool] | None = None,
+) -> Iterator[RecordedRun]:
     """Open a run and import every shape of it, into a folder that goes away afterwards.
 
-    `settings`: "KEY=VALUE", of the replays that it is held against.
+    `settings`: "KEY=VALUE", of the replays that it is held against. `progress`: as in `RecordedRun`.
 
-    Raises RecordingError (absent, damaged), ConfigError (no operation log), TraceError.
+    Raises RecordingError (absent, damaged), ConfigError (no operation log), TraceError, Interrupted.
     """
     recording = open_recording(path)
     shapes = recording.shapes("ops.txt")
@@ -70,8 +80,9 @@ def recorded_run(path: Path, settings: Sequence[str] = ()) -> Iterator[RecordedR
             log = logs / f"{shape}.ops.txt"
             log.write_bytes(recording.members[log.name])
             traces[shape] = logs / f"{shape}.iotrace"
-            _core.import_ops_log(str(log), str(traces[shape]))
-        yield RecordedRun(recording, traces, tuple(settings))
+            tell = None if progress is None else partial(progress, f"import {shape}")
+            _core.import_ops_log(str(log), str(traces[shape]), progress=tell)
+        yield RecordedRun(recording, traces, tuple(settings), progress)
 
 
 def replay_settings(run: RecordedRun, log: OpsLog) -> list[str]:
