@@ -16,8 +16,8 @@
 #
 # # TLB reach, walks, and what an invalidation costs afterwards
 #
-# `smmulab.tlb`: DMA patterns through the SMMU's caches (`smmulab tlb` on the command line). It has no time in
-# it; it counts hits, walks and reads of tables. Sizes are those of the preset `mmu700-typical` (which of
+# `smmulab.tlb`: DMA patterns through the SMMU's caches (`smmulab tlb` on the command line). What it
+# counts (hits, walks, reads of tables) has no time in it; latencies of translations are in its table, too. Sizes are those of the preset `mmu700-typical` (which of
 # the legal ones are typical is assumed).
 
 # %%

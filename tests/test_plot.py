@@ -187,9 +187,21 @@ def test_the_legend_of_a_tornado_covers_no_bar(gains: tuple[float, float]) -> No
 
 def test_the_legend_of_tlb_sizes_covers_no_line() -> None:
     row = {"key": "smmuv3.mtlb_entries", "hit_ratio": 0.5, "reads_per_access": 2.0}
-    ax = plot.tlb(pd.DataFrame([row | {"value": "64"}, row | {"value": "128"}]))
+    row |= {"mean_ns": 80.0, "p50_ns": 4.0, "p99_ns": 150.0}
+    frame = pd.DataFrame([row | {"value": "64"}, row | {"value": "128"}])
+    ax = plot.tlb(frame)
     draw(ax)
     assert legend(ax) == ["hit ratio", "reads per access"]
+    figure = plot.tlb_sizes(frame)
+    FigureCanvasAgg(figure).draw()
+    upper, lower, _ = figure.axes
+    assert legend(upper) == ["hit ratio", "reads per access"]
+    assert legend(lower) == ["mean", "median", "p99"]
+    boxes = [ax.get_legend().get_window_extent() for ax in (upper, lower)]  # type: ignore[union-attr]
+    assert lower.get_window_extent().y1 < boxes[0].y0
+    assert boxes[1].y1 < lower.xaxis.label.get_window_extent().y0
+    frame[["mean_ns", "p50_ns", "p99_ns"]] = float("nan")
+    assert len(plot.tlb_sizes(frame).axes) == 2  # one panel, with its second scale
 
 
 def test_errors_are_marked() -> None:

@@ -40,6 +40,83 @@ def test_larger_pages_reach_further() -> None:
         assert frame["hit_ratio"].iloc[0] < 1.0
 
 
+def time_ns(*keys: str) -> float:
+    """The sum of times that are parameters, at their defaults."""
+    defaults = {p.key: p.default for p in _core.parameters()}
+    assert all(defaults[key].endswith("ns") for key in keys)
+    return sum(float(defaults[key].removesuffix("ns")) for key in keys)
+
+
+MICRO, MAIN = "smmuv3.tbu.micro_lookup", "smmuv3.tbu.main_lookup"
+
+
+def test_what_a_tlb_holds_takes_a_look_up() -> None:
+    lru = {"smmuv3.utlb_policy": "lru", "smmuv3.mtlb_policy": "lru", "smmuv3.utlb_entries": 16}
+    row = smmulab.tlb(footprint="64k", accesses=5_000, values=[256], set=lru).iloc[0]
+    assert row["hit_ratio"] == 1
+    assert row["mean_ns"] == row["p50_ns"] == row["p99_ns"] == time_ns(MICRO)
+    # Twice the micro TLB in a ring: LRU has always just lost what comes next.
+    row = smmulab.tlb(footprint="128k", accesses=5_000, values=[256], set=lru).iloc[0]
+    assert row["utlb_hits"] == 0
+    assert row["mean_ns"] == row["p50_ns"] == row["p99_ns"] == time_ns(MICRO, MAIN)
+
+
+@pytest.mark.parametrize("pattern", ["ring", "random"])
+def test_latency_falls_as_the_tlb_grows(pattern: str) -> None:
+    frame = smmulab.tlb(
+        pattern=pattern,
+        footprint="1M",
+        accesses=20_000,
+        values=[32, 64, 128, 256, 512],
+        set={"smmuv3.mtlb_policy": "lru", "smmuv3.utlb_entries": 16},
+    )
+    for name in ("mean_ns", "p50_ns", "p99_ns"):
+        assert frame[name].is_monotonic_decreasing, name
+    assert frame["mean_ns"].iloc[0] > 2 * frame["mean_ns"].iloc[-1]
+    clear = frame[(frame["hit_ratio"] - 0.5).abs() > 0.1]
+    way = time_ns("smmuv3.link.dti") * 2  # to the TCU and back
+    assert clear["p50_ns"].gt(way).eq(clear["hit_ratio"] < 0.5).all()
+
+
+def test_accesses_under_way_at_once_wait_for_each_other() -> None:
+    """Walks that read share the memory's channel."""
+
+    def mean(outstanding: int) -> float:
+        frame = smmulab.tlb(
+            footprint="1M", accesses=5_000, outstanding=outstanding, values=[32],
+            set=["smmuv3.mtlb_policy=lru", "smmuv3.wc_s1l3=0"],
+        )  # fmt: skip
+        return float(frame["mean_ns"].iloc[0])
+
+    assert mean(64) > mean(1)
+    for wrong in (-1, 65537):
+        with pytest.raises(ConfigError, match=f"outstanding {wrong}: expected an integer from 0"):
+            mean(wrong)
+
+
+def test_nothing_is_timed_if_not_asked_for_or_without_caches() -> None:
+    for more in (
+        {"outstanding": 0},
+        {"set": "smmuv3.utlb_entries=0"},
+        {"set": "smmuv3.cc_entries=0"},
+    ):
+        frame = smmulab.tlb(accesses=1_000, values=[32, 64], **more)  # type: ignore[arg-type]
+        assert frame[["mean_ns", "p50_ns", "p99_ns"]].isna().all(axis=None)
+        assert frame["hit_ratio"].notna().all()
+
+
+def test_a_trace_is_timed_with_its_invalidations(tmp_path: Path) -> None:
+    trace = tmp_path / "inv.dma"
+    head = "smmulab-dma 1\nmap 1 0x1000 0x8000 4k\ndma 1 1 0x1000\n"
+    p50 = {}
+    for between in ("", "inv 1 0x1000 4k\n", "inv 1\n", "inv *\n", "cfgi 1\n", "cfgi *\n"):
+        trace.write_text(head + f"{between}dma 1 1 0x1008\n" * 300)
+        p50[between] = smmulab.tlb(trace, values=[64])["p50_ns"].iloc[0]
+    micro = p50.pop("")
+    assert micro == time_ns(MICRO)
+    assert all(time > micro + 2 * time_ns("smmuv3.link.dti") for time in p50.values())
+
+
 def test_the_function_gives_what_the_command_writes(tmp_path: Path) -> None:
     frame = smmulab.tlb(
         pattern="random",
@@ -80,7 +157,9 @@ def test_table_and_figure_are_written(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["tlb", *arguments, "--preset", "mmu700-typical"]) == 0
     assert (out / "tlb.png").stat().st_size > 1000
     assert len(pd.read_csv(out / "tlb.csv")) == 8
-    assert "hit_ratio" in capsys.readouterr().out
+    out_text = capsys.readouterr().out
+    assert all(name in out_text for name in ("hit_ratio", "mean_ns", "p50_ns", "p99_ns"))
+    assert "with 1 under way at once" in out_text
 
 
 def test_without_a_look_up_there_is_no_ratio(
@@ -92,7 +171,7 @@ def test_without_a_look_up_there_is_no_ratio(
     assert frame["hit_ratio"].isna().all()
     assert frame["reads_per_access"].isna().all()
     assert main(["tlb", str(trace), "-o", str(tmp_path / "out")]) == 0
-    assert capsys.readouterr().out.splitlines()[2].split()[-2:] == ["-", "-"]
+    assert capsys.readouterr().out.splitlines()[2].split()[-5:] == ["-"] * 5
     assert pd.read_csv(tmp_path / "out" / "tlb.csv")["hit_ratio"].isna().all()
     assert (tmp_path / "out" / "tlb.png").stat().st_size > 1000
 
@@ -152,6 +231,7 @@ def test_areas_of_a_trace_are_whole_pages_of_the_space(
         (["--sweep", "smmuv3.mtlb_entries"], "expected KEY=V1,V2"),
         (["--page", "8k"], "expected one of 4k, 64k, 2M, 32M, 1G"),
         (["--footprint", "lots"], "expected a size"),
+        (["--outstanding", "70000"], "outstanding 70000: expected an integer from 0 to 65536"),
         (["-s", "smmuv3.mtlb_policy=mru"], "smmuv3.mtlb_policy"),
     ],
 )

@@ -278,6 +278,7 @@ def run_dma_trace(
     assignments: Sequence[str],
     points: Sequence[Sequence[str]],
     machine: str | None = None,
+    outstanding: int = 0,
 ) -> list[str]: ...
 def run_dma_pattern(
     name: str,
@@ -288,4 +289,5 @@ def run_dma_pattern(
     assignments: Sequence[str],
     points: Sequence[Sequence[str]],
     machine: str | None = None,
+    outstanding: int = 0,
 ) -> list[str]: ...

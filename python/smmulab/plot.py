@@ -44,6 +44,8 @@ __all__ = [
     "sensitivity_tornado",
     "throughput",
     "tlb",
+    "tlb_latency",
+    "tlb_sizes",
     "tornado",
     "tornado_p99",
     "wait_by_class",
@@ -372,6 +374,37 @@ def tlb(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         bbox_to_anchor=(0.5, -0.12),
     )
     return ax
+
+
+def tlb_latency(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """What a translation takes (mean, median, 99th percentile) against the values of the swept size.
+    `frame`: that of `smmulab.tlb`; a missing time is a gap."""
+    ax = _axes(ax)
+    at = np.arange(len(frame))
+    shown: list[float] = []
+    for n, (name, label) in enumerate((("mean", "mean"), ("p50", "median"), ("p99", "p99"))):
+        times = frame[f"{name}_ns"].to_numpy(dtype=float)
+        shown += times[np.isfinite(times)].tolist()
+        style = "-" if name == "mean" else "--"
+        ax.plot(at, times, marker=_MARKERS[n], linestyle=style, color=COLOURS[n], label=label)
+    ax.set_ylim(bottom=0, top=max([*shown, 0.01]) * 1.05)
+    ax.set_ylabel("translation latency [ns]")
+    ax.set_xticks(at, [str(value) for value in frame["value"]])
+    ax.set_xlabel(str(frame["key"].iloc[0]) if len(frame) else "")
+    ax.grid(axis="y", color="0.88")
+    ax.legend(fontsize="small", ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.12))
+    return ax
+
+
+def tlb_sizes(frame: pd.DataFrame) -> Figure:
+    """`tlb` and, where anything was timed, `tlb_latency` below it."""
+    timed = bool(frame["mean_ns"].notna().any())
+    figure = Figure(figsize=(8, 8.5 if timed else 4.5), layout="constrained")
+    axes = figure.subplots(2 if timed else 1, squeeze=False)[:, 0]
+    tlb(frame, axes[0])
+    if timed:
+        tlb_latency(frame, axes[1])
+    return figure
 
 
 def __getattr__(name: str) -> object:

@@ -24,8 +24,31 @@ const hw::SmmuParams& checked(const hw::SmmuParams& params) {
 
 DmaStudy::DmaStudy(const hw::SmmuParams& params, std::string file)
     : file_(std::move(file)),
-      caches_(hw::shape_of(checked(params)), hw::features_of(params), streams_.base()),
+      features_(hw::features_of(checked(params))),
+      caches_(hw::shape_of(params), features_, streams_.base()),
       output_bytes_(std::uint64_t{1} << params.oas) {}
+
+void DmaStudy::measure(const smmu::timed::TimedParams& params, std::uint32_t outstanding) {
+  latency_.emplace(params, features_, streams_.base(), memory_, frames_, outstanding);
+}
+
+std::optional<Latencies> DmaStudy::latencies() {
+  return latency_ ? latency_->latencies() : std::nullopt;
+}
+
+void DmaStudy::reset() {
+  before_ = now();
+  if (latency_) {
+    latency_->reset();
+  }
+}
+
+// Accesses so far are to find the tables as they are.
+void DmaStudy::settle() {
+  if (latency_) {
+    latency_->settle();
+  }
+}
 
 void DmaStudy::fail(const DmaOp& op, const std::string& message) const {
   if (op.line == 0) {
@@ -57,6 +80,7 @@ void DmaStudy::attach(std::uint32_t stream, std::uint16_t to) {
   if (found != attached_.end() && found->second == to) {
     return;
   }
+  settle();
   hw::Ste ste;
   ste.valid = true;
   ste.config = static_cast<std::uint8_t>(hw::Ste::Config::kS1);
@@ -72,6 +96,7 @@ void DmaStudy::attach(std::uint32_t stream, std::uint16_t to) {
 }
 
 void DmaStudy::map(const DmaOp& op) {
+  settle();
   hw::PageTable& table = *space(op.space).table;
   hw::Protection protection;
   protection.write = !op.read_only;
@@ -111,11 +136,17 @@ void DmaStudy::access(const DmaOp& op) {
   const hw::AccessCounts& reads = result.outcome.counts;
   counted_.config_reads += reads.stream_table + reads.cd_table;
   counted_.walk_reads += reads.s1_descriptors + reads.s2_descriptors;
+  if (latency_) {
+    latency_->access({op.iova, StreamId{op.stream}, op.write});
+  }
 }
 
 void DmaStudy::invalidate(const hw::Command& command) {
   ++counted_.invalidations;
   counted_.invalidated += caches_.apply(command);
+  if (latency_) {
+    latency_->command(command);
+  }
 }
 
 // As Linux cuts a range: NUM up to 31 pages of 2^SCALE, from the smallest scale on. SCALE is at
@@ -151,6 +182,7 @@ void DmaStudy::run(const DmaOp& op) {
       map(op);
       return;
     case DmaOp::Kind::kUnmap:
+      settle();
       if (space(op.space).table->unmap(op.iova, op.size) != op.size) {
         fail(op, "a part of this range is not mapped, or is a part of a block");
       }
@@ -201,20 +233,23 @@ DmaCounts DmaStudy::counts() const {
   return c;
 }
 
-std::string to_json(const DmaCounts& c) {
-  return nlohmann::json{{"accesses", c.accesses},
-                        {"utlb_hits", c.utlb_hits},
-                        {"mtlb_hits", c.mtlb_hits},
-                        {"walks", c.walks},
-                        {"faults", c.faults},
-                        {"config_misses", c.config_misses},
-                        {"config_reads", c.config_reads},
-                        {"walk_reads", c.walk_reads},
-                        {"mtlb_lookups", c.mtlb_lookups},
-                        {"mtlb_probes", c.mtlb_probes},
-                        {"invalidations", c.invalidations},
-                        {"invalidated", c.invalidated}}
-      .dump();
+std::string to_json(const DmaCounts& c, const std::optional<Latencies>& latencies) {
+  nlohmann::json json{{"accesses", c.accesses},
+                      {"utlb_hits", c.utlb_hits},
+                      {"mtlb_hits", c.mtlb_hits},
+                      {"walks", c.walks},
+                      {"faults", c.faults},
+                      {"config_misses", c.config_misses},
+                      {"config_reads", c.config_reads},
+                      {"walk_reads", c.walk_reads},
+                      {"mtlb_lookups", c.mtlb_lookups},
+                      {"mtlb_probes", c.mtlb_probes},
+                      {"invalidations", c.invalidations},
+                      {"invalidated", c.invalidated}};
+  json["mean_ps"] = latencies ? nlohmann::json(latencies->mean_ps) : nullptr;
+  json["p50_ps"] = latencies ? nlohmann::json(latencies->p50.count()) : nullptr;
+  json["p99_ps"] = latencies ? nlohmann::json(latencies->p99.count()) : nullptr;
+  return json.dump();
 }
 
 }  // namespace smmulab::workloads::dma

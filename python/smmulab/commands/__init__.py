@@ -117,7 +117,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "tlb",
-        "Run a DMA trace or pattern through the SMMU's caches; sweep a size, plot hits and reads.",
+        "Run a DMA trace or pattern through the SMMU's caches; sweep a size, plot hits, reads, latency.",
         "smmulab.commands.tlb",
     ),
     Command(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`smmulab tlb [TRACE]`: a DMA trace or a built-in pattern through the SMMU's caches, without time,
-for each value of one size: hit ratio and table reads."""
+"""`smmulab tlb [TRACE]`: a DMA trace or a built-in pattern through the SMMU's caches, for each value of
+one size: hit ratio, table reads, latency of translations."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from smmulab import ConfigError, plot
 from smmulab.commands.options import add_settings
-from smmulab.dma_caches import PATTERNS, SIZES, tlb
+from smmulab.dma_caches import LATENCIES, PATTERNS, SIZES, tlb
 
 SWEEP = f"smmuv3.mtlb_entries={','.join(map(str, SIZES))}"
 
@@ -32,6 +31,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--accesses",
         default="200000",
         help="accesses of the pattern, the first fifth not counted (default: 200000)",
+    )
+    parser.add_argument(
+        "--outstanding",
+        type=int,
+        default=1,
+        metavar="N",
+        help="accesses under way at once where translations are timed (default: 1, so that none waits "
+        "for another; 0: nothing is timed, which is faster)",
     )
     parser.add_argument("--preset", metavar="NAME", help="an SMMU preset of `describe smmuv3`")
     parser.add_argument(
@@ -69,22 +76,33 @@ def study(args: argparse.Namespace) -> pd.DataFrame:
         page=args.page,
         stride=args.stride,
         accesses=args.accesses,
+        outstanding=args.outstanding,
         vary=key,
         values=values,
         set=[*preset, *args.set],
     )
 
 
+def _time(value: float) -> str:
+    return "-" if pd.isna(value) else f"{value:.1f}"
+
+
 def run(args: argparse.Namespace) -> int:
     """Prints the table; writes it and the figure if asked."""
     frame = study(args)
     shown = ["value", "accesses", "utlb_hits", "mtlb_hits", "walks", "faults", "walk_reads"]
+    latencies = [f"{name}_ns" for name in LATENCIES]
     print(frame["key"].iloc[0])
     print(
-        frame[[*shown, "hit_ratio", "reads_per_access"]].to_string(
-            index=False, float_format=lambda value: f"{value:.4f}", na_rep="-"
+        frame[[*shown, "hit_ratio", "reads_per_access", *latencies]].to_string(
+            index=False,
+            float_format=lambda value: f"{value:.4f}",
+            formatters=dict.fromkeys(latencies, _time),
+            na_rep="-",
         )
     )
+    if frame["mean_ns"].notna().any():
+        print(f"*_ns: of a translation, with {args.outstanding} under way at once")
     if (frame["walk_reads"] < frame["walks"]).any():
         print(
             "walks: look-ups that miss both TLBs; one whose last entry is in a walk cache "
@@ -95,9 +113,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             frame.to_csv(folder / "tlb.csv", index=False)
-            figure = plot.tlb(frame).get_figure()
-            if isinstance(figure, Figure):
-                figure.savefig(folder / "tlb.png", dpi=120)
+            plot.tlb_sizes(frame).savefig(folder / "tlb.png", dpi=120)
         except OSError as error:
             raise ConfigError(f"{folder}: cannot be written: {error.strerror or error}") from error
         print(f"wrote {folder / 'tlb.csv'} and {folder / 'tlb.png'}")
