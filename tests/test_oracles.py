@@ -158,7 +158,7 @@ def long_run(tmp_path: Path) -> Path:
     """A recorded run of one shape with more operations than any real one."""
     folder = tmp_path / "long_smp1"
     folder.mkdir()
-    (folder / "many.ops.txt").write_text(long_log(40_000))
+    (folder / "many.ops.txt").write_text(long_log(100_000))
     return folder
 
 
