@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fixture for tests: four devices, two IOASes, and every ioctl as a call that returns its errno.
+// Fixture for tests: four devices, two IOASes, and every ioctl as a call that returns its errno; or
+// several at once, of which it is known when each returned what.
 #pragma once
 
 #include <algorithm>
 #include <cerrno>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "models/iommufd/iommufd.hpp"
 #include "models/linux/testing.hpp"
@@ -28,6 +34,19 @@ inline constexpr DeviceIndex kDev{0};
 inline constexpr DeviceIndex kPeer{1};
 inline constexpr DeviceIndex kAlone{2};
 inline constexpr DeviceIndex kElsewhere{3};
+
+// Nothing costs time, but for what a test says.
+[[nodiscard]] inline IommufdParams iommufd_params_without_costs() {
+  IommufdParams params;
+  ParamTable table;
+  describe(table, params);
+  for (const ParamInfo& info : table.describe()) {
+    if (info.unit == "ps") {
+      table.set(info.key, "0");
+    }
+  }
+  return params;
+}
 
 class IoctlTest : public lnx::LinuxTest {
  protected:
@@ -130,6 +149,28 @@ class IoctlTest : public lnx::LinuxTest {
   int unpin(ObjectId access, std::uint64_t iova, std::uint64_t size) {
     return result_of(&Iommufd::unpin, access, Iova{iova}, Bytes{size});
   }
+
+  // One of several ioctls at once: in a thread of its own, on a CPU of its own, from that time on.
+  template <class... Args>
+  void ioctl_at(Ps from, const std::string& name, Task<int> (Iommufd::*op)(lnx::Thread&, Args...),
+                std::type_identity_t<Args>... args) {
+    if (at_once_ == 0) {
+      line_ = engine.now() + (kStart - SimTime{});
+    }
+    thread(name, at_once_++,
+           [=, this](lnx::Thread& t) { return perform(t, line_ + from, op, args...); });
+  }
+  // What each returned, and when.
+  using Returned = std::map<std::string, std::string>;
+  static std::string returns(int rc, Ps at) {
+    return fmt::format("{} at {}", rc, format_duration(at));
+  }
+  Returned run_ioctls() {
+    engine.run();
+    at_once_ = 0;
+    return std::exchange(returned_, {});
+  }
+
   // What broke, after all operations; empty: nothing.
   std::string broken() {
     context_->invariants().check_end();
@@ -163,6 +204,13 @@ class IoctlTest : public lnx::LinuxTest {
     engine.run();
     return rc;
   }
+  template <class... Args>
+  Task<void> perform(lnx::Thread& t, SimTime from, Task<int> (Iommufd::*op)(lnx::Thread&, Args...),
+                     Args... args) {
+    co_await t.run(from - engine.now());
+    const int rc = co_await ((*iommufd_).*op)(t, args...);
+    returned_[t.name()] = returns(rc, engine.now() - line_);
+  }
   void add_device(std::uint32_t group, std::uint32_t smmu) {
     smmu::Master& m = masters_.emplace_back();
     m.name = "dev" + std::to_string(masters_.size() - 1);
@@ -191,6 +239,9 @@ class IoctlTest : public lnx::LinuxTest {
   std::optional<Context> context_;
   std::unique_ptr<Protocol> protocol_;
   std::optional<Iommufd> iommufd_;
+  SimTime line_{};  // of ioctl_at()
+  std::uint32_t at_once_ = 0;
+  Returned returned_;
 };
 
 // All but those that exclude nobody.
