@@ -36,7 +36,7 @@ RecordObject Context::awaited(Record& record, const Object& object) const {
   constexpr std::array<const char*, 5> kTypes = {"device", "ioas", "hwpt", "access", "fault"};
   return object.recorded.in(record, [&] {
     return fmt::format("{}->shortterm_users#{}", kTypes.at(static_cast<std::size_t>(object.type)),
-                       object.id.value());
+                       object.number());
   });
 }
 
@@ -247,6 +247,8 @@ Task<bool> Context::destroy_object(lnx::Thread& t, Object& object) {
     co_await static_cast<Ioas&>(object).iopt.unmap_all(t);
   } else if (object.type == ObjectType::kAccess) {
     co_await static_cast<Access&>(object).destroy(t);
+  } else if (object.type == ObjectType::kDevice) {
+    co_await core_.release_dma_owner(t, *static_cast<DeviceObject&>(object).device.group);
   }
   co_return true;
 }
@@ -287,10 +289,6 @@ Task<void> Context::end_change(lnx::Thread& t) {
   for (Hwpt* hwpt : left) {
     co_await remove(t, hwpt, hwpt->id);
   }
-}
-
-std::unique_ptr<Object> Context::new_device_object(DeviceIndex index) {
-  return std::make_unique<Object>(ObjectType::kDevice, ObjectId{index.value()});
 }
 
 IommufdGroup& Context::group_of(IommuGroup& group) {

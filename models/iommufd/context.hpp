@@ -4,7 +4,8 @@
 // up to 6.7 the same with destroy_rwsem.
 // xa_lock of the table is modelled as one contended cache line with a short critical section, not
 // as a lock class: it is never held across anything else. Not modelled: the 60 s limit of a
-// destroy's wait, id allocation (ids come from the trace).
+// destroy's wait, id allocation (ids come from the trace). A device's object is in the table as any
+// other; what drivers do with a device they bound needs no lookup.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +60,17 @@ class Context {
   // iommufd_object_destroy_user(): a kernel user gives up its reference and the object; waits for
   // those who look at it. -ENOENT: there is none, or it is going already.
   Task<int> destroy_user(lnx::Thread& t, ObjectId id, ObjectType type);
+
+  // A device's object: made as the last part of a bind, destroyed as most of an unbind. Of its
+  // costs those of the table are in IommufdParams::bind and unbind, those of semaphores in what a
+  // lookup, a put or an unbind costs.
+  void add_device(lnx::Thread& t, Device& device, DeviceIndex index);
+  // iommufd_get_device(): a reference for the running ioctl. False: being destroyed.
+  bool get_device(lnx::Thread& t, Object& device);
+  Task<void> put_device(lnx::Thread& t, Object& device);
+  // iommufd_device_unbind(): waits for those who look at it, then gives the group's DMA ownership
+  // back. REQUIRES: nobody else does so.
+  Task<void> destroy_device(lnx::Thread& t, Object& device);
   // iommufd_hw_pagetable_put(): drops a device's reference; destroys an automatic domain with it,
   // within a change only at its end. REQUIRES: no ioas->mutex is held.
   Task<void> put_hwpt(lnx::Thread& t, Hwpt& hwpt);
@@ -87,8 +99,6 @@ class Context {
   // Undoes new_hwpt.
   Task<void> abort_hwpt(lnx::Thread& t, Hwpt& hwpt);
   [[nodiscard]] bool id_in_use(ObjectId id) const { return objects_.contains(id.value()); }
-  // The iommufd object of a bound device takes part in reference counting too.
-  [[nodiscard]] std::unique_ptr<Object> new_device_object(DeviceIndex index);
   IommufdGroup& group_of(IommuGroup& group);
   [[nodiscard]] const std::vector<std::unique_ptr<IommufdGroup>>& groups() const { return groups_; }
 
@@ -124,6 +134,8 @@ class Context {
   template <class T>
   [[nodiscard]] std::vector<const T*> all_of(ObjectType type) const;
   Task<void> wait_shortterm(lnx::Thread& t, Object& object);
+  // What `operations` on an rwsem cost that nobody else looks at.
+  [[nodiscard]] Ps free_rwsem_cost(Ps operation, std::int64_t operations) const;
   void drop_reference(lnx::Thread& t, Object& object);
   // What an hwpt refers to.
   static void drop_referred(lnx::Thread& t, Hwpt& hwpt);

@@ -238,6 +238,11 @@ void Invariants::check_pins(const Ioas& ioas, const std::vector<const Access*>& 
 void Invariants::check_end() {
   for (const auto& igroup : context_.groups()) {
     check_group(*igroup);
+    for (const Device* device : igroup->bound) {
+      check_users(
+          *device->object, fmt::format("device {}", device->master->name),
+          2 + (device->attached ? 1 : 0) + static_cast<std::int64_t>(device->pasids.size()));
+    }
   }
   struct Seen {
     std::uint64_t area_bytes = 0;

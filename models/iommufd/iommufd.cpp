@@ -46,13 +46,13 @@ Task<int> Iommufd::bind(lnx::Thread& t, DeviceIndex index) {
     rc = co_await context_.core().claim_dma_owner(t, *device.group, &context_);
     if (rc == 0) {
       t.charge(context_.params().object_alloc);
-      device.object = context_.new_device_object(index);
       device.iopf_lock = std::make_unique<lnx::Mutex>(
           context_.machine(),
           context_.machine().locks().get("idev->iopf_lock", lnx::LockKind::kMutex));
       device.igroup = &context_.group_of(*device.group);
       t.touch(device.igroup->moves(), lnx::Access::kWrite);
       device.igroup->bound.push_back(&device);
+      context_.add_device(t, device, index);
     }
   }
   co_await unlock_dev_set(t, device);
@@ -65,24 +65,24 @@ Task<int> Iommufd::unbind(lnx::Thread& t, DeviceIndex index) {
   co_await enter(t);
   co_await lock_dev_set(t, device);
   int rc = -EINVAL;
-  if (device.object != nullptr) {
+  if (device.object != nullptr && !device.object->destroying) {
+    device.object->destroying = true;
     if (device.attached) {  // VFIO detaches before it unbinds
       begin_move(t, *device.igroup);
       co_await protocol_.detach(t, device);
-      device.attached = false;
+      set_attached(t, device, false);
       end_move(t, *device.igroup);
     }
     while (!device.pasids.empty()) {
       begin_move(t, *device.igroup);
       co_await protocol_.detach_pasid(t, device, device.pasids.back());
       device.pasids.pop_back();
+      count_attachment(t, device, -1);
       end_move(t, *device.igroup);
     }
     t.touch(device.igroup->moves(), lnx::Access::kWrite);
     std::erase(device.igroup->bound, &device);
-    t.charge(context_.params().unbind + context_.params().object_free);
-    device.object.reset();
-    co_await context_.core().release_dma_owner(t, *device.group);
+    co_await context_.destroy_device(t, *device.object);
     rc = 0;
   }
   co_await unlock_dev_set(t, device);
@@ -138,6 +138,21 @@ Task<int> Iommufd::change_pt(lnx::Thread& t, Device& device, ObjectId pt, Change
   co_return rc;
 }
 
+// iommufd_device_attach() and _detach(): whoever unbinds the device first would be found out.
+void Iommufd::count_attachment(lnx::Thread& t, const Device& device, int change) {
+  if (device.object != nullptr) {  // else nobody kept them apart
+    t.touch(device.object->counts(), lnx::Access::kUpdate);
+    device.object->users += change;
+  }
+}
+
+void Iommufd::set_attached(lnx::Thread& t, Device& device, bool attached) {
+  if (device.attached != attached) {
+    device.attached = attached;
+    count_attachment(t, device, attached ? 1 : -1);
+  }
+}
+
 void Iommufd::begin_move(lnx::Thread& t, IommufdGroup& igroup) {
   t.touch(igroup.moves(), lnx::Access::kUpdate);
   ++igroup.changes;
@@ -176,9 +191,9 @@ Task<int> Iommufd::attach_pt(lnx::Thread& t, DeviceIndex index, ObjectId pt, Cha
       begin_move(t, *device.igroup);
       rc = co_await change_pt(t, device, pt, change);
       if (change == Change::kAttach) {
-        device.attached = rc == 0;
+        set_attached(t, device, rc == 0);
       } else if (rc != 0) {
-        device.attached = protocol_.attached_hwpt(device) != nullptr;
+        set_attached(t, device, protocol_.attached_hwpt(device) != nullptr);
       }
       end_move(t, *device.igroup);
     }
@@ -204,7 +219,7 @@ Task<int> Iommufd::detach(lnx::Thread& t, DeviceIndex index) {
     t.charge(context_.params().attach_base);
     begin_move(t, *device.igroup);
     co_await protocol_.detach(t, device);
-    device.attached = false;
+    set_attached(t, device, false);
     end_move(t, *device.igroup);
   }
   co_await unlock_dev_set(t, device);

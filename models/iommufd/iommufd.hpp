@@ -77,6 +77,9 @@ class Iommufd {
   Task<void> lock_dev_set(lnx::Thread& t, Device& device);
   Task<void> unlock_dev_set(lnx::Thread& t, Device& device);
   static void begin_move(lnx::Thread& t, IommufdGroup& igroup);
+  // An attachment is a user of the device's object: no lookup and no lock, VFIO has the pointer.
+  static void count_attachment(lnx::Thread& t, const Device& device, int change);
+  static void set_attached(lnx::Thread& t, Device& device, bool attached);
   void end_move(lnx::Thread& t, IommufdGroup& igroup);
   Task<int> change_pt(lnx::Thread& t, Device& device, ObjectId pt, Change change);
   Task<int> attach_pt(lnx::Thread& t, DeviceIndex index, ObjectId pt, Change change);

@@ -35,6 +35,7 @@ Task<int> Iommufd::attach_pasid(lnx::Thread& t, DeviceIndex index, std::uint32_t
       rc = co_await change_pasid(t, device, pasid, pt);
       if (rc == 0 && std::ranges::find(device.pasids, pasid) == device.pasids.end()) {
         device.pasids.push_back(pasid);
+        count_attachment(t, device, 1);
       }
       end_move(t, *device.igroup);
     }
@@ -55,6 +56,7 @@ Task<int> Iommufd::detach_pasid(lnx::Thread& t, DeviceIndex index, std::uint32_t
       t.charge(context_.params().attach_base);
       begin_move(t, *device.igroup);
       co_await protocol_.detach_pasid(t, device, pasid);
+      count_attachment(t, device, -1);
       end_move(t, *device.igroup);
     }
     co_await unlock_dev_set(t, device);

@@ -49,8 +49,8 @@ Task<int> Iommufd::hwpt_alloc(lnx::Thread& t, ObjectId id, DeviceIndex index, Ob
   co_await enter(t);
   t.touch(device.dev_set->lock, lnx::Access::kRead);
   int rc = -ENOENT;
-  if (device.object != nullptr) {
-    t.charge(context_.params().lookup);  // the device's own object
+  Object* object = device.object;
+  if (object != nullptr && context_.get_device(t, *object)) {
     Object* parent = co_await context_.get(t, pt);
     rc = -EINVAL;  // no such pt [iommufd_hwpt_alloc()]
     if (parent != nullptr) {
@@ -70,7 +70,7 @@ Task<int> Iommufd::hwpt_alloc(lnx::Thread& t, ObjectId id, DeviceIndex index, Ob
       }
       co_await context_.put(t, *parent);
     }
-    t.charge(context_.params().put);
+    co_await context_.put_device(t, *object);
   }
   co_await leave(t);
   co_return rc;

@@ -24,6 +24,11 @@ namespace smmulab::iommufd {
 
 enum class ObjectType : std::uint8_t { kDevice, kIoas, kHwpt, kAccess, kFault };
 
+// Ids are the trace's, which has none for a device's object: those are counted down from the end.
+[[nodiscard]] constexpr ObjectId object_id(DeviceIndex device) {
+  return ObjectId{~device.value()};
+}
+
 // users counts the id table's own reference; so does shortterm_users (Linux 6.8 and later).
 // A destroy waits for the short-term ones; up to 6.7 destroy_rwsem does that.
 struct Object : Waitable {
@@ -42,8 +47,13 @@ struct Object : Waitable {
 
   [[nodiscard]] lnx::SharedObject entry() const { return shared(Shared::kId, id.value()); }
   [[nodiscard]] lnx::SharedObject counts() const { return shared(Shared::kUsers, id.value()); }
+  // What the trace calls it: its id, or the device's index.
+  [[nodiscard]] std::uint32_t number() const {
+    return type == ObjectType::kDevice ? ~id.value() : id.value();
+  }
   [[nodiscard]] std::string wait_name() const override {
-    return "users of object " + std::to_string(id.value());
+    return (type == ObjectType::kDevice ? "users of device " : "users of object ") +
+           std::to_string(number());
   }
   void wait_holders(std::vector<const Process*>& /*out*/) const override {}
 };
@@ -149,13 +159,23 @@ struct Device {
   IommuGroup* group = nullptr;
   DevSet* dev_set = nullptr;
 
-  std::unique_ptr<Object> object;         // bound: its iommufd object
+  Object* object = nullptr;               // bound: its iommufd object, until its id is gone
   IommufdGroup* igroup = nullptr;         // bound
   Hwpt* hwpt = nullptr;                   // idev->hwpt of protocols before the group lock
   bool attached = false;                  // VFIO: iommufd_attached
   std::vector<std::uint32_t> pasids;      // VFIO: attached ones
   std::unique_ptr<lnx::Mutex> iopf_lock;  // bound
   std::uint32_t iopf_enabled = 0;
+};
+
+// iommufd_device: its users are the id table, the driver that bound it, and each attachment.
+struct DeviceObject final : Object {
+  DeviceObject(Device& of, DeviceIndex index)
+      : Object(ObjectType::kDevice, object_id(index)), device(of) {
+    ++users;  // the driver, up to its unbind
+  }
+
+  Device& device;
 };
 
 }  // namespace smmulab::iommufd

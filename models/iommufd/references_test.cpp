@@ -36,6 +36,18 @@ class ReferencesTest : public ProtocolTest {
     ASSERT_EQ(access_create(kAccess), 0);
     ASSERT_EQ(access_attach(kAccess, kIoas), 0);
   }
+  // Two bound devices of one group, so that the unbind of one leaves the hardware alone; and
+  // allocations that are slow to find out that their hwpt's id is taken.
+  void boot_with_slow_allocations() {
+    boot(GetParam());
+    ASSERT_EQ(ioas_alloc(kIoas), 0);
+    ASSERT_EQ(bind(kDev), 0);
+    ASSERT_EQ(bind(kPeer), 0);
+    iommufd_params.object_alloc = kSlow;
+  }
+  void alloc_at(Ps from, const std::string& name, ObjectId ioas = kIoas) {
+    ioctl_at(from, name, &Iommufd::hwpt_alloc, kIoas, kDev, ioas, 0U, ObjectId{0});
+  }
   void map_at(Ps from, const std::string& name, std::uint64_t iova) {
     ioctl_at(from, name, &Iommufd::map, kIoas, Iova{iova}, Bytes{kPage});
   }
@@ -114,6 +126,25 @@ TEST_P(DestroyRwsemTest, AnAccessIsDestroyedAfterItsSlowPin) {
   EXPECT_EQ(ioas_destroy(kIoas), 0);
 }
 
+// The device's object (iommufd_device_unbind()), under dev_set->lock. alloc: 0 to 100, refused.
+// unbind: 20 has dev_set->lock, 100 the device's destroy_rwsem. late: 50, a writer waits. peer: 60
+// waits for dev_set->lock, 100 has it; it is not attached, so that there is nothing to detach.
+TEST_P(DestroyRwsemTest, ADeviceIsUnboundAfterItsSlowAllocation) {
+  boot_with_slow_allocations();
+  alloc_at(0_us, "alloc");
+  ioctl_at(20_us, "unbind", &Iommufd::unbind, kDev);
+  alloc_at(50_us, "late");
+  ioctl_at(60_us, "peer", &Iommufd::detach, kPeer);
+  EXPECT_EQ(run_ioctls(), (Returned{{"alloc", returns(-EEXIST, 100_us)},
+                                    {"unbind", returns(0, 100_us)},
+                                    {"late", returns(-ENOENT, 50_us)},
+                                    {"peer", returns(0, 100_us)}}));
+  EXPECT_EQ(waited(), 80_us);
+  EXPECT_EQ(hwpt_alloc(kHwpt, kDev, kIoas), -ENOENT);
+  EXPECT_EQ(bind(kDev), 0);
+  EXPECT_EQ(broken(), "");
+}
+
 INSTANTIATE_TEST_SUITE_P(Protocols, DestroyRwsemTest, ::testing::Values("v6.2", "v6.4"), test_name);
 
 // --- From 6.8 on: shortterm_users ----------------------------------------------------------------
@@ -152,8 +183,60 @@ TEST_P(ShortTermTest, AnAccessIsDestroyedAfterItsSlowPinsAndLetsMoreIn) {
   EXPECT_EQ(ioas_destroy(kIoas), 0);
 }
 
+// alloc: 0 to 100, under ioas->mutex, refused. unbind: 20 has dev_set->lock, waits for one
+// allocation, for two from 50 on. late: 50 has the device, 100 ioas->mutex, 200 it is refused, too.
+// peer: 60 waits for dev_set->lock, 200 has it.
+TEST_P(ShortTermTest, ADeviceIsUnboundAfterItsSlowAllocationsAndLetsMoreIn) {
+  boot_with_slow_allocations();
+  alloc_at(0_us, "alloc");
+  ioctl_at(20_us, "unbind", &Iommufd::unbind, kDev);
+  alloc_at(50_us, "late");
+  ioctl_at(60_us, "peer", &Iommufd::detach, kPeer);
+  EXPECT_EQ(run_ioctls(), (Returned{{"alloc", returns(-EEXIST, 100_us)},
+                                    {"unbind", returns(0, 200_us)},
+                                    {"late", returns(-EEXIST, 200_us)},
+                                    {"peer", returns(0, 200_us)}}));
+  EXPECT_EQ(hwpt_alloc(kHwpt, kDev, kIoas), -ENOENT);
+  EXPECT_EQ(bind(kDev), 0);
+  EXPECT_EQ(broken(), "");
+}
+
 INSTANTIATE_TEST_SUITE_P(Protocols, ShortTermTest, ::testing::Values("igroup", "igroup-pasid"),
                          test_name);
+
+// --- Both ----------------------------------------------------------------------------------------
+
+class DeviceReferenceTest : public ReferencesTest {};
+
+// An allocation on an ioas that is not there: the device's lookup 25 ns, that of the ioas 25 and
+// its table's line 1, the device's put 15. The reference's own 6 (a counter), or 14 and 1 (a
+// semaphore, each way), are in what a lookup and a put cost.
+TEST_P(DeviceReferenceTest, CostsALookupAndAPut) {
+  params.lock.atomic = 6_ns;
+  params.lock.rwsem_read = 14_ns;
+  params.line.same_cpu = 1_ns;
+  boot_with_slow_allocations();
+  iommufd_params.lookup = 25_ns;
+  iommufd_params.put = 15_ns;
+  alloc_at(0_us, "alloc", kUnknown);
+  EXPECT_EQ(run_ioctls(), (Returned{{"alloc", returns(-EINVAL, 66_ns)}}));
+}
+
+// Each attachment is a user of the device's object, and an unbind ends it.
+TEST_P(DeviceReferenceTest, AnUnbindEndsAnAttachment) {
+  boot_with_slow_allocations();
+  ASSERT_EQ(attach(kDev, kIoas), 0);
+  ASSERT_EQ(attach(kPeer, kIoas), 0);
+  EXPECT_EQ(broken(), "");
+  EXPECT_EQ(unbind(kDev), 0);
+  EXPECT_EQ(broken(), "");
+  EXPECT_EQ(detach(kPeer), 0);
+  EXPECT_EQ(bind(kDev), 0);
+  EXPECT_EQ(broken(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Protocols, DeviceReferenceTest,
+                         ::testing::Values("v6.2", "v6.4", "igroup", "igroup-pasid"), test_name);
 
 }  // namespace
 }  // namespace smmulab::iommufd

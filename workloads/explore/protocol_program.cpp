@@ -87,6 +87,9 @@ std::string ProtocolRun::lock_name(const lnx::LockBase& lock) const {
     }
   }
   for (const iommufd::Device& device : system_.devices()) {
+    if (device.object != nullptr && device.object->destroy_rwsem.get() == &lock) {
+      return fmt::format("{}(device {})", lock.lock_class().name, device.object->number());
+    }
     if (&device.dev_set->lock == &lock) {
       return named(device.dev_set->id.value());
     }
