@@ -39,7 +39,8 @@ Task<int> IommuCore::set_domain(lnx::Thread& t, IommuGroup& group, smmu::Domain*
     }
   }
   if (result != 0 && !must_succeed) {
-    for (std::size_t i = 0; i < tried; ++i) {
+    const std::size_t reverted = reverts_whole_group_ ? group.devices.size() : tried;
+    for (std::size_t i = 0; i < reverted; ++i) {
       co_await attach_one(t, *group.devices[i], group.domain);
     }
     co_return result;

@@ -2,12 +2,12 @@
 // The iommu core: groups, and the loops that attach a domain to every device of one under
 // group->mutex. Rule: Linux 6.12 drivers/iommu/iommu.c __iommu_group_set_domain_internal(),
 // iommu_device_claim_dma_owner(), iommu_attach_group_handle(), iommu_replace_group_handle(),
-// iommu_detach_group_handle(); with driver 6.2 the blocking domain is an empty paging domain.
-// Counts of attached devices: the drafts of Feb 2023 (docs/protocols.md, core-group).
-// PCI reset: "[PATCH v7 4/5] iommu: Introduce pci_dev_reset_iommu_prepare/done()", of 7.0,
-// and what 7.0.10 and 7.1 mended of it. Not modelled: hot plug of devices into groups, widths of
-// PASIDs that differ within a group, deferred attach, resets of two devices of a group at a time
-// (refused before 7.0.10).
+// iommu_detach_group_handle(); with driver 6.2 the blocking domain is an empty paging domain. What
+// a failed attach reverts: also Linux 6.2 iommu.c __iommu_attach_group(). Counts of attached
+// devices: the drafts of Feb 2023 (docs/protocols.md, core-group). PCI reset: "[PATCH v7 4/5]
+// iommu: Introduce pci_dev_reset_iommu_prepare/done()", of 7.0, and what 7.0.10 and 7.1 mended of
+// it. Not modelled: hot plug of devices into groups, widths of PASIDs that differ within a group,
+// deferred attach, resets of two devices of a group at a time (refused before 7.0.10).
 #pragma once
 
 #include <cstdint>
@@ -47,6 +47,11 @@ class IommuCore {
       (void)msi_prepare_lock();  // it must not be another in another order
     }
   }
+
+  // As 6.2: a failed attach brings every device of the group back to the old domain, those that it
+  // never came to, too. Else: those it tried.
+  void set_reverts_whole_group(bool whole) { reverts_whole_group_ = whole; }
+  [[nodiscard]] bool reverts_whole_group() const { return reverts_whole_group_; }
 
   // iommu_group_has_isolated_msi(): looks at every device of the group, under its mutex.
   Task<void> check_isolated_msi(lnx::Thread& t, IommuGroup& group);
@@ -99,12 +104,13 @@ class IommuCore {
   Task<int> attach_idle(lnx::Thread& t, IommuGroup& group, smmu::Domain& domain);
   Task<int> attach_one(lnx::Thread& t, smmu::Master& master, smmu::Domain* domain);
   // Attaches `domain` (null: the blocked one) to every device; on failure the devices tried so far,
-  // the failing one included, go back. Whoever must succeed goes on over all devices.
+  // the failing one included, go back, or all. Whoever must succeed goes on over all devices.
   Task<int> set_domain(lnx::Thread& t, IommuGroup& group, smmu::Domain* domain, bool must_succeed);
 
   lnx::Machine& machine_;
   smmu::Driver& driver_;
   const IommufdParams& params_;
+  bool reverts_whole_group_ = false;
   std::unique_ptr<lnx::Mutex> msi_prepare_lock_;  // made at its first use
 };
 

@@ -8,6 +8,7 @@ namespace smmulab::iommufd {
 Iommufd::Iommufd(Context& context, Protocol& protocol, std::deque<Device>& devices)
     : context_(context), protocol_(protocol), devices_(devices) {
   context_.set_protocol(protocol);
+  context_.core().set_reverts_whole_group(!has(6, 3));
 }
 
 Task<void> Iommufd::enter(lnx::Thread& t) {
