@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -161,10 +162,16 @@ class IoctlTest : public lnx::LinuxTest {
            [=, this](lnx::Thread& t) { return perform(t, line_ + from, op, args...); });
   }
   // What each returned, and when.
-  using Returned = std::map<std::string, std::string>;
-  static std::string returns(int rc, Ps at) {
-    return fmt::format("{} at {}", rc, format_duration(at));
-  }
+  struct Return {
+    int rc = 1;
+    Ps at{0};
+    friend bool operator==(const Return&, const Return&) = default;
+    friend void PrintTo(const Return& r, std::ostream* out) {
+      *out << fmt::format("{} at {}", r.rc, format_duration(r.at));
+    }
+  };
+  using Returned = std::map<std::string, Return>;
+  static Return returns(int rc, Ps at) { return {rc, at}; }
   Returned run_ioctls() {
     engine.run();
     at_once_ = 0;
@@ -209,7 +216,7 @@ class IoctlTest : public lnx::LinuxTest {
                      Args... args) {
     co_await t.run(from - engine.now());
     const int rc = co_await ((*iommufd_).*op)(t, args...);
-    returned_[t.name()] = returns(rc, engine.now() - line_);
+    returned_[t.name()] = {rc, engine.now() - line_};
   }
   void add_device(std::uint32_t group, std::uint32_t smmu) {
     smmu::Master& m = masters_.emplace_back();

@@ -201,6 +201,34 @@ TEST_P(ShortTermTest, ADeviceIsUnboundAfterItsSlowAllocationsAndLetsMoreIn) {
   EXPECT_EQ(broken(), "");
 }
 
+// An automatic hwpt's areas, 16 pages, take 16 ms to unpin. replace: within the first 5 ms the
+// device is on the other hwpt, whose reference is put; then until 16 the automatic one is
+// destroyed. detach: 5, so that nothing refers to the other hwpt any more. destroy: 10, not
+// refused. Drivers' work takes some us. Without VFIO, whose dev_set->lock would keep detach out.
+TEST_P(ShortTermTest, AReplaceHasPutTheNewHwptWhenItDestroysTheOldOne) {
+  iommufd_params.vfio = false;
+  iommufd_params.unpin_page = 1_ms;
+  boot(GetParam());
+  ASSERT_EQ(ioas_alloc(kIoas), 0);
+  ASSERT_EQ(ioas_alloc(kOther), 0);
+  ASSERT_EQ(bind(kAlone), 0);
+  ASSERT_EQ(map(kIoas, kFirst, 16 * kPage), 0);
+  ASSERT_EQ(hwpt_alloc(kHwpt, kAlone, kOther), 0);
+  ASSERT_EQ(attach(kAlone, kIoas), 0);
+  ioctl_at(0_us, "replace", &Iommufd::replace, kAlone, kHwpt);
+  ioctl_at(5_ms, "detach", &Iommufd::detach, kAlone);
+  ioctl_at(10_ms, "destroy", &Iommufd::hwpt_destroy, kHwpt);
+  Returned returned = run_ioctls();
+  EXPECT_EQ(returned["replace"].rc, 0);
+  EXPECT_GE(returned["replace"].at, 16_ms);
+  EXPECT_EQ(returned["detach"].rc, 0);
+  EXPECT_LT(returned["detach"].at, 6_ms);
+  EXPECT_EQ(returned["destroy"].rc, 0);
+  EXPECT_LT(returned["destroy"].at, 11_ms);
+  EXPECT_EQ(broken(), "");
+  EXPECT_EQ(ioas_destroy(kOther), 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Protocols, ShortTermTest, ::testing::Values("igroup", "igroup-pasid"),
                          test_name);
 

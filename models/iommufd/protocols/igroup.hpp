@@ -2,10 +2,10 @@
 // Linux 6.8 to 6.12 (variant E; 6.6 and 6.7 differ in object references only: destroy_rwsem):
 // igroup->lock, one per iommu group and context, protects the group's hwpt and device list; a
 // replace moves every device of the group; the domain is filled when the hwpt is made, under
-// ioas->mutex, never under igroup->lock. Rule: Linux 6.12 drivers/iommu/iommufd/device.c,
-// hw_pagetable.c. Not modelled: faults in flight when an
-// attachment ends; change_pt() puts its reference of the new hwpt before the old automatic one is
-// destroyed, here after.
+// ioas->mutex, never under igroup->lock; an automatic hwpt that a replace left is destroyed once
+// the reference to the new one is put. Rule: Linux 6.12 drivers/iommu/iommufd/device.c,
+// hw_pagetable.c. Not modelled: faults in flight when an attachment ends; that the count of an old
+// hwpt that is not automatic drops after that put, too (here just before it).
 #pragma once
 
 #include "models/iommufd/protocol.hpp"
