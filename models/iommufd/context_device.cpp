@@ -19,7 +19,11 @@ void Context::add_device(lnx::Thread& t, Device& device, DeviceIndex index) {
     add_destroy_rwsem(*made);  // it must not be another in another order
   }
   device.object = made.get();
-  objects_[made->id.value()] = std::move(made);
+  auto& entry = objects_[made->id.value()];
+  if (entry != nullptr) {  // without locks: two binds at once
+    graveyard_.push_back(std::move(entry));
+  }
+  entry = std::move(made);
   finalize(t, *device.object);
 }
 
