@@ -83,8 +83,8 @@ TEST_P(IgroupErrnoTest, AFailedReplaceLeavesTheDeviceWhereItWas) {
   EXPECT_EQ(replace(kDev, kHwpt2), -EINVAL);
   EXPECT_EQ(domain_of(kDev), before);
   EXPECT_EQ(domain_of(kPeer), before);
-  EXPECT_EQ(std::count(before->masters.begin(), before->masters.end(), master(kDev)), 1);
-  EXPECT_EQ(std::count(before->masters.begin(), before->masters.end(), master(kPeer)), 1);
+  EXPECT_EQ(std::ranges::count(before->masters, master(kDev), &smmu::MasterDomain::master), 1);
+  EXPECT_EQ(std::ranges::count(before->masters, master(kPeer), &smmu::MasterDomain::master), 1);
   ASSERT_EQ(detach(kDev), 0);
   ASSERT_EQ(detach(kPeer), 0);
   EXPECT_EQ(hwpt_destroy(kHwpt), 0);

@@ -56,10 +56,12 @@ CommandSeries CommandSeries::cfgi_cd(const std::vector<StreamId>& streams, std::
   return s;
 }
 
-CommandSeries CommandSeries::atc_inv(const std::vector<StreamId>& streams, const AtcSpan& span) {
+CommandSeries CommandSeries::atc_inv(const std::vector<StreamId>& streams, const AtcSpan& span,
+                                     std::uint32_t ssid) {
   CommandSeries s(Command::kAtcInv, streams.size());
   s.streams_ = &streams;
   s.span_ = span;
+  s.ssid_ = ssid;
   return s;
 }
 
@@ -142,6 +144,7 @@ CommandWords CommandSeries::next() {
   if (kind_ == Command::kAtcInv) {
     c.address = span_.address;
     c.size = span_.size;
+    c.substream_valid = ssid_ != 0;
   }
   return encode(c);
 }

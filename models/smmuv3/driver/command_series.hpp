@@ -26,7 +26,9 @@ class CommandSeries {
   static CommandSeries cfgi_ste(StreamId stream);
   static CommandSeries prefetch_config(StreamId stream);
   static CommandSeries cfgi_cd(const std::vector<StreamId>& streams, std::uint32_t ssid = 0);
-  static CommandSeries atc_inv(const std::vector<StreamId>& streams, const AtcSpan& span);
+  // SSID 0: without a PASID (SSV = 0).
+  static CommandSeries atc_inv(const std::vector<StreamId>& streams, const AtcSpan& span,
+                               std::uint32_t ssid = 0);
   static CommandSeries tlbi_asid(Asid asid);
   static CommandSeries tlbi_vmid(Vmid vmid);    // TLBI_S12_VMALL
   static CommandSeries tlbi_nh_all(Vmid vmid);  // stage 1 of a guest

@@ -199,7 +199,7 @@ void CountedDriver::boot_attach(Master& master, Domain& domain) {
   master.dark = false;
   master.ats_enabled = master.ats_supported;
   domain.nr_ats_masters += master.ats_enabled ? 1U : 0U;
-  domain.masters.push_back(&master);
+  domain.masters.push_back({&master});
 }
 
 // arm_smmu_cmdq_batch_add() for each: a full batch goes without a SYNC.
@@ -215,9 +215,9 @@ Task<void> CountedDriver::add(lnx::Thread& t, CommandQueues& queue, CommandBatch
   }
 }
 
-Task<void> CountedDriver::invalidate_atc(lnx::Thread& t, Master& master) {
+Task<void> CountedDriver::invalidate_atc(lnx::Thread& t, Master& master, std::uint32_t ssid) {
   CommandBatch batch;
-  co_await add(t, master.smmu->queue, batch, CommandSeries::atc_inv(master.stream_ids, {}));
+  co_await add(t, master.smmu->queue, batch, CommandSeries::atc_inv(master.stream_ids, {}, ssid));
   co_await master.smmu->queue.issue(t, batch, true);
 }
 
@@ -345,9 +345,9 @@ Task<void> CountedDriver::invalidate_domain_atc(lnx::Thread& t, Domain& domain, 
   CommandBatch batch;
   co_await domain.devices_lock.lock(t);
   for (std::size_t i = 0; i < domain.masters.size(); ++i) {  // a free lock lets the list change
-    const Master& master = *domain.masters[i];
-    if (master.ats_enabled) {
-      co_await add(t, queue, batch, CommandSeries::atc_inv(master.stream_ids, span));
+    const auto [master, ssid] = domain.masters[i];
+    if (master->ats_enabled) {
+      co_await add(t, queue, batch, CommandSeries::atc_inv(master->stream_ids, span, ssid));
     }
   }
   co_await domain.devices_lock.unlock(t);

@@ -70,7 +70,8 @@ class CountedDriver : public Driver {
   Task<void> prefetch(lnx::Thread& t, Master& master, StreamId stream);
   Task<void> sync_ste(lnx::Thread& t, Master& master, StreamId stream);
   Task<void> sync_cd(lnx::Thread& t, Master& master, std::uint32_t ssid = 0);
-  Task<void> invalidate_atc(lnx::Thread& t, Master& master);
+  // Everything that the master's ATCs have of that PASID; of the RID with SSID 0.
+  Task<void> invalidate_atc(lnx::Thread& t, Master& master, std::uint32_t ssid = 0);
   // pci_enable_ats(), pci_disable_ats().
   Task<void> set_pci_ats(lnx::Thread& t, Master& master, bool on);
   // ATC_INV for every ATS master of the domain, the list walked under devices_lock.
@@ -118,8 +119,8 @@ class Driver612 : public CountedDriver {
 
  protected:
   // The new domain's invalidations reach the master from here on; the old one's end here.
-  virtual Task<void> join(lnx::Thread& t, Master& master, Domain& domain, bool ats);
-  virtual Task<void> leave(lnx::Thread& t, Master& master, Domain& domain, bool ats);
+  virtual Task<void> join(lnx::Thread& t, MasterDomain entry, Domain& domain, bool ats);
+  virtual Task<void> leave(lnx::Thread& t, MasterDomain entry, Domain& domain, bool ats);
 
  private:
   Task<void> prepare(lnx::Thread& t, Master& master, Domain* domain, bool ats);
@@ -142,8 +143,8 @@ class DriverNewest final : public Driver612 {
 
  private:
   Task<void> invalidate(lnx::Thread& t, Domain& domain, const PageTable::Flush& flush) override;
-  Task<void> join(lnx::Thread& t, Master& master, Domain& domain, bool ats) override;
-  Task<void> leave(lnx::Thread& t, Master& master, Domain& domain, bool ats) override;
+  Task<void> join(lnx::Thread& t, MasterDomain entry, Domain& domain, bool ats) override;
+  Task<void> leave(lnx::Thread& t, MasterDomain entry, Domain& domain, bool ats) override;
   void charge_array(lnx::Thread& t, const Domain& domain) const;
 };
 

@@ -14,25 +14,24 @@ bool uses_cd_table(const Domain& domain) {
 
 }  // namespace
 
-Task<void> Driver612::join(lnx::Thread& t, Master& master, Domain& domain, bool ats) {
+Task<void> Driver612::join(lnx::Thread& t, MasterDomain entry, Domain& domain, bool ats) {
   t.charge(params().master_domain);
   co_await domain.devices_lock.lock(t);
   if (ats) {
     ++domain.nr_ats_masters;
   }
-  domain.masters.push_back(&master);
+  domain.masters.push_back(entry);
   co_await domain.devices_lock.unlock(t);
 }
 
-Task<void> Driver612::leave(lnx::Thread& t, Master& master, Domain& domain, bool ats) {
+Task<void> Driver612::leave(lnx::Thread& t, MasterDomain entry, Domain& domain, bool ats) {
   co_await domain.devices_lock.lock(t);
   // Only one entry: after a failed replace the core attaches the same domain again, and the
   // master is in its list twice until here.
-  const auto entry = std::find(domain.masters.begin(), domain.masters.end(), &master);
-  SMMULAB_CHECK(entry != domain.masters.end() || !serialised(),
-                "master is not in its domain's list");
-  if (entry != domain.masters.end()) {
-    domain.masters.erase(entry);
+  const auto at = std::find(domain.masters.begin(), domain.masters.end(), entry);
+  SMMULAB_CHECK(at != domain.masters.end() || !serialised(), "master is not in its domain's list");
+  if (at != domain.masters.end()) {
+    domain.masters.erase(at);
   }
   if (ats) {
     --domain.nr_ats_masters;
@@ -44,7 +43,7 @@ Task<void> Driver612::leave(lnx::Thread& t, Master& master, Domain& domain, bool
 // arm_smmu_attach_prepare(): from here on the new domain's invalidations reach this master too.
 Task<void> Driver612::prepare(lnx::Thread& t, Master& master, Domain* domain, bool ats) {
   if (domain != nullptr) {
-    co_await join(t, master, domain->invalidated(), ats);
+    co_await join(t, {&master}, domain->invalidated(), ats);
   }
   if (master.ats_enabled && !ats) {
     co_await set_pci_ats(t, master, false);
@@ -60,7 +59,7 @@ Task<void> Driver612::commit(lnx::Thread& t, Master& master, bool ats) {
     co_await set_pci_ats(t, master, true);
   }
   if (master.domain != nullptr) {
-    co_await leave(t, master, master.domain->invalidated(), master.ats_enabled);
+    co_await leave(t, {&master}, master.domain->invalidated(), master.ats_enabled);
   }
   master.ats_enabled = ats;
 }
@@ -146,7 +145,7 @@ Task<int> Driver612::attach_pasid(lnx::Thread& t, Master& master, std::uint32_t 
   auto use = std::find_if(master.pasids.begin(), master.pasids.end(),
                           [pasid](const Master::PasidUse& u) { return u.pasid == pasid; });
   Domain* old = use == master.pasids.end() ? nullptr : use->domain;
-  co_await join(t, master, domain, master.ats_supported);
+  co_await join(t, {&master, pasid}, domain, master.ats_supported);
   Entry cd = old == nullptr ? Entry{} : use->cd;
   co_await write_pasid_cd(t, master, pasid, cd, cd_of(domain));
   if (old == nullptr) {
@@ -157,15 +156,15 @@ Task<int> Driver612::attach_pasid(lnx::Thread& t, Master& master, std::uint32_t 
   } else {
     *use = {pasid, &domain, cd};
   }
-  if (master.ats_supported) {
-    co_await invalidate_atc(t, master);
+  if (master.ats_supported) {  // arm_smmu_enable_ats() empties all before ATS comes on
+    co_await invalidate_atc(t, master, master.ats_enabled ? pasid : 0);
     if (!master.ats_enabled) {
       co_await set_pci_ats(t, master, true);
     }
     master.ats_enabled = true;
   }
   if (old != nullptr) {
-    co_await leave(t, master, *old, master.ats_supported);
+    co_await leave(t, {&master, pasid}, *old, master.ats_supported);
   }
   co_await asid_lock().unlock(t);
   co_return 0;
@@ -180,9 +179,9 @@ Task<void> Driver612::detach_pasid(lnx::Thread& t, Master& master, std::uint32_t
   co_await asid_lock().lock(t);
   co_await write_pasid_cd(t, master, pasid, gone.cd, Entry{});
   if (master.ats_enabled) {
-    co_await invalidate_atc(t, master);
+    co_await invalidate_atc(t, master, pasid);
   }
-  co_await leave(t, master, *gone.domain, master.ats_enabled);
+  co_await leave(t, {&master, pasid}, *gone.domain, master.ats_enabled);
   std::erase_if(master.pasids, [pasid](const Master::PasidUse& u) { return u.pasid == pasid; });
   co_await asid_lock().unlock(t);
   if (master.domain == nullptr && master.pasids.empty()) {

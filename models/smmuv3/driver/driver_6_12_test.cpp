@@ -52,7 +52,7 @@ TEST_F(Driver612Test, AttachFromBlocked) {
   EXPECT_EQ(held("init_mutex"), 0_us);
   EXPECT_EQ(locks(), "+init_mutex -init_mutex +asid_lock +devices_lock -devices_lock -asid_lock");
   EXPECT_EQ(m.domain, &d);
-  EXPECT_EQ(d.masters, std::vector<Master*>{&m});
+  EXPECT_EQ(d.masters, (std::vector<MasterDomain>{{&m}}));
 }
 
 TEST_F(Driver612Test, AttachFromBlockedWithThreeStreamIds) {
@@ -89,7 +89,7 @@ TEST_F(Driver612Test, ReplaceRewritesTheCdOnly) {
               "+init_mutex -init_mutex +asid_lock +devices_lock -devices_lock "
               "+devices_lock -devices_lock -asid_lock");
     EXPECT_TRUE(from.masters.empty());
-    EXPECT_EQ(to.masters, std::vector<Master*>{&m});
+    EXPECT_EQ(to.masters, (std::vector<MasterDomain>{{&m}}));
   }
 }
 

@@ -20,7 +20,7 @@ Task<void> Driver62::detach_dev(lnx::Thread& t, Master& master) {
     master.ats_enabled = false;
   }
   co_await old->devices_lock.lock(t);
-  std::erase(old->masters, &master);
+  std::erase(old->masters, MasterDomain{&master});
   co_await old->devices_lock.unlock(t);
   master.domain = nullptr;
   for (std::size_t sid = 0; sid < master.stream_ids.size(); ++sid) {
@@ -79,7 +79,7 @@ Task<int> Driver62::attach_dev(lnx::Thread& t, Master& master, Domain& domain) {
   }
   t.charge(params().master_domain);
   co_await domain.devices_lock.lock(t);
-  domain.masters.push_back(&master);
+  domain.masters.push_back({&master});
   co_await domain.devices_lock.unlock(t);
   master.domain = &domain;
   if (master.ats_supported) {

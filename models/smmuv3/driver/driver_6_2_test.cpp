@@ -72,7 +72,7 @@ TEST_F(Driver62Test, AttachToAFinalisedDomain) {
     EXPECT_EQ(locks(),
               "+devices_lock -devices_lock +init_mutex +devices_lock -devices_lock -init_mutex");
     EXPECT_TRUE(from.masters.empty());
-    EXPECT_EQ(to.masters, std::vector<Master*>{&m});
+    EXPECT_EQ(to.masters, (std::vector<MasterDomain>{{&m}}));
   }
 }
 

@@ -18,19 +18,18 @@ void DriverNewest::charge_array(lnx::Thread& t, const Domain& domain) const {
            params().invs_entry * static_cast<std::int64_t>(domain.masters.size() + 1));
 }
 
-Task<void> DriverNewest::join(lnx::Thread& t, Master& master, Domain& domain, bool ats) {
+Task<void> DriverNewest::join(lnx::Thread& t, MasterDomain entry, Domain& domain, bool ats) {
   domain.nr_ats_masters += ats ? 1U : 0U;
-  domain.masters.push_back(&master);
+  domain.masters.push_back(entry);
   charge_array(t, domain);
   co_return;
 }
 
-Task<void> DriverNewest::leave(lnx::Thread& t, Master& master, Domain& domain, bool ats) {
-  const auto entry = std::find(domain.masters.begin(), domain.masters.end(), &master);
-  SMMULAB_CHECK(entry != domain.masters.end() || !serialised(),
-                "master is not in its domain's array");
-  if (entry != domain.masters.end()) {
-    domain.masters.erase(entry);
+Task<void> DriverNewest::leave(lnx::Thread& t, MasterDomain entry, Domain& domain, bool ats) {
+  const auto at = std::find(domain.masters.begin(), domain.masters.end(), entry);
+  SMMULAB_CHECK(at != domain.masters.end() || !serialised(), "master is not in its domain's array");
+  if (at != domain.masters.end()) {
+    domain.masters.erase(at);
   }
   domain.nr_ats_masters -= ats ? 1U : 0U;
   charge_array(t, domain);
@@ -64,10 +63,11 @@ Task<void> DriverNewest::invalidate(lnx::Thread& t, Domain& domain, const PageTa
   }
   batch.clear();
   for (std::size_t i = 0; i < domain.masters.size(); ++i) {
-    const Master& master = *domain.masters[i];
-    if (master.ats_enabled) {
-      co_await add(t, queue, batch,
-                   CommandSeries::atc_inv(master.stream_ids, atc_span(flush.iova, flush.size)));
+    const auto [master, ssid] = domain.masters[i];
+    if (master->ats_enabled) {
+      co_await add(
+          t, queue, batch,
+          CommandSeries::atc_inv(master->stream_ids, atc_span(flush.iova, flush.size), ssid));
     }
   }
   co_await queue.issue(t, batch, true);

@@ -108,7 +108,7 @@ TEST_F(DriverNewestTest, NestedFromBlockedAndBackIsHitless) {
   forget();
   EXPECT_EQ(attach(m, d), 6_us);  // 3 * 2 STE, no CD: the guest has its own
   EXPECT_EQ(sent(), "PREFETCH_CONFIG 3, CFGI_STE 6, SYNC 6");
-  EXPECT_EQ(below.masters, std::vector<Master*>{&m});
+  EXPECT_EQ(below.masters, (std::vector<MasterDomain>{{&m}}));
   EXPECT_TRUE(d.masters.empty());
   EXPECT_EQ(block(m), 7_us);
   EXPECT_EQ(sent(), "PREFETCH_CONFIG 3, CFGI_STE 6, TLBI_S12_VMALL 1, SYNC 7");

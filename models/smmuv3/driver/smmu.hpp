@@ -70,6 +70,13 @@ struct Master {
   DarkTime dark_time;
 };
 
+// struct arm_smmu_master_domain: an entry of a domain's list.
+struct MasterDomain {
+  Master* master;
+  std::uint32_t ssid = 0;  // 0: the RID
+  friend bool operator==(const MasterDomain&, const MasterDomain&) = default;
+};
+
 struct Domain {
   Domain(lnx::Machine& machine, lnx::LockClass& init_class, lnx::LockClass& devices_class,
          std::uint32_t number)
@@ -85,7 +92,7 @@ struct Domain {
   bool nest_parent = false;     // stage 2, for guests' page tables on top
   bool dirty_tracking = false;  // IO_PGTABLE_QUIRK_ARM_HD
   Domain* parent = nullptr;     // nested: the domain below, whose lists it shares
-  std::vector<Master*> masters;
+  std::vector<MasterDomain> masters;
   std::uint32_t nr_ats_masters = 0;
   std::uint64_t mapped = 0;  // bytes: what iommu_map() was asked for less what was unmapped
   PageTable table;

@@ -202,6 +202,11 @@ void TimedHardware::store_command(timed::QueueNumber queue, std::uint64_t slot,
   memory_.write64(at + 8, words[1]);
 }
 
+CommandWords TimedHardware::command(timed::QueueNumber queue, std::uint64_t slot) {
+  const std::uint64_t at = smmu_.commands().address_of(slot, queue);
+  return {memory_.peek64(at), memory_.peek64(at + 8)};
+}
+
 void TimedHardware::store_sync(timed::QueueNumber queue, std::uint64_t slot, SyncMode mode) {
   hw::Command sync;
   sync.opcode = hw::Opcode::kSync;

@@ -123,6 +123,8 @@ class TimedHardware final : private timed::CommandListener,
   [[nodiscard]] hw::Outcome look_up(StreamId stream, Iova iova, bool write = false);
 
   void store_command(timed::QueueNumber queue, std::uint64_t slot, const CommandWords& words);
+  // What lies there.
+  [[nodiscard]] CommandWords command(timed::QueueNumber queue, std::uint64_t slot);
   void store_sync(timed::QueueNumber queue, std::uint64_t slot, SyncMode mode);
   // A store to the queue's PROD: entries below `prod` are there.
   void ring(timed::QueueNumber queue, std::uint64_t prod);

@@ -127,6 +127,32 @@ TEST_F(TimedDmaTest, AnUnmapEmptiesTheAtc) {
   EXPECT_GT(ats.translation_requests, before.translation_requests);
 }
 
+// The RID's translations stay where they are while a PASID comes and goes.
+TEST_F(TimedDmaTest, AnAtcInvOfAPasidLeavesTheRidsAtcAlone) {
+  Master& m = master(1, true);
+  Domain& a = used(m);
+  Domain& b = used(m);
+  map_all(a);
+  attach(m, a);
+  timed::StreamParams p = stream(m);
+  p.atc_entries = kPages;
+  const std::size_t dma = hardware().add_dma(p);
+  wait(50_us);
+  const timed::AtsStats before = *hardware().dma(dma)->ats();
+  const std::uint64_t sent = m.smmu->queue.count(Command::kAtcInv);
+  timed([&](lnx::Thread& t) -> Task<void> {
+    EXPECT_EQ(co_await driver().attach_pasid(t, m, 5, b), 0);
+    co_await driver().map(t, b, Iova{k2M}, Bytes{k4K}, Bytes{k4K});
+    co_await driver().unmap(t, b, Iova{k2M}, Bytes{k4K});
+    co_await driver().detach_pasid(t, m, 5);
+  });
+  wait(20_us);
+  const timed::AtsStats& ats = *hardware().dma(dma)->ats();
+  EXPECT_EQ(m.smmu->queue.count(Command::kAtcInv), sent + 3);
+  EXPECT_EQ(ats.translation_requests, before.translation_requests);
+  EXPECT_GT(ats.atc_hits, before.atc_hits + 100);
+}
+
 class NoInterrupt final : public EventInterrupt {
  public:
   void event_interrupt() override {}

@@ -167,6 +167,94 @@ INSTANTIATE_TEST_SUITE_P(
         Choice{DriverVersion::k6_2, Stage::kS2, SyncMode::kMsi, QueueKind::kCmdqv},
         Choice{DriverVersion::kNewest, Stage::kS1, SyncMode::kMsi, QueueKind::kCmdqv}));
 
+// --- Operands ------------------------------------------------------------------------------------
+
+class AtcOperandsTest : public DriverTest, public ::testing::WithParamInterface<DriverVersion> {
+ protected:
+  AtcOperandsTest() : DriverTest(GetParam()) { timed_hardware.emplace(); }
+
+  void set(Master& m, std::uint32_t pasid, Domain& d) {
+    timed([&, pasid](lnx::Thread& t) -> Task<void> {
+      EXPECT_EQ(co_await driver().attach_pasid(t, m, pasid, d), 0);
+    });
+  }
+  void remove(Master& m, std::uint32_t pasid) {
+    timed(
+        [&, pasid](lnx::Thread& t) -> Task<void> { co_await driver().detach_pasid(t, m, pasid); });
+  }
+  void map_and_unmap(Domain& d) {
+    timed([&](lnx::Thread& t) -> Task<void> {
+      EXPECT_EQ(co_await driver().map(t, d, Iova{k2M}, Bytes{k4K}, Bytes{k4K}), 0);
+      co_await driver().unmap(t, d, Iova{k2M}, Bytes{k4K});
+    });
+  }
+  // The ATC_INVs since the last call: "0x100 all, 0x100/5 2^0": StreamID, PASID, log2 of pages.
+  std::string atc_invs() {
+    std::string text;
+    const CommandQueueStat& stat = smmu().queue.stat();
+    for (const std::uint64_t end = stat.commands + stat.syncs; seen_ < end; ++seen_) {
+      const auto c = hw::decode_command(hardware().command(0, seen_));
+      if (!c || c->opcode != hw::Opcode::kAtcInv) {
+        continue;
+      }
+      text += fmt::format("{}{:#x}", text.empty() ? "" : ", ", c->stream.value());
+      text += c->substream_valid ? fmt::format("/{}", c->substream.value()) : "";
+      text += c->size == hw::Atc::kWholeSpace ? " all" : fmt::format(" 2^{}", c->size);
+    }
+    return text;
+  }
+
+ private:
+  std::uint64_t seen_ = 0;
+};
+
+TEST_P(AtcOperandsTest, APasidsSayWhichPasid) {
+  Master& m = master(2, true);
+  Domain& a = used(m);
+  Domain& b = used(m);
+  EXPECT_EQ(atc_invs(), "");
+  set(m, 5, a);
+  EXPECT_EQ(atc_invs(), "0x100/5 all, 0x101/5 all");
+  set(m, 5, b);
+  EXPECT_EQ(atc_invs(), "0x100/5 all, 0x101/5 all");
+  map_and_unmap(b);
+  EXPECT_EQ(atc_invs(), "0x100/5 2^0, 0x101/5 2^0");
+  remove(m, 5);
+  EXPECT_EQ(atc_invs(), "0x100/5 all, 0x101/5 all");
+}
+
+// One entry of the domain's list for each, and commands for each.
+TEST_P(AtcOperandsTest, ADomainOfTwoPasidsAndTheRid) {
+  Master& m = master(1, true);
+  Domain& d = used(m);
+  set(m, 5, d);
+  set(m, 7, d);
+  attach(m, d);
+  EXPECT_EQ(d.masters, (std::vector<MasterDomain>{{&m, 5}, {&m, 7}, {&m, 0}}));
+  EXPECT_EQ(atc_invs(), "0x100/5 all, 0x100/7 all, 0x100 all");
+  map_and_unmap(d);
+  EXPECT_EQ(atc_invs(), "0x100/5 2^0, 0x100/7 2^0, 0x100 2^0");
+  remove(m, 5);
+  EXPECT_EQ(d.masters, (std::vector<MasterDomain>{{&m, 7}, {&m, 0}}));
+  EXPECT_EQ(atc_invs(), "0x100/5 all");
+  map_and_unmap(d);
+  EXPECT_EQ(atc_invs(), "0x100/7 2^0, 0x100 2^0");
+}
+
+// arm_smmu_enable_ats() empties the ATC of everything, whosever translation brings ATS on.
+TEST_P(AtcOperandsTest, BeforeAtsComesOnAllIsEmptied) {
+  Master& m = master(1, true);
+  timed([&](lnx::Thread& t) -> Task<void> { co_await driver().attach_blocked(t, m); });
+  Domain& d = used(m);
+  EXPECT_EQ(atc_invs(), "0x100 all");
+  set(m, 5, d);
+  set(m, 6, d);
+  EXPECT_EQ(atc_invs(), "0x100 all, 0x100/6 all");
+}
+
+INSTANTIATE_TEST_SUITE_P(Drivers, AtcOperandsTest,
+                         ::testing::Values(DriverVersion::k6_12, DriverVersion::kNewest));
+
 // Two CPUs flush at once. With one queue the second CPU's SYNC is behind the first's; with one for
 // each CPU it does not wait for the first's completion signal.
 TEST(TimedQueues, ASyncOfOneCpuDoesNotWaitForAnothers) {
