@@ -49,10 +49,12 @@ CommandSeries CommandSeries::prefetch_config(StreamId stream) {
   return s;
 }
 
-CommandSeries CommandSeries::cfgi_cd(const std::vector<StreamId>& streams, std::uint32_t ssid) {
+CommandSeries CommandSeries::cfgi_cd(const std::vector<StreamId>& streams, std::uint32_t ssid,
+                                     bool leaf) {
   CommandSeries s(Command::kCfgiCd, streams.size());
   s.streams_ = &streams;
   s.ssid_ = ssid;
+  s.leaf_ = leaf;
   return s;
 }
 
@@ -140,7 +142,7 @@ CommandWords CommandSeries::next() {
   c.substream = hw::Ssid{ssid_};
   c.asid = asid_;
   c.vmid = vmid_;
-  c.leaf = kind_ != Command::kPrefetchConfig;
+  c.leaf = leaf_ && kind_ != Command::kPrefetchConfig;
   if (kind_ == Command::kAtcInv) {
     c.address = span_.address;
     c.size = span_.size;

@@ -25,7 +25,9 @@ class CommandSeries {
  public:
   static CommandSeries cfgi_ste(StreamId stream);
   static CommandSeries prefetch_config(StreamId stream);
-  static CommandSeries cfgi_cd(const std::vector<StreamId>& streams, std::uint32_t ssid = 0);
+  // !leaf: the L1CD as well.
+  static CommandSeries cfgi_cd(const std::vector<StreamId>& streams, std::uint32_t ssid = 0,
+                               bool leaf = true);
   // SSID 0: without a PASID (SSV = 0).
   static CommandSeries atc_inv(const std::vector<StreamId>& streams, const AtcSpan& span,
                                std::uint32_t ssid = 0);
@@ -57,6 +59,7 @@ class CommandSeries {
   std::size_t at_ = 0;
   StreamId stream_;
   std::uint32_t ssid_ = 0;
+  bool leaf_ = true;
   Asid asid_{};
   Vmid vmid_{};
   AtcSpan span_;

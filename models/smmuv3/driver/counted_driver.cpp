@@ -141,7 +141,7 @@ void CountedDriver::make_tables(Domain& domain, Smmu& smmu) {
   domain.stored = smmu.hardware->new_page_table(domain.stage == Stage::kS1 ? 1 : 2);
   if (params_.version == DriverVersion::k6_2 && domain.stage == Stage::kS1 &&
       domain.cd_table_of != &smmu) {
-    domain.cd_table = smmu.hardware->new_cd_table();
+    domain.cd_table = smmu.hardware->new_cd_table(ssids());
     domain.cd_table_of = &smmu;
   }
 }
@@ -175,7 +175,10 @@ Domain& CountedDriver::boot_domain(Smmu& smmu) {
   domain.smmu = &smmu;
   make_tables(domain, smmu);
   if (domain.cd_table != 0) {
-    smmu.hardware->store_cd(domain.cd_table, cd_of(domain));
+    if (ssids().two_levels()) {
+      smmu.hardware->store_cd_leaf(domain.cd_table, 0);
+    }
+    smmu.hardware->store_cd(first_cd(domain), cd_of(domain));
   }
   return domain;
 }
@@ -184,9 +187,15 @@ void CountedDriver::boot_attach(Master& master, Domain& domain) {
   master.cd_table_allocated = true;
   TimedHardware* const hardware = master.smmu->hardware;
   if (hardware != nullptr && params_.version != DriverVersion::k6_2) {
-    master.cd_table = hardware->new_cd_table();
+    master.cd_table = hardware->new_cd_table(ssids());
   }
   if (domain.stage == Stage::kS1) {
+    if (ssids().two_levels()) {
+      master.cd_leaves = {Ssids::leaf_of(0)};
+      if (master.cd_table != 0) {
+        hardware->store_cd_leaf(master.cd_table, 0);
+      }
+    }
     master.cd = cd_of(domain);
     store_cd(master, master.cd);
   }

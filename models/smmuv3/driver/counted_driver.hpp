@@ -8,14 +8,15 @@
 // (event_thread.hpp), with timed hardware only. Not modelled: SVA, stall, several SMMUs of one
 // domain (newest kernels). Hardware is counted (SYNC waits for commands, not for DMA) or timed:
 // then entries, descriptors and operands of commands are stored as well, bit for bit. A guest's
-// tables and the CDs of PASIDs are not stored. Freeing a domain flushes it first, but in newest
-// kernels the last detach has.
+// tables are not stored, nor are the CDs of PASIDs in a linear CD table. Freeing a domain flushes
+// it first, but in newest kernels the last detach has.
 #pragma once
 
 #include <deque>
 
 #include "models/smmuv3/driver/command_series.hpp"
 #include "models/smmuv3/driver/driver.hpp"
+#include "models/smmuv3/driver/ssids.hpp"
 
 namespace smmulab::smmu {
 
@@ -46,6 +47,7 @@ class CountedDriver : public Driver {
  protected:
   [[nodiscard]] lnx::Machine& machine() const { return machine_; }
   [[nodiscard]] const DriverParams& params() const { return params_; }
+  [[nodiscard]] Ssids ssids() const { return {params_.ssid_bits}; }
 
   // arm_smmu_asid_lock: one for every SMMU of the system. Elided without driver.global_asid_lock:
   // group->mutex then covers each master, devices_lock the lists.
@@ -58,7 +60,7 @@ class CountedDriver : public Driver {
   [[nodiscard]] Entry cd_of(const Domain& domain) const;
   [[nodiscard]] Entry ste_of(const Master& master, const Domain& domain) const;
   // Of a master with a CD table of its own (6.12 and later).
-  [[nodiscard]] static Entry cd_table_ste(const Master& master, S1Dss s1dss);
+  [[nodiscard]] Entry cd_table_ste(const Master& master, S1Dss s1dss) const;
 
   // Stores each step and syncs it: CFGI_CD for every stream id in one batch and one SYNC per step;
   // CFGI_STE and SYNC per stream id and step.
@@ -69,7 +71,7 @@ class CountedDriver : public Driver {
   Task<void> write_ste(lnx::Thread& t, Master& master, const Entry& target);
   Task<void> prefetch(lnx::Thread& t, Master& master, StreamId stream);
   Task<void> sync_ste(lnx::Thread& t, Master& master, StreamId stream);
-  Task<void> sync_cd(lnx::Thread& t, Master& master, std::uint32_t ssid = 0);
+  Task<void> sync_cd(lnx::Thread& t, Master& master, std::uint32_t ssid = 0, bool leaf = true);
   // Everything that the master's ATCs have of that PASID; of the RID with SSID 0.
   Task<void> invalidate_atc(lnx::Thread& t, Master& master, std::uint32_t ssid = 0);
   // pci_enable_ats(), pci_disable_ats().
@@ -86,9 +88,11 @@ class CountedDriver : public Driver {
   Task<void> invalidate_range(lnx::Thread& t, Domain& domain, const PageTable::Flush& flush);
   [[nodiscard]] CommandSeries tlbi_range(const Domain& domain, const PageTable::Flush& flush) const;
   [[nodiscard]] static CommandSeries tlbi_whole(const Domain& domain);
+  // Where the CD of SSID 0 is in a domain's CD table (6.2). REQUIRES: it has one, with that leaf.
+  [[nodiscard]] std::uint64_t first_cd(const Domain& domain) const;
   // The same in memory, with timed hardware.
   static void store_ste(const Master& master, StreamId stream, const Entry& ste);
-  static void store_cd(const Master& master, const Entry& cd);
+  void store_cd(const Master& master, const Entry& cd, std::uint32_t ssid = 0) const;
 
  private:
   void make_tables(Domain& domain, Smmu& smmu);
@@ -126,6 +130,7 @@ class Driver612 : public CountedDriver {
   Task<void> prepare(lnx::Thread& t, Master& master, Domain* domain, bool ats);
   Task<void> commit(lnx::Thread& t, Master& master, bool ats);
   Task<void> write_entries(lnx::Thread& t, Master& master, Domain& domain);
+  Task<void> alloc_cd_ptr(lnx::Thread& t, Master& master, std::uint32_t ssid);
 };
 
 // About Linux 7.0: nesting (6.13), and each domain has an array of what its invalidations are for

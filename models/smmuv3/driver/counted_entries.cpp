@@ -38,16 +38,18 @@ Entry CountedDriver::ste_of(const Master& master, const Domain& domain) const {
   // 6.12: the CD table belongs to the master; 6.2: to the domain.
   if (params_.version == DriverVersion::k6_2) {
     const std::uint64_t symbolic = table_base(domain) << 12U;
-    return make_cdtable_ste(domain.cd_table != 0 ? domain.cd_table : symbolic,
-                            master.ats_supported);
+    const Entry ste =
+        make_cdtable_ste(domain.cd_table != 0 ? domain.cd_table : symbolic, master.ats_supported);
+    return ssids().two_levels() ? with_two_levels(ste, ssids().bits) : ste;
   }
   return cd_table_ste(master, S1Dss::kSsid0);
 }
 
-Entry CountedDriver::cd_table_ste(const Master& master, S1Dss s1dss) {
+Entry CountedDriver::cd_table_ste(const Master& master, S1Dss s1dss) const {
   const std::uint64_t symbolic = (master.stream_ids.front().value() + 1ULL) << 12U;
-  return make_cdtable_ste(master.cd_table != 0 ? master.cd_table : symbolic, master.ats_supported,
-                          s1dss);
+  const Entry ste = make_cdtable_ste(master.cd_table != 0 ? master.cd_table : symbolic,
+                                     master.ats_supported, s1dss);
+  return ssids().two_levels() ? with_two_levels(ste, ssids().bits) : ste;
 }
 
 void CountedDriver::update_dark(const lnx::Thread& t, Master& master, bool mended) {
@@ -82,15 +84,26 @@ void CountedDriver::store_ste(const Master& master, StreamId stream, const Entry
   }
 }
 
-void CountedDriver::store_cd(const Master& master, const Entry& cd) {
-  if (master.cd_table != 0) {
-    master.smmu->hardware->store_cd(master.cd_table, cd);
+std::uint64_t CountedDriver::first_cd(const Domain& domain) const {
+  return ssids().two_levels() ? domain.cd_table_of->hardware->cd_address(domain.cd_table, 0)
+                              : domain.cd_table;
+}
+
+void CountedDriver::store_cd(const Master& master, const Entry& cd, std::uint32_t ssid) const {
+  TimedHardware* const hardware = master.smmu->hardware;
+  if (master.cd_table == 0) {
+    return;
+  }
+  if (ssids().two_levels()) {
+    hardware->store_cd(hardware->cd_address(master.cd_table, ssid), cd);
+  } else if (ssid == 0) {
+    hardware->store_cd(master.cd_table, cd);
   }
 }
 
-Task<void> CountedDriver::sync_cd(lnx::Thread& t, Master& master, std::uint32_t ssid) {
+Task<void> CountedDriver::sync_cd(lnx::Thread& t, Master& master, std::uint32_t ssid, bool leaf) {
   CommandBatch batch;
-  co_await add(t, master.smmu->queue, batch, CommandSeries::cfgi_cd(master.stream_ids, ssid));
+  co_await add(t, master.smmu->queue, batch, CommandSeries::cfgi_cd(master.stream_ids, ssid, leaf));
   co_await master.smmu->queue.issue(t, batch, true);
 }
 
@@ -119,6 +132,7 @@ Task<void> CountedDriver::write_pasid_cd(lnx::Thread& t, Master& master, std::ui
   t.charge(params_.write_entry);
   for (std::uint32_t i = 0; i < update.step_count; ++i) {
     co_await t.run(params_.write_step);
+    store_cd(master, update.steps[i], pasid);
     co_await sync_cd(t, master, pasid);
   }
 }

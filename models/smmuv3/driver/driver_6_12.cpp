@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "models/smmuv3/driver/counted_driver.hpp"
+#include "models/smmuv3/driver/timed_hardware.hpp"
 
 namespace smmulab::smmu {
 namespace {
@@ -77,6 +78,26 @@ Task<void> Driver612::write_entries(lnx::Thread& t, Master& master, Domain& doma
   }
 }
 
+// A leaf stays for as long as its master. An invalid L1CD may be cached: hence the invalidation.
+Task<void> Driver612::alloc_cd_ptr(lnx::Thread& t, Master& master, std::uint32_t ssid) {
+  if (!master.cd_table_allocated) {
+    t.charge(params().cd_table_alloc);
+    master.cd_table_allocated = true;
+  }
+  const std::uint32_t leaf = Ssids::leaf_of(ssid);
+  if (!ssids().two_levels() ||
+      std::find(master.cd_leaves.begin(), master.cd_leaves.end(), leaf) != master.cd_leaves.end()) {
+    co_return;
+  }
+  master.cd_leaves.push_back(leaf);
+  t.charge(params().cd_table_alloc);
+  co_await t.run(params().write_step);
+  if (master.cd_table != 0) {
+    master.smmu->hardware->store_cd_leaf(master.cd_table, ssid);
+  }
+  co_await sync_cd(t, master, ssid, false);
+}
+
 Task<int> Driver612::attach_dev(lnx::Thread& t, Master& master, Domain& domain) {
   t.charge(params().attach_base);
   int rc = 0;
@@ -97,9 +118,8 @@ Task<int> Driver612::attach_dev(lnx::Thread& t, Master& master, Domain& domain) 
   if (rc != 0) {
     co_return rc;
   }
-  if (stage1 && !master.cd_table_allocated) {
-    t.charge(params().cd_table_alloc);
-    master.cd_table_allocated = true;
+  if (stage1) {
+    co_await alloc_cd_ptr(t, master, 0);
   }
   co_await asid_lock().lock(t);
   const bool ats = master.ats_supported;
@@ -133,14 +153,11 @@ Task<void> Driver612::attach_blocked(lnx::Thread& t, Master& master) {
 Task<int> Driver612::attach_pasid(lnx::Thread& t, Master& master, std::uint32_t pasid,
                                   Domain& domain) {
   t.charge(params().attach_base);
-  if (!uses_cd_table(domain) || domain.smmu != master.smmu ||
+  if (!ssids().has(pasid) || !uses_cd_table(domain) || domain.smmu != master.smmu ||
       (master.domain != nullptr && !uses_cd_table(*master.domain))) {
     co_return -EINVAL;
   }
-  if (!master.cd_table_allocated) {
-    t.charge(params().cd_table_alloc);
-    master.cd_table_allocated = true;
-  }
+  co_await alloc_cd_ptr(t, master, pasid);
   co_await asid_lock().lock(t);
   auto use = std::find_if(master.pasids.begin(), master.pasids.end(),
                           [pasid](const Master::PasidUse& u) { return u.pasid == pasid; });

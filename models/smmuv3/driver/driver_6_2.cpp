@@ -32,15 +32,24 @@ Task<void> Driver62::detach_dev(lnx::Thread& t, Master& master) {
   }
 }
 
-// The domain's CD table is made and its CD written with no master in the list yet: two bare SYNCs.
+// The domain's CD table is made and its CD written with no master in the list yet: two bare SYNCs,
+// and before them one for the L1CD of a table with two levels.
 Task<void> Driver62::write_first_cd(lnx::Thread& t, Smmu& smmu, Domain& domain) {
   t.charge(params().cd_table_alloc);
+  if (ssids().two_levels()) {
+    t.charge(params().cd_table_alloc);
+    co_await t.run(params().write_step);
+    if (domain.cd_table != 0) {
+      smmu.hardware->store_cd_leaf(domain.cd_table, 0);
+    }
+    co_await smmu.queue.issue(t, CommandBatch{}, true);
+  }
   Entry cd = cd_of(domain);
   for (const bool whole : {false, true}) {
     co_await t.run(params().write_step);
     if (domain.cd_table != 0) {  // word 0, with V, last
       cd[0] = whole ? cd_of(domain)[0] : 0;
-      smmu.hardware->store_cd(domain.cd_table, cd);
+      smmu.hardware->store_cd(first_cd(domain), cd);
     }
     co_await smmu.queue.issue(t, CommandBatch{}, true);
   }

@@ -49,6 +49,19 @@ TEST_F(Driver62Test, FirstAttachOfAFreshDomain) {
   EXPECT_EQ(d.smmu, m.smmu);
 }
 
+// The L1CD of the domain's table: a third bare SYNC under the asid_lock, once for each domain.
+TEST_F(Driver62Test, FirstAttachWithACdTableOfTwoLevels) {
+  driver_params.ssid_bits = 20;
+  Master& m = master(1);
+  Domain& d = alloc(m);
+  forget();
+  EXPECT_EQ(attach(m, d), 6_us);
+  EXPECT_EQ(sent(), "PREFETCH_CONFIG 1, CFGI_STE 3, SYNC 6");
+  EXPECT_EQ(held("asid_lock"), 3_us);
+  EXPECT_EQ(attach(m, used(m)), 3_us);
+  EXPECT_EQ(attach(m, d), 3_us);
+}
+
 TEST_F(Driver62Test, FirstAttachWithThreeStreamIds) {
   Master& m = master(3);
   Domain& d = alloc(m);

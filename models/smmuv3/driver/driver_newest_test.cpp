@@ -267,6 +267,70 @@ TEST_F(PasidTest, WithAtsTheAtcIsEmptied) {
   EXPECT_EQ(d.nr_ats_masters, 0U);
 }
 
+// Leaves of 1024 CDs, each with a CFGI_CD(leaf=0) for every stream id and a SYNC at its first use,
+// before asid_lock is taken; they stay when their PASIDs go.
+TEST_F(PasidTest, WithTwoLevelsALeafsFirstUseIsASyncMore) {
+  driver_params.ssid_bits = 20;
+  Master& m = master(3);  // boot has the RID's leaf
+  Domain& d = used(m);
+  sent();
+  EXPECT_EQ(set(m, 5, d), 2_us);
+  EXPECT_EQ(set(m, 1023, d), 2_us);
+  EXPECT_EQ(sent(), "CFGI_CD 12, SYNC 4");
+  locks();
+  held("asid_lock");
+  EXPECT_EQ(set(m, 1024, d), 3_us);
+  EXPECT_EQ(sent(), "CFGI_CD 9, SYNC 3");
+  EXPECT_EQ(held("asid_lock"), 2_us);
+  EXPECT_EQ(locks(), "+asid_lock +devices_lock -devices_lock -asid_lock");
+  EXPECT_EQ(set(m, 2047, d), 2_us);
+  EXPECT_EQ(set(m, 2048, d), 3_us);
+  EXPECT_EQ(remove(m, 1024), 2_us);
+  EXPECT_EQ(set(m, 1024, d), 2_us);
+  EXPECT_EQ(set(m, (1U << 20U) - 1, d), 3_us);
+  EXPECT_EQ(m.cd_leaves, (std::vector<std::uint32_t>{0, 1, 2, 1023}));
+  Master& other = master(1);  // each has a table of its own
+  sent();
+  EXPECT_EQ(set(other, 1024, d), 3_us);
+  EXPECT_EQ(sent(), "CFGI_CD 3, SYNC 3");
+}
+
+TEST_F(PasidTest, WithTwoLevelsTheFirstAttachMakesTheRidsLeaf) {
+  for (const std::uint32_t bits : {10U, 11U}) {
+    driver_params.ssid_bits = bits;
+    Master& m = bare_master(2);
+    Domain& d = used(m);
+    sent();
+    held("asid_lock");
+    EXPECT_EQ(attach(m, d), bits > 10 ? 7_us : 6_us);  // 2 CD, 2 * 2 STE
+    EXPECT_EQ(sent(), bits > 10 ? "PREFETCH_CONFIG 2, CFGI_STE 4, CFGI_CD 6, SYNC 7"
+                                : "PREFETCH_CONFIG 2, CFGI_STE 4, CFGI_CD 4, SYNC 6");
+    EXPECT_EQ(held("asid_lock"), 6_us);
+    EXPECT_EQ(attach(m, used(m)), 3_us);
+  }
+}
+
+// Of a linear table only the allocation is paid for, of two levels the leaf's as well.
+TEST_F(PasidTest, WhatACdTableCosts) {
+  driver_params.cd_table_alloc = 100_us;
+  Master& linear = bare_master(1);
+  EXPECT_EQ(set(linear, 1, used(linear)), 104_us);
+  EXPECT_EQ(set(linear, 1023, used(linear)), 2_us);
+  driver_params.ssid_bits = 12;
+  Master& m = bare_master(1);
+  EXPECT_EQ(set(m, 1, used(m)), 205_us);
+  EXPECT_EQ(set(m, 1024, used(m)), 103_us);
+}
+
+TEST_F(PasidTest, AsManyAsTheDeviceHas) {
+  Master& m = master(1);
+  Domain& d = used(m);
+  EXPECT_EQ(set(m, 1024, d, -EINVAL), 0_us);
+  EXPECT_EQ(set(m, 1023, d), 2_us);
+  driver_params.ssid_bits = 0;
+  EXPECT_EQ(set(m, 1, d, -EINVAL), 0_us);
+}
+
 TEST_F(PasidTest, WhatIsRefused) {
   Master& m = master(1);
   EXPECT_EQ(set(m, 1, used(master(1, false, 1)), -EINVAL), 0_us);

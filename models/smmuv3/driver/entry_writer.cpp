@@ -31,6 +31,7 @@ constexpr std::uint64_t kConfigAbort = 0;
 constexpr std::uint64_t kConfigBypass = 4;
 constexpr std::uint64_t kConfigS1 = 5;
 constexpr std::uint64_t kConfigS2 = 6;
+constexpr std::uint64_t kS1Fmt64KLeaves = 2;
 
 // CD (IHI 0070 section 5.4)
 constexpr std::uint64_t kCdValid = 1ULL << 31U;
@@ -149,6 +150,12 @@ Entry make_cdtable_ste(std::uint64_t cd_table, bool ats, S1Dss s1dss) {
   if (s1dss == S1Dss::kBypass) {
     ste[1] |= 1ULL << 44U;
   }
+  return ste;
+}
+
+Entry with_two_levels(const Entry& cdtable_ste, std::uint32_t ssid_bits) {
+  Entry ste = cdtable_ste;
+  ste[0] |= (kS1Fmt64KLeaves << 4U) | (std::uint64_t{ssid_bits} << 59U);
   return ste;
 }
 

@@ -39,6 +39,8 @@ enum class S1Dss : std::uint8_t { kTerminate = 0, kBypass = 1, kSsid0 = 2 };
 [[nodiscard]] Entry make_abort_ste();
 [[nodiscard]] Entry make_bypass_ste();
 [[nodiscard]] Entry make_cdtable_ste(std::uint64_t cd_table, bool ats, S1Dss s1dss = S1Dss::kSsid0);
+// The same with a table of two levels: S1Fmt (leaves of 64 KiB), S1CDMax.
+[[nodiscard]] Entry with_two_levels(const Entry& cdtable_ste, std::uint32_t ssid_bits);
 [[nodiscard]] Entry make_s2_ste(std::uint16_t vmid, std::uint64_t s2ttb, bool ats);
 // Both stages: a guest's CD table below a nest parent.
 [[nodiscard]] Entry make_nested_ste(std::uint64_t guest_cd_table, std::uint16_t vmid,

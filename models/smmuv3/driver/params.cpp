@@ -20,6 +20,12 @@ void describe_settings(ParamTable& t, DriverParams& p) {
         {"Linux 6.12 arm-smmu-v3.c"});
   t.add("driver.range_inv", &p.range_inv, "the SMMU has range invalidation (IDR3.RIL)",
         {"Arm IHI 0070 section 6.3.4; MMU-700 and QEMU have it"});
+  t.add(
+      "driver.ssid_bits", &p.ssid_bits, 0, 20,
+      "PASIDs of each device, log2: others give -EINVAL; its CD table has two levels above 10, in "
+      "leaves of 1024 CDs whose first use is a CFGI_CD and a SYNC more",
+      {"assumed; Linux 6.12 arm-smmu-v3.c: the lesser of the device's PASID capability and "
+       "IDR1.SSIDSIZE (20 at most), two levels above CTXDESC_L2_ENTRIES"});
   t.add("driver.skip_prefetch", &p.skip_prefetch, "no PREFETCH_CONFIG after an STE install",
         {"Linux 6.12 ARM_SMMU_OPT_SKIP_PREFETCH (HiSilicon hi161x)"});
   t.add_enum("driver.sync_mode", &p.sync_mode, {"msi", "sev", "poll"},
@@ -57,7 +63,8 @@ void describe_cpu(ParamTable& t, DriverParams& p) {
   add("domain_free", &p.domain_free, "freeing a domain with an empty table, without its flush");
   add("table_page", &p.table_page, "allocating, zeroing and installing one page-table page");
   add("table_free", &p.table_free, "freeing one page-table page");
-  add("cd_table_alloc", &p.cd_table_alloc, "a master's CD table, at its first use");
+  add("cd_table_alloc", &p.cd_table_alloc,
+      "a CD table, or a leaf of one with two levels, at its first use");
   add("master_domain", &p.master_domain, "allocating or freeing a master's entry in a domain list");
   add("write_entry", &p.write_entry, "arm_smmu_write_entry without its steps");
   add("write_step", &p.write_step, "storing one step of an STE or CD update");

@@ -26,6 +26,7 @@ struct DriverParams {
   Stage stage = Stage::kS1;      // translation stage of paging domains
   bool global_asid_lock = true;  // arm_smmu_asid_lock serialises every SMMU of the system
   bool range_inv = true;         // IDR3.RIL
+  std::uint32_t ssid_bits = 10;  // of each device's PASIDs
   bool skip_prefetch = false;    // ARM_SMMU_OPT_SKIP_PREFETCH
   SyncMode sync_mode = SyncMode::kMsi;
   std::uint32_t queue_log2 = 16;  // command queue entries, IDR1.CMDQS and memory permitting
@@ -42,7 +43,7 @@ struct DriverParams {
   Ps domain_free{600'000};       // free_io_pgtable_ops of an empty table, but its flush
   Ps table_page{350'000};        // one page-table page: allocate, zero, install
   Ps table_free{120'000};        // free one of them
-  Ps cd_table_alloc{1'500'000};  // first use of a master's CD table (dma_alloc)
+  Ps cd_table_alloc{1'500'000};  // a CD table or a leaf of one (dma_alloc)
   Ps master_domain{90'000};      // kzalloc or kfree of a list entry, list operation
   Ps write_entry{60'000};        // comparing the used bits, barriers
   Ps write_step{15'000};         // storing one step of an entry

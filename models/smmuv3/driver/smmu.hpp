@@ -52,9 +52,10 @@ struct Master {
 
   bool ats_enabled = false;
   bool cd_table_allocated = false;
-  Entry ste{};               // one value: the STEs of all stream ids are written alike
-  Entry cd{};                // SSID 0
-  Domain* domain = nullptr;  // null: blocked
+  std::vector<std::uint32_t> cd_leaves;  // of a table with two levels: those that are there
+  Entry ste{};                           // one value: the STEs of all stream ids are written alike
+  Entry cd{};                            // SSID 0
+  Domain* domain = nullptr;              // null: blocked
   struct PasidUse {
     std::uint32_t pasid;
     Domain* domain;

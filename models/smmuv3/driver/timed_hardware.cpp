@@ -137,8 +137,24 @@ void TimedHardware::store_cd(std::uint64_t address, const Entry& cd) {
   write_entry(address, cd);
 }
 
-std::uint64_t TimedHardware::new_cd_table() {
-  return frames_.allocate(hw::kEntryLog2);
+std::uint64_t TimedHardware::new_cd_table(Ssids ssids) {
+  return frames_.allocate(ssids.two_levels()
+                              ? std::max(ssids.bits - Ssids::kLeafBits + 3, hw::kEntryLog2)
+                              : hw::kEntryLog2);
+}
+
+void TimedHardware::store_cd_leaf(std::uint64_t table, std::uint32_t ssid) {
+  advance();
+  const std::uint64_t at = table + 8ULL * Ssids::leaf_of(ssid);
+  if (!hw::decode_l1cd(memory_.peek64(at)).valid) {
+    const hw::L1Cd l1{true, frames_.allocate(Ssids::kLeafBits + hw::kEntryLog2)};
+    memory_.write64(at, encode(l1));
+  }
+}
+
+std::uint64_t TimedHardware::cd_address(std::uint64_t table, std::uint32_t ssid) const {
+  const hw::L1Cd l1 = hw::decode_l1cd(memory_.peek64(table + 8ULL * Ssids::leaf_of(ssid)));
+  return l1.l2_ptr + ((ssid & ((1ULL << Ssids::kLeafBits) - 1)) << hw::kEntryLog2);
 }
 
 std::unique_ptr<hw::PageTable> TimedHardware::new_page_table(std::uint8_t stage) {
@@ -313,9 +329,11 @@ std::size_t TimedHardware::add_dma_at_first_map(const timed::StreamParams& param
   return dmas_.size() - 1;
 }
 
-hw::Outcome TimedHardware::look_up(StreamId stream, Iova iova, bool write) {
+hw::Outcome TimedHardware::look_up(StreamId stream, Iova iova, bool write,
+                                   std::optional<hw::Ssid> pasid) {
   hw::Request request;
   request.stream = stream;
+  request.substream = pasid;
   request.address = iova.value();
   request.access.write = write;
   return hw::translate(memory_, streams_.base(), features_, request);

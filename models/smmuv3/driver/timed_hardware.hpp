@@ -30,6 +30,7 @@
 #include "models/smmuv3/driver/page_table.hpp"
 #include "models/smmuv3/driver/params.hpp"
 #include "models/smmuv3/driver/queue_listener.hpp"
+#include "models/smmuv3/driver/ssids.hpp"
 #include "models/smmuv3/hw/config_tables.hpp"
 #include "models/smmuv3/hw/page_table.hpp"
 #include "models/smmuv3/hw/translator.hpp"
@@ -95,7 +96,12 @@ class TimedHardware final : private timed::CommandListener,
   void add_stream(StreamId stream, bool ats);
   void store_ste(StreamId stream, const Entry& ste);
   void store_cd(std::uint64_t address, const Entry& cd);
-  [[nodiscard]] std::uint64_t new_cd_table();  // of one CD; its address
+  // A CD table's address: linear of one CD, or of two levels, without leaves.
+  [[nodiscard]] std::uint64_t new_cd_table(Ssids ssids);
+  // Of a table with two levels: a leaf and its L1CD, unless that table has it.
+  void store_cd_leaf(std::uint64_t table, std::uint32_t ssid);
+  // REQUIRES: its leaf is there.
+  [[nodiscard]] std::uint64_t cd_address(std::uint64_t table, std::uint32_t ssid) const;
   [[nodiscard]] std::unique_ptr<hw::PageTable> new_page_table(std::uint8_t stage);
   // A store to the ATS capability in the configuration space of the stream's device.
   void set_ats(StreamId stream, bool enabled);
@@ -120,7 +126,8 @@ class TimedHardware final : private timed::CommandListener,
   }
 
   // What a read or write by the device comes to when nothing is cached: the tables as they are.
-  [[nodiscard]] hw::Outcome look_up(StreamId stream, Iova iova, bool write = false);
+  [[nodiscard]] hw::Outcome look_up(StreamId stream, Iova iova, bool write = false,
+                                    std::optional<hw::Ssid> pasid = std::nullopt);
 
   void store_command(timed::QueueNumber queue, std::uint64_t slot, const CommandWords& words);
   // What lies there.

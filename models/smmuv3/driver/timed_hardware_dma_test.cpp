@@ -153,6 +153,30 @@ TEST_F(TimedDmaTest, AnAtcInvOfAPasidLeavesTheRidsAtcAlone) {
   EXPECT_GT(ats.atc_hits, before.atc_hits + 100);
 }
 
+// Were the PASID's translations still in the ATC, the device would go on with them.
+TEST_F(TimedDmaTest, AnUnmapEmptiesTheAtcOfAPasid) {
+  driver_params.ssid_bits = 20;
+  Master& m = master(1, true);
+  Domain& a = used(m);
+  map_all(a);
+  timed([&](lnx::Thread& t) -> Task<void> {
+    EXPECT_EQ(co_await driver().attach_pasid(t, m, 1500, a), 0);
+  });
+  timed::StreamParams p = stream(m);
+  p.substream = hw::Ssid{1500};
+  p.atc_entries = kPages;
+  const std::size_t dma = hardware().add_dma(p);
+  wait(50_us);
+  EXPECT_GT(hardware().dma(dma)->ats()->atc_hits, 100U);
+  timed([&](lnx::Thread& t) -> Task<void> {
+    co_await driver().unmap(t, a, Iova{k2M}, Bytes{kPages * k4K});
+  });
+  wait(1_us);
+  const std::uint64_t passed = hardware().dma(dma)->stats().passed;
+  wait(20_us);
+  EXPECT_EQ(hardware().dma(dma)->stats().passed, passed);
+}
+
 class NoInterrupt final : public EventInterrupt {
  public:
   void event_interrupt() override {}

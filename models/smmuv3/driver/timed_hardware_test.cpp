@@ -167,6 +167,39 @@ INSTANTIATE_TEST_SUITE_P(
         Choice{DriverVersion::k6_2, Stage::kS2, SyncMode::kMsi, QueueKind::kCmdqv},
         Choice{DriverVersion::kNewest, Stage::kS1, SyncMode::kMsi, QueueKind::kCmdqv}));
 
+// With CD tables of two levels, PASIDs' CDs are in memory too.
+TEST_P(TimedHardwareTest, CdTablesOfTwoLevelsInMemoryAreWhatTheDriverMeans) {
+  driver_params.ssid_bits = 20;
+  Master& m = master(2);
+  Domain& a = alloc(m);
+  Domain& b = used(m);
+  attach(m, a);
+  map(a, k2M, k4K, k4K);
+  map(b, k2M, k4K, k4K);
+  EXPECT_EQ(pa(m, k2M), hardware().domain_pa(a.id, k2M));
+  if (blocks() && GetParam().stage == Stage::kS1) {
+    const auto pasid_pa = [&](std::uint32_t pasid) {
+      const hw::Outcome outcome =
+          hardware().look_up(m.stream_ids.back(), Iova{k2M}, false, hw::Ssid{pasid});
+      return outcome.kind == hw::Outcome::Kind::kTranslated ? outcome.pa : 0;
+    };
+    for (const std::uint32_t pasid : {5U, 1500U}) {
+      EXPECT_EQ(pasid_pa(pasid), 0U);
+      timed([&, pasid](lnx::Thread& t) -> Task<void> {
+        EXPECT_EQ(co_await driver().attach_pasid(t, m, pasid, b), 0);
+      });
+      EXPECT_EQ(pasid_pa(pasid), hardware().domain_pa(b.id, k2M));
+      EXPECT_EQ(pasid_pa(pasid + 1), 0U);
+      timed([&, pasid](lnx::Thread& t) -> Task<void> {
+        co_await driver().detach_pasid(t, m, pasid);
+      });
+      EXPECT_EQ(pasid_pa(pasid), 0U);
+    }
+  }
+  attach(m, b);
+  EXPECT_EQ(pa(m, k2M), hardware().domain_pa(b.id, k2M));
+}
+
 // --- Operands ------------------------------------------------------------------------------------
 
 class AtcOperandsTest : public DriverTest, public ::testing::WithParamInterface<DriverVersion> {
@@ -254,6 +287,43 @@ TEST_P(AtcOperandsTest, BeforeAtsComesOnAllIsEmptied) {
 
 INSTANTIATE_TEST_SUITE_P(Drivers, AtcOperandsTest,
                          ::testing::Values(DriverVersion::k6_12, DriverVersion::kNewest));
+
+// The first command of a leaf's first use says leaf=0, those of the CDs leaf=1.
+TEST(CdTables, OfALeafTheL1CdIsInvalidatedFirst) {
+  class FirstUse : public DriverTest {
+   public:
+    FirstUse() : DriverTest(DriverVersion::k6_12) {
+      driver_params.ssid_bits = 20;
+      timed_hardware.emplace();
+    }
+    void TestBody() override {}
+    std::vector<std::string> commands() {
+      Master& m = master(2);
+      Domain& d = used(m);
+      const CommandQueueStat before = smmu().queue.stat();
+      timed([&](lnx::Thread& t) -> Task<void> {
+        EXPECT_EQ(co_await driver().attach_pasid(t, m, 1500, d), 0);
+      });
+      const CommandQueueStat after = smmu().queue.stat();
+      std::vector<std::string> lines;
+      for (auto i = before.commands + before.syncs; i < after.commands + after.syncs; ++i) {
+        const hw::Command c = hw::decode_command(hardware().command(0, i)).value();
+        lines.push_back(c.opcode == hw::Opcode::kSync
+                            ? "SYNC"
+                            : fmt::format("{:#x} {:#x}/{} leaf={:d}",
+                                          static_cast<unsigned>(c.opcode), c.stream.value(),
+                                          c.substream.value(), c.leaf));
+      }
+      return lines;
+    }
+  };
+  const std::vector<std::string> of_cd = {"0x5 0x100/1500 leaf=1", "0x5 0x101/1500 leaf=1", "SYNC"};
+  std::vector<std::string> expected = {"0x5 0x100/1500 leaf=0", "0x5 0x101/1500 leaf=0", "SYNC"};
+  for (int step = 0; step < 2; ++step) {
+    expected.insert(expected.end(), of_cd.begin(), of_cd.end());
+  }
+  EXPECT_EQ(FirstUse().commands(), expected);
+}
 
 // Two CPUs flush at once. With one queue the second CPU's SYNC is behind the first's; with one for
 // each CPU it does not wait for the first's completion signal.
