@@ -57,10 +57,10 @@ class IoctlTest : public lnx::LinuxTest {
     boot(protocol, old ? smmu::DriverVersion::k6_2 : smmu::DriverVersion::k6_12);
   }
   void boot(const std::string& protocol, smmu::DriverVersion driver) {
-    driver_params_.version = driver;
-    driver_ = smmu::make_counted_driver(machine(), driver_params_);
+    driver_params.version = driver;
+    driver_ = smmu::make_counted_driver(machine(), driver_params);
     for (std::uint32_t i = 0; i < 2; ++i) {
-      smmus_.emplace_back(machine(), driver_params_, SmmuIndex{i});
+      smmus_.emplace_back(machine(), driver_params, SmmuIndex{i});
     }
     for (std::uint32_t i = 0; i < 3; ++i) {
       groups_.emplace_back(machine(), lock_class("group->mutex"), GroupId{i});
@@ -201,6 +201,7 @@ class IoctlTest : public lnx::LinuxTest {
 
   IommufdParams iommufd_params;
   ProtocolParams protocol_params;
+  smmu::DriverParams driver_params;
 
  private:
   template <class... Args>
@@ -235,7 +236,6 @@ class IoctlTest : public lnx::LinuxTest {
     d.dev_set = &*dev_set_;
   }
 
-  smmu::DriverParams driver_params_;
   std::unique_ptr<smmu::CountedDriver> driver_;
   std::deque<smmu::Smmu> smmus_;
   std::deque<smmu::Master> masters_;

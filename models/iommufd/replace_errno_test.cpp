@@ -72,6 +72,18 @@ TEST_P(IgroupErrnoTest, AnHwptOfAnotherSmmu) {
   EXPECT_EQ(attach(kDev, kIoas), 0);  // finds the first domain unfit, makes its own
 }
 
+// Linux finalises a domain in IOMMU_HWPT_ALLOC: its errno is that of xa_alloc().
+TEST_P(IgroupErrnoTest, WithoutAFreeAsidThereIsNoHwpt) {
+  driver_params.asid_bits = 2;  // the default domains of three groups have them
+  boot_with_ioas(GetParam());
+  EXPECT_EQ(hwpt_alloc(kHwpt, kDev, kIoas), -EBUSY);
+  EXPECT_EQ(hwpt_destroy(kHwpt), -ENOENT);
+  EXPECT_EQ(attach(kDev, kIoas), -EBUSY);
+  EXPECT_FALSE(attached(kDev));
+  EXPECT_EQ(domain_of(kDev), nullptr);
+  EXPECT_EQ(ioas_destroy(kIoas), 0);
+}
+
 // The revert after a failed replace attaches the old domain to a device that never left it.
 TEST_P(IgroupErrnoTest, AFailedReplaceLeavesTheDeviceWhereItWas) {
   boot_with_ioas(GetParam());

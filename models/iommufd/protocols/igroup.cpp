@@ -20,8 +20,13 @@ Task<Hwpt*> IgroupProtocol::alloc(lnx::Thread& t, Device& device, Ioas& ioas, Ob
   Context::set_fault(t, *hwpt, request.fault);
   hwpt->domain = co_await context().driver().domain_alloc(
       t, *device.master, {hwpt->nest_parent, request.has(HwptFlag::kDirtyTracking)});
+  // No ASID was left.
+  const bool unfinished = hwpt->domain->smmu == nullptr && context().driver().finalises_at_alloc();
+  *rc = unfinished ? -EBUSY : 0;
   // Drivers that finalise at attach want a device before the fill: the domain is still empty then.
-  *rc = immediate_attach ? co_await do_attach(t, device, *hwpt) : 0;
+  if (*rc == 0 && immediate_attach) {
+    *rc = co_await do_attach(t, device, *hwpt);
+  }
   if (*rc == 0) {
     *rc = co_await ioas.iopt.add_domain(t, *hwpt->domain);
     if (*rc == 0) {

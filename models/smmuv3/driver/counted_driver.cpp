@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cerrno>
 
+#include <fmt/format.h>
+
 #include "models/smmuv3/driver/timed_hardware.hpp"
+#include "sim/error.hpp"
 
 namespace smmulab::smmu {
 
@@ -101,23 +104,27 @@ Task<Domain*> CountedDriver::domain_alloc(lnx::Thread& t, const Master& master,
   domain.nest_parent = request.nest_parent;
   domain.dirty_tracking = request.dirty_tracking;
   if (finalises_at_alloc()) {
-    co_await finalise(t, domain, *master.smmu);
+    static_cast<void>(co_await finalise(t, domain, *master.smmu));
   }
   co_return &domain;
 }
 
+bool CountedDriver::take_asid(Domain& domain) {
+  const std::optional<std::uint32_t> id = asids_.take(params_.asid_bits);
+  domain.asid = Asid{static_cast<std::uint16_t>(id.value_or(0))};
+  return id.has_value();
+}
+
 // alloc_io_pgtable_ops, then an ASID (S1, under the lock) or VMID (S2).
-Task<void> CountedDriver::finalise(lnx::Thread& t, Domain& domain, Smmu& smmu) {
+Task<int> CountedDriver::finalise(lnx::Thread& t, Domain& domain, Smmu& smmu) {
   domain.stage = domain.nest_parent ? Stage::kS2 : params_.stage;
   t.charge(params_.finalise);
   if (domain.stage == Stage::kS1) {
     co_await asid_lock_.lock(t);
     t.charge(machine_.params().lock.atomic);
-    if (free_asids_.empty()) {
-      domain.asid = Asid{next_asid_++};
-    } else {
-      domain.asid = free_asids_.back();
-      free_asids_.pop_back();
+    if (!take_asid(domain)) {
+      co_await asid_lock_.unlock(t);
+      co_return -EBUSY;
     }
     make_tables(domain, smmu);
     co_await write_first_cd(t, smmu, domain);
@@ -128,6 +135,7 @@ Task<void> CountedDriver::finalise(lnx::Thread& t, Domain& domain, Smmu& smmu) {
     make_tables(domain, smmu);
   }
   domain.smmu = &smmu;
+  co_return 0;
 }
 
 Task<void> CountedDriver::write_first_cd(lnx::Thread& /*t*/, Smmu& /*smmu*/, Domain& /*domain*/) {
@@ -161,7 +169,7 @@ Task<void> CountedDriver::domain_free(lnx::Thread& t, Domain& domain) {
   if (domain.smmu != nullptr && domain.stage == Stage::kS1 && domain.parent == nullptr) {
     co_await asid_lock_.lock(t);
     t.charge(machine_.params().lock.atomic);
-    free_asids_.push_back(domain.asid);
+    asids_.give_back(domain.asid.value());  // after its flush
     co_await asid_lock_.unlock(t);
   }
   free_domains_.push_back(&domain);
@@ -170,7 +178,11 @@ Task<void> CountedDriver::domain_free(lnx::Thread& t, Domain& domain) {
 Domain& CountedDriver::boot_domain(Smmu& smmu) {
   Domain& domain = new_domain();
   domain.stage = params_.stage;
-  domain.asid = Asid{next_asid_++};
+  if (domain.stage == Stage::kS1 && !take_asid(domain)) {
+    throw ConfigError(
+        fmt::format("driver.asid_bits = {}: too few ASIDs for a default domain of each group",
+                    params_.asid_bits));
+  }
   domain.vmid = Vmid{static_cast<std::uint16_t>(domain.id + 1)};
   domain.smmu = &smmu;
   make_tables(domain, smmu);

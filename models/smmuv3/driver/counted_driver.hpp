@@ -16,6 +16,7 @@
 
 #include "models/smmuv3/driver/command_series.hpp"
 #include "models/smmuv3/driver/driver.hpp"
+#include "models/smmuv3/driver/lowest_ids.hpp"
 #include "models/smmuv3/driver/ssids.hpp"
 
 namespace smmulab::smmu {
@@ -53,7 +54,8 @@ class CountedDriver : public Driver {
   // group->mutex then covers each master, devices_lock the lists.
   [[nodiscard]] lnx::Mutex& asid_lock() { return asid_lock_; }
   [[nodiscard]] bool serialised() const;
-  Task<void> finalise(lnx::Thread& t, Domain& domain, Smmu& smmu);
+  // 0, or -EBUSY: no ASID is left, and the domain is as before.
+  Task<int> finalise(lnx::Thread& t, Domain& domain, Smmu& smmu);
   // The part of a stage 1 finalise that comes after the ASID, under the same lock: none in 6.12,
   // whose CD tables belong to masters.
   virtual Task<void> write_first_cd(lnx::Thread& t, Smmu& smmu, Domain& domain);
@@ -95,6 +97,7 @@ class CountedDriver : public Driver {
   void store_cd(const Master& master, const Entry& cd, std::uint32_t ssid = 0) const;
 
  private:
+  [[nodiscard]] bool take_asid(Domain& domain);
   void make_tables(Domain& domain, Smmu& smmu);
   Task<void> unmap_and_flush(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, bool leaves);
 
@@ -105,8 +108,7 @@ class CountedDriver : public Driver {
   lnx::Mutex asid_lock_;
   std::deque<Domain> domains_;
   std::vector<Domain*> free_domains_;
-  std::vector<Asid> free_asids_;
-  std::uint16_t next_asid_ = 1;
+  LowestIds asids_;
 };
 
 // Linux 6.12: hitless STE/CD writes, all of an attach under arm_smmu_asid_lock.

@@ -104,9 +104,10 @@ Task<int> Driver612::attach_dev(lnx::Thread& t, Master& master, Domain& domain) 
   if (domain.parent == nullptr) {
     co_await domain.init_mutex.lock(t);
     if (domain.smmu == nullptr) {
-      co_await finalise(t, domain, *master.smmu);
+      rc = co_await finalise(t, domain, *master.smmu);
+    } else if (domain.smmu != master.smmu) {
+      rc = -EINVAL;
     }
-    rc = domain.smmu != master.smmu ? -EINVAL : 0;
     co_await domain.init_mutex.unlock(t);
   } else if (domain.smmu != master.smmu) {
     rc = -EINVAL;

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "models/smmuv3/driver/testing.hpp"
+#include "sim/error.hpp"
 
 namespace smmulab::smmu {
 namespace {
@@ -40,6 +41,95 @@ TEST_F(Driver612Test, AllocFinalisesUnderTheAsidLock) {
   EXPECT_EQ(d.smmu, m.smmu);
   EXPECT_EQ(locks(), "+asid_lock -asid_lock");
   EXPECT_EQ(sent(), "");
+}
+
+// --- ASIDs: xa_alloc() gives the lowest that is free ---------------------------------------------
+
+class AsidTest : public Driver612Test {
+ protected:
+  void free(Domain& d) {
+    timed([&](lnx::Thread& t) -> Task<void> { co_await driver().domain_free(t, d); });
+  }
+};
+
+TEST_F(AsidTest, TheLowestFreeOne) {
+  Master& m = master(1);
+  EXPECT_EQ(m.domain->asid, Asid{1});
+  Domain& a = alloc(m);
+  Domain& b = alloc(m);
+  EXPECT_EQ(a.asid, Asid{2});
+  EXPECT_EQ(b.asid, Asid{3});
+  EXPECT_EQ(alloc(m).asid, Asid{4});
+  free(a);
+  free(b);
+  EXPECT_EQ(alloc(m).asid, Asid{2});
+  EXPECT_EQ(alloc(m).asid, Asid{3});
+  EXPECT_EQ(alloc(m).asid, Asid{5});
+}
+
+TEST_F(AsidTest, WithoutOneAnAttachFailsAndChangesNothing) {
+  driver_params.asid_bits = 2;  // 1 to 3
+  Master& m = master(1);
+  Domain& before = *m.domain;
+  Domain& a = alloc(m);
+  alloc(m);
+  Domain& c = alloc(m);
+  EXPECT_EQ(c.smmu, nullptr);
+  forget();
+  EXPECT_EQ(attach(m, c, -EBUSY), 0_us);
+  EXPECT_EQ(sent(), "");
+  EXPECT_EQ(locks(), "+init_mutex +asid_lock -asid_lock -init_mutex");
+  EXPECT_EQ(m.domain, &before);
+  free(a);
+  EXPECT_EQ(attach(m, c), 3_us);
+  EXPECT_EQ(c.asid, Asid{2});
+  EXPECT_EQ(m.domain, &c);
+}
+
+TEST_F(AsidTest, ADomainThatGotNoneIsFreedWithoutAFlush) {
+  driver_params.asid_bits = 1;
+  Domain& d = alloc(master(1));
+  forget();
+  free(d);
+  EXPECT_EQ(sent(), "");
+  EXPECT_EQ(locks(), "");
+}
+
+// arm_smmu_domain_free_paging(): TLBs may have it until the flush is through.
+TEST_F(AsidTest, OneIsFreeAfterItsFlushOnly) {
+  driver_params.asid_bits = 2;
+  Master& m = master(1);
+  Domain& a = alloc(m);
+  alloc(m);
+  Domain& c = alloc(m);
+  const SimTime start = engine.now() + 1_us;
+  std::vector<int> results;
+  thread("free", 0, [&](lnx::Thread& t) -> Task<void> {
+    co_await t.run(start - engine.now());
+    co_await driver().domain_free(t, a);
+  });
+  thread("attach", 1, [&](lnx::Thread& t) -> Task<void> {
+    co_await t.run(start + 500_ns - engine.now());
+    results.push_back(co_await driver().attach_dev(t, m, c));  // its SYNC is under way
+    co_await t.run(1_us);
+    results.push_back(co_await driver().attach_dev(t, m, c));
+  });
+  engine.run();
+  EXPECT_EQ(results, (std::vector<int>{-EBUSY, 0}));
+}
+
+TEST_F(AsidTest, Stage2TakesNone) {
+  driver_params.stage = Stage::kS2;
+  driver_params.asid_bits = 1;
+  Master& m = master(1);
+  EXPECT_EQ(attach(m, alloc(m)), 3_us);
+  EXPECT_EQ(attach(m, alloc(m)), 3_us);
+}
+
+TEST_F(AsidTest, TooFewForTheDefaultDomains) {
+  driver_params.asid_bits = 1;
+  master(1);
+  EXPECT_THROW(master(1), ConfigError);
 }
 
 TEST_F(Driver612Test, AttachFromBlocked) {

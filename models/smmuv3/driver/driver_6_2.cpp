@@ -61,11 +61,15 @@ Task<int> Driver62::attach_dev(lnx::Thread& t, Master& master, Domain& domain) {
   t.charge(params().attach_base);
   co_await detach_dev(t, master);
   co_await domain.init_mutex.lock(t);
+  int rc = 0;
   if (domain.smmu == nullptr) {
-    co_await finalise(t, domain, *master.smmu);
+    rc = co_await finalise(t, domain, *master.smmu);
   } else if (domain.smmu != master.smmu) {
+    rc = -EINVAL;
+  }
+  if (rc != 0) {
     co_await domain.init_mutex.unlock(t);
-    co_return -EINVAL;
+    co_return rc;
   }
   const Entry target = ste_of(master, domain);
   for (std::size_t sid = 0; sid < master.stream_ids.size(); ++sid) {

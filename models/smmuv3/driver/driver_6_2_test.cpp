@@ -62,6 +62,19 @@ TEST_F(Driver62Test, FirstAttachWithACdTableOfTwoLevels) {
   EXPECT_EQ(attach(m, d), 3_us);
 }
 
+// As for a domain of another SMMU, it is found out after the detach.
+TEST_F(Driver62Test, WithoutAFreeAsidTheDeviceIsLeftDetached) {
+  driver_params.asid_bits = 1;
+  Master& m = master(1);
+  Domain& d = alloc(m);
+  forget();
+  EXPECT_EQ(attach(m, d, -EBUSY), 1_us);
+  EXPECT_EQ(sent(), "CFGI_STE 1, SYNC 1");
+  EXPECT_EQ(locks(), "+devices_lock -devices_lock +init_mutex +asid_lock -asid_lock -init_mutex");
+  EXPECT_EQ(m.domain, nullptr);
+  EXPECT_EQ(d.smmu, nullptr);
+}
+
 TEST_F(Driver62Test, FirstAttachWithThreeStreamIds) {
   Master& m = master(3);
   Domain& d = alloc(m);

@@ -21,6 +21,10 @@ void describe_settings(ParamTable& t, DriverParams& p) {
   t.add("driver.range_inv", &p.range_inv, "the SMMU has range invalidation (IDR3.RIL)",
         {"Arm IHI 0070 section 6.3.4; MMU-700 and QEMU have it"});
   t.add(
+      "driver.asid_bits", &p.asid_bits, 8, 16,
+      "ASIDs of the system, log2: a stage 1 domain more gives -EBUSY",
+      {"Arm IHI 0070 IDR0.ASID16; Linux 6.12 arm_smmu_domain_finalise_s1(): xa_alloc() from 1 on"});
+  t.add(
       "driver.ssid_bits", &p.ssid_bits, 0, 20,
       "PASIDs of each device, log2: others give -EINVAL; its CD table has two levels above 10, in "
       "leaves of 1024 CDs whose first use is a CFGI_CD and a SYNC more",
