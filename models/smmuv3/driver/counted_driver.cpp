@@ -266,14 +266,17 @@ Task<int> CountedDriver::map(lnx::Thread& t, Domain& domain, Iova iova, Bytes si
   t.charge(params_.map_call * static_cast<std::int64_t>(calls) +
            params_.map_pte * static_cast<std::int64_t>(work.ptes) +
            params_.table_page * static_cast<std::int64_t>(work.tables));
-  if (domain.stored) {
+  hw::FrameAllocator::Held dropped;
+  TimedHardware* const hardware = domain.stored ? domain.smmu->hardware : nullptr;
+  if (hardware != nullptr) {
     co_await t.run();  // the stores are when that is paid
-    TimedHardware& hardware = *domain.smmu->hardware;
-    const auto dropped = hardware.map(*domain.stored, domain.id, iova, size, run);
-    for (const PageTable::Flush& flush : dropped.flushes) {
-      co_await invalidate(t, domain, flush);
-    }
-    hardware.release(dropped.memory);
+    dropped = hardware->map(*domain.stored, domain.id, iova, size, run);
+  }
+  for (const PageTable::Flush& flush : work.flushes) {
+    co_await invalidate(t, domain, flush);
+  }
+  if (hardware != nullptr) {
+    hardware->release(dropped);
   }
   co_return 0;
 }

@@ -62,7 +62,9 @@ PageTable::Work PageTable::map(Iova iova, Bytes size, Bytes contiguous) {
           }
         }
         for (std::uint64_t t = at; leaf != kPage && t != end; t += leaf) {
-          drop_tables(t, leaf);
+          if (drop_tables(t, leaf) != 0) {
+            work.flushes.push_back({leaf, kPage, false, t});
+          }
         }
       });
   return work;

@@ -4,9 +4,9 @@
 // Rule: Linux 6.12 drivers/iommu/io-pgtable-arm.c, iommu_pgsize() in iommu.c and
 // iommu_iotlb_gather_add_page(). Unmapping goes by the largest size that fits, however the range
 // was mapped: a table below such an entry is dropped, which flushes walks at once; tables that
-// become empty otherwise stay until the domain is freed. Not modelled: cmpxchg races between two
-// installers of one table, splitting a block, the flush when a block replaces an empty table, other
-// granules, bits of entries.
+// become empty otherwise stay until the domain is freed or a block is mapped in their place, which
+// drops and flushes them the same way. Not modelled: cmpxchg races between two installers of one
+// table, splitting a block, other granules, bits of entries.
 #pragma once
 
 #include <cstdint>
@@ -20,16 +20,17 @@ namespace smmulab::smmu {
 
 class PageTable {
  public:
-  struct Work {
-    std::uint64_t ptes = 0;    // leaf entries written
-    std::uint64_t tables = 0;  // table pages allocated
-  };
   struct Flush {
     std::uint64_t size;     // bytes
     std::uint64_t granule;  // bytes
     bool leaf;              // false: a dropped table
     std::uint64_t iova = 0;
     friend bool operator==(const Flush&, const Flush&) = default;
+  };
+  struct Work {
+    std::uint64_t ptes = 0;      // leaf entries written
+    std::uint64_t tables = 0;    // table pages allocated
+    std::vector<Flush> flushes;  // of dropped tables, in order; each is waited for
   };
   struct UnmapWork {
     std::uint64_t ptes = 0;      // entries cleared

@@ -14,10 +14,12 @@ constexpr std::uint64_t k1G = 1ULL << 30U;
 
 using Flushes = std::vector<PageTable::Flush>;
 
-// Leaves and new table pages.
-void expect_work(const PageTable::Work& work, std::uint64_t ptes, std::uint64_t tables) {
+// Leaves, new table pages, and flushes of those that a block takes the place of.
+void expect_work(const PageTable::Work& work, std::uint64_t ptes, std::uint64_t tables,
+                 const Flushes& flushes = {}) {
   EXPECT_EQ(work.ptes, ptes);
   EXPECT_EQ(work.tables, tables);
+  EXPECT_EQ(work.flushes, flushes);
 }
 // Entries cleared, table pages dropped.
 void expect_work(const PageTable::UnmapWork& work, std::uint64_t ptes, std::uint64_t tables,
@@ -122,8 +124,23 @@ TEST_F(PageTableTest, UnalignedUnmapFlushesAtEachChangeOfSize) {
 TEST_F(PageTableTest, ABlockReplacesAnEmptyTable) {
   map(0, k4K, k4K);
   unmap(0, k4K);
-  expect_work(map(0, k2M, k2M), 1, 0);
+  expect_work(map(0, k2M, k2M), 1, 0, {{k2M, k4K, false}});
   expect_work(unmap(0, k2M), 1, 0, {{k2M, k2M, true}});
+  expect_work(map(0, k2M, k2M), 1, 0);
+}
+
+// One flush for each block that finds a table; a block of 1 GiB takes all that is below it along.
+TEST_F(PageTableTest, EachTableThatBlocksReplaceIsAFlush) {
+  for (const std::uint64_t at : {k2M, 3 * k2M}) {
+    map(at, k4K, k4K);
+    unmap(at, k4K);
+  }
+  expect_work(map(0, 4 * k2M, k2M), 4, 0, {{k2M, k4K, false, k2M}, {k2M, k4K, false, 3 * k2M}});
+  unmap(0, 4 * k2M);
+  map(8 * k2M, k4K, k4K);
+  unmap(8 * k2M, k4K);
+  expect_work(map(0, k1G, k1G), 1, 0, {{k1G, k4K, false}});
+  EXPECT_EQ(table.table_pages(), 2U);
 }
 
 }  // namespace

@@ -165,18 +165,17 @@ std::unique_ptr<hw::PageTable> TimedHardware::new_page_table(std::uint8_t stage)
   return std::make_unique<hw::PageTable>(frames_, format);
 }
 
-TimedHardware::Dropped TimedHardware::map(hw::PageTable& table, std::uint32_t domain, Iova iova,
-                                          Bytes size, Bytes run) {
+hw::FrameAllocator::Held TimedHardware::map(hw::PageTable& table, std::uint32_t domain, Iova iova,
+                                            Bytes size, Bytes run) {
   advance();
   const hw::Protection protection;
-  Dropped dropped;
   frames_.hold();
   leaves::for_each(
       iova.value(), size.value(), run.value(),
       [&](std::uint64_t at, std::uint64_t leaf, std::uint64_t count) {
         for (std::uint64_t t = at; leaf != leaves::kPage && t != at + leaf * count; t += leaf) {
-          if (!table.output_of(t) && table.unmap(t, leaf) != 0) {
-            dropped.flushes.push_back({leaf, leaves::kPage, false, t});
+          if (!table.output_of(t)) {
+            table.unmap(t, leaf);
           }
         }
         const hw::MapError error =
@@ -188,7 +187,7 @@ TimedHardware::Dropped TimedHardware::map(hw::PageTable& table, std::uint32_t do
         }
         SMMULAB_CHECK(error == hw::MapError::kNone, "what is mapped is mapped again");
       });
-  dropped.memory = frames_.take_held();
+  hw::FrameAllocator::Held dropped = frames_.take_held();
   if (size.value() >= 2 * leaves::kPage) {
     for (auto& [number, params] : std::exchange(waiting_dmas_, {})) {
       params.base = iova.value();

@@ -107,16 +107,11 @@ class TimedHardware final : private timed::CommandListener,
   void set_ats(StreamId stream, bool enabled);
   // Some device has a stream with an ATC: it matters when set_ats() comes.
   [[nodiscard]] bool has_atcs() const { return atcs_ != 0; }
-  // Tables that were dropped: what is to be flushed, and their memory, for release() after that.
-  struct Dropped {
-    hw::FrameAllocator::Held memory;
-    std::vector<PageTable::Flush> flushes;
-  };
   // Leaves as iommu_map() and iommu_unmap() choose them; output addresses are domain_pa()'s. A map
-  // drops tables that have become empty where it writes a block.
-  [[nodiscard]] Dropped map(hw::PageTable& table, std::uint32_t domain, Iova iova, Bytes size,
-                            Bytes run);
-  // The flushes are the driver's PageTable's.
+  // drops tables that have become empty where it writes a block. Both give the memory of dropped
+  // tables, for release() after the flushes, which are the driver's PageTable's.
+  [[nodiscard]] hw::FrameAllocator::Held map(hw::PageTable& table, std::uint32_t domain, Iova iova,
+                                             Bytes size, Bytes run);
   [[nodiscard]] hw::FrameAllocator::Held unmap(hw::PageTable& table, Iova iova, Bytes size);
   void release(const hw::FrameAllocator::Held& held) { frames_.release(held); }
   // Where a domain's IOVAs lead, as aligned as they are up to 1 TiB: neighbours in number lead

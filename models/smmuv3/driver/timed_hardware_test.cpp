@@ -55,6 +55,10 @@ class TimedHardwareTest : public DriverTest, public ::testing::WithParamInterfac
     unmap(a, 16 * k2M, k2M + 3 * k4K);
     unmap(a, k2M, 2 * k2M);
     say();
+    map(a, 32 * k2M, k4K, k4K);
+    unmap(a, 32 * k2M, k4K);
+    map(a, 32 * k2M, k2M, k2M);  // over an emptied table
+    say();
     attach(m, used(m));
     say();
     if (blocks()) {
@@ -67,6 +71,22 @@ class TimedHardwareTest : public DriverTest, public ::testing::WithParamInterfac
     free(a);
     say();
     return lines;
+  }
+  // What maps send and lock: three blocks, two of them over emptied tables, then one that finds
+  // none.
+  std::string blocks_over_emptied_tables() {
+    Master& m = master(2, true);
+    Domain& d = *m.domain;
+    for (const std::uint64_t at : {k2M, 3 * k2M}) {
+      map(d, at, k4K, k4K);
+      unmap(d, at, k4K);
+    }
+    sent();
+    locks();
+    map(d, k2M, 3 * k2M, k2M);
+    const std::string over_tables = sent() + " | " + locks();
+    map(d, 8 * k2M, k2M, k2M);
+    return over_tables + " | " + sent();
   }
   // The physical address of what the device's access comes to; 0: none.
   std::uint64_t pa(const Master& m, std::uint64_t iova) {
@@ -110,6 +130,25 @@ TEST_P(TimedHardwareTest, SendsAndLocksAsWithCountedHardware) {
     using TimedHardwareTest::story;
   };
   EXPECT_EQ(timed, Counted().story());
+}
+
+// A block where a table has become empty: walks that know the table are flushed, and the ATCs, by
+// the map itself [Linux 6.12 arm_lpae_init_pte()].
+TEST_P(TimedHardwareTest, ABlockOverAnEmptiedTableIsFlushedWithCountedHardwareToo) {
+  class Counted : public TimedHardwareTest {
+   public:
+    Counted() { timed_hardware.reset(); }
+    void TestBody() override {}
+    using TimedHardwareTest::blocks_over_emptied_tables;
+  };
+  const bool stage2 = GetParam().stage == Stage::kS2;
+  const std::string expected =
+      fmt::format("{} 2, ATC_INV 4, SYNC 4 | {} | ", stage2 ? "TLBI_S2_IPA" : "TLBI_NH_VA",
+                  GetParam().version == DriverVersion::kNewest
+                      ? ""
+                      : "+devices_lock -devices_lock +devices_lock -devices_lock");
+  EXPECT_EQ(blocks_over_emptied_tables(), expected);
+  EXPECT_EQ(Counted().blocks_over_emptied_tables(), expected);
 }
 
 // One SYNC alone: doorbell, fetch, decoding, completion. With an invalidation before it: another
