@@ -9,6 +9,8 @@
 
 #include <gtest/gtest.h>
 
+#include "models/smmuv3/hw/structures.hpp"
+
 namespace smmulab::smmu {
 namespace {
 
@@ -66,6 +68,18 @@ void expect_cd(const Entry& from, const Entry& to, Expected expected) {
 
 TEST(SteTransition, BypassToAbort) {
   expect_ste(make_bypass_ste(), make_abort_ste(), {2, true});
+}
+
+// S1Fmt and S1CDMax lie in the word of the table's address: no step more.
+TEST(SteTransition, ACdTableOfTwoLevels) {
+  const Entry ste = with_two_levels(ste_to_cd_table(), 20);
+  expect_ste(make_abort_ste(), ste, {2, true});
+  expect_ste(ste, make_abort_ste(), {2, true});
+  expect_ste(ste, ste_to_stage2(), {3, true});
+  const hw::Ste decoded = hw::decode_ste(ste);
+  EXPECT_EQ(decoded.s1_format, 2U);
+  EXPECT_EQ(decoded.s1_cd_max, 20U);
+  EXPECT_EQ(decoded.s1_context_ptr, kCdTable);
 }
 
 TEST(SteTransition, AbortToBypass) {
