@@ -266,6 +266,8 @@ TEST(TimedReplay, RefusesWhatDoesNotFit) {
   refuses(timed_settings({"stream.ats=true"}), "machine.ats");
   refuses(timed_settings({"smmuv3.oas=40"}), "smmuv3.oas");
   refuses(timed_settings({"smmuv3.tcu.ptw_slots=128"}), "smmuv3.tcu.ptw_slots");
+  refuses(timed_settings({"smmuv3.tcu.ctw_slots=3"}), "smmuv3.tcu.ctw_slots");
+  refuses(timed_settings({"smmuv3.link.atc_response=60ms"}), "smmuv3.link.atc_timeout = 50ms");
   refuses(
       timed_settings({"stream.pattern=random", "stream.payload=300", "stream.footprint_kib=64"}),
       "payload");

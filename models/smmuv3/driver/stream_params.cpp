@@ -101,6 +101,7 @@ timed::TimedParams with_caches(const timed::TimedParams& times, const hw::SmmuPa
   timed::TimedParams p = times;
   p.tbu.micro = shape.micro;
   p.tbu.main = shape.main;
+  p.tbu.honour_global = shape.honour_global;
   p.tcu.config = shape.config;
   p.tcu.walk_caches = shape.walk;
   return p;

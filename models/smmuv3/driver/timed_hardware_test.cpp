@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The driver on the timed SMMU: the same commands and locks as on counted hardware, times that come
 // out of the parts, and translations that follow what the driver stored.
+#include "models/smmuv3/driver/stream_params.hpp"
 #include "models/smmuv3/driver/testing.hpp"
 
 namespace smmulab::smmu {
@@ -417,6 +418,13 @@ TEST(TimedQueues, HardwareThatTakesNoTimeIsThroughWhenTheStoreIs) {
   hardware.store_sync(queue, 1, SyncMode::kPoll);
   hardware.ring(queue, 2);
   EXPECT_EQ(listener.slots, (std::vector<std::uint64_t>{0, 1}));
+}
+
+TEST(TimedSettings, WhetherGlobalEntriesServeAllAsidsReachesTheTlbs) {
+  hw::SmmuParams caches;
+  EXPECT_TRUE(with_caches({}, caches).tbu.honour_global);
+  caches.global_entries = false;
+  EXPECT_FALSE(with_caches({}, caches).tbu.honour_global);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ void describe_tcu(ParamTable& t, TcuParams& p) {
         {"MMU-700 TRM XLATE_SLOTS 4..4096; 64 on Agilex 5 and in gem5"});
   t.add(k + "ptw_slots", &p.ptw_slots, 2, 512, "table walks at once, one read under way each",
         {"MMU-700 TRM PTW_SLOTS 2..512; gem5 SMMUv3.py: 16"});
-  t.add(k + "ctw_slots", &p.ctw_slots, 1, 4, "configuration walks at once",
+  t.add(k + "ctw_slots", &p.ctw_slots, 1, 4, "configuration walks at once: 1, 2 or 4",
         {"MMU-700 TRM CTW_SLOTS 1, 2, 4; the value is assumed"});
   t.add(k + "invalidate", &p.invalidate, 0_ps, 1_ms, "one invalidation in the TCU's caches",
         kAssumed);
@@ -116,6 +116,16 @@ void check(const TimedParams& p) {
         fmt::format("smmuv3.tcu.ctw_slots = {} must be at most "
                     "smmuv3.tcu.ptw_slots = {} (MMU-700 TRM)",
                     p.tcu.ctw_slots, p.tcu.ptw_slots));
+  }
+  if (!std::has_single_bit(p.tcu.ctw_slots)) {
+    throw ConfigError(
+        fmt::format("smmuv3.tcu.ctw_slots = {}: expected 1, 2 or 4 (MMU-700 TRM)", p.tcu.ctw_slots));
+  }
+  // No answer would ever be in time, and no driver here goes on after CERROR_ATC_INV_SYNC.
+  if (p.link.atc_timeout < p.link.atc_response) {
+    throw ConfigError(fmt::format(
+        "smmuv3.link.atc_timeout = {} must be at least smmuv3.link.atc_response = {}",
+        format_duration(p.link.atc_timeout), format_duration(p.link.atc_response)));
   }
   if (p.tcu.config.entries == 0 || p.tbu.micro.entries == 0) {
     throw ConfigError("smmuv3.cc_entries and smmuv3.utlb_entries must not be 0");

@@ -26,6 +26,7 @@ struct TbuParams {
   std::uint32_t xlate_slots = 64;  // transactions that miss
   std::uint32_t tokens = 256;      // DTI translation tokens: requests under way to the TCU
   Ps invalidate{6'000};            // one invalidation in the TLBs
+  bool honour_global = true;       // translations that are not nG are found from any ASID
 };
 
 struct TcuParams {
