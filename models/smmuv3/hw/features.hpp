@@ -18,6 +18,7 @@ struct Features {
   bool two_level_cd = true;       // IDR0.CD2L
   bool two_level_streams = true;  // IDR0.ST_LVL
   bool ats = true;                // IDR0.ATS
+  bool no_split_ats = false;      // IDR0.NS1ATS
   bool pri = true;                // IDR0.PRI
   bool term_model = false;        // IDR0.TERM_MODEL: CD.A may not be 0
   bool stall = true;              // IDR0.STALL_MODEL allows stalls

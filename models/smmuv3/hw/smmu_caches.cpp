@@ -82,7 +82,9 @@ SmmuCaches::Result SmmuCaches::translate(Memory& memory, const Request& request)
   if (config == nullptr) {
     return result;
   }
+  // The TLBs hold whole translations, of which an IPA cannot be told.
   if (config->kind != StreamConfig::Kind::kTranslate || request.kind == RequestKind::kTranslated ||
+      is_answered_by_ipa(*config, request.kind) ||
       check_request_kind(*config, request.kind) != Event::kNone) {
     const AccessCounts counts = result.outcome.counts;
     result.outcome = hw::translate(memory, *config, request, &walk_);

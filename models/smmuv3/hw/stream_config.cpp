@@ -117,6 +117,18 @@ Event check_stage1(const Ste& ste, const Features& f, StreamConfig& config) {
   return Event::kNone;
 }
 
+// IHI 0070 5.2 STE.EATS: IGNORED without ATS or without translation; split-stage ATS needs both
+// stages and an SMMU that has it, and neither kind goes with stalls of stage 2.
+Event check_eats(const Ste& ste, const Features& f, StreamConfig& config) {
+  constexpr std::uint8_t kWithDpt = 3;  // reserved, as 0, for an SMMU without DPT
+  const bool ignored = !f.ats || !(config.s1 || config.s2) || ste.eats == kWithDpt;
+  config.eats = ignored ? std::uint8_t{0} : ste.eats;
+  if (config.eats == StreamConfig::kSplitAts && (!config.s1 || !config.s2 || f.no_split_ats)) {
+    return Event::kBadSte;
+  }
+  return config.eats != 0 && config.s2 && ste.s2_stall ? Event::kBadSte : Event::kNone;
+}
+
 struct Half {
   std::optional<Granule> granule;
   std::uint8_t tsz;
@@ -159,7 +171,6 @@ Event check_ste(const Ste& ste, const Features& features, StreamConfig& config) 
   }
   config.contiguous = ste.contiguous;
   config.prefetch = ste.prefetch & 3U;
-  config.eats = features.ats ? ste.eats : std::uint8_t{0};
   config.privilege_override = ste.privilege_override;
   config.instruction_override = ste.instruction_override;
   if (ste.config == 0) {
@@ -175,6 +186,9 @@ Event check_ste(const Ste& ste, const Features& features, StreamConfig& config) 
   }
   config.kind =
       config.s1 || config.s2 ? StreamConfig::Kind::kTranslate : StreamConfig::Kind::kBypass;
+  if (const Event event = check_eats(ste, features, config); event != Event::kNone) {
+    return event;
+  }
   if (config.s1) {
     if (const Event event = check_stage1(ste, features, config); event != Event::kNone) {
       return event;

@@ -26,7 +26,8 @@ struct StreamConfig {
   bool aset = false;
   bool stall = false;     // S1: CD.S and not S1STALLD; S2 only: S2S
   bool s2_stall = false;  // STE.S2S
-  std::uint8_t eats = 0;
+  static constexpr std::uint8_t kFullAts = 1, kSplitAts = 2;
+  std::uint8_t eats = 0;  // STE.EATS as it counts
   std::uint8_t privilege_override = 0;
   std::uint8_t instruction_override = 0;
   std::uint8_t contiguous = 0;  // STE.CONT

@@ -82,6 +82,11 @@ class TableWalk {
   [[nodiscard]] std::optional<std::uint64_t> likely_next(std::uint64_t word) const;
 
   [[nodiscard]] const Translation& translation() const { return result_; }
+  // What stage 2 was asked for: the output of stage 1, or the input where there is none. REQUIRES:
+  // kDone.
+  [[nodiscard]] std::uint64_t intermediate() const {
+    return config_->s1 ? s1_.leaf().output : input_;
+  }
   [[nodiscard]] const Fault& fault() const { return fault_; }
 
  private:

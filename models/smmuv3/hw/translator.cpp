@@ -42,6 +42,9 @@ Outcome walk_tables(Memory& memory, const StreamConfig& config, const Request& r
   }
   outcome.kind = Outcome::Kind::kTranslated;
   outcome.translation = walk.translation();
+  if (is_answered_by_ipa(config, request.kind)) {
+    outcome.translation.output = walk.intermediate();
+  }
   outcome.pa = outcome.translation.output;
   return outcome;
 }
@@ -68,7 +71,7 @@ Outcome translate(Memory& memory, const StreamConfig& config, const Request& req
     return walk_tables(memory, config, request, memo);
   }
   // A translated request carries a physical address, or with split-stage ATS (EATS 2) an IPA.
-  if (config.eats == 2 && config.s2) {
+  if (config.eats == StreamConfig::kSplitAts) {
     StreamConfig second = config;
     second.s1 = false;
     return walk_tables(memory, second, request, memo);

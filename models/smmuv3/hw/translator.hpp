@@ -37,4 +37,10 @@ struct Outcome {
 // F_TRANSL_FORBIDDEN).
 [[nodiscard]] Event check_request_kind(const StreamConfig& config, RequestKind kind);
 
+// Split-stage ATS (IHI 0070 13.6.3): both stages are walked, and give permissions, reach and faults
+// as for any other request, but what the device gets is the IPA.
+[[nodiscard]] inline bool is_answered_by_ipa(const StreamConfig& config, RequestKind kind) {
+  return kind == RequestKind::kAtsTranslation && config.eats == StreamConfig::kSplitAts;
+}
+
 }  // namespace smmulab::smmu::hw

@@ -284,5 +284,37 @@ TEST_F(PriTime, ASmallAtcAndFewSlots) {
   EXPECT_EQ(device.stats().atc_hits + device.stats().translation_requests, s_.count);
 }
 
+// Split-stage ATS: the device has the IPA, and the SMMU the rest of the way. What comes at once
+// shares no walk with a request that is answered otherwise.
+TEST(SplitAtsTime, EachKindOfRequestGetsItsOwnAddress) {
+  constexpr std::uint64_t kVa = k2M + 0x123;
+  NestedWorld nested(4, hw::StreamConfig::kSplitAts);
+  ASSERT_TRUE(nested.good);
+  TimedSmmu smmu({}, nested.world.features, nested.world.streams.base(), nested.world.memory);
+  Probe probe(smmu.timers(), smmu.tbu(0));
+  const auto send = [&](hw::RequestKind kind, std::uint64_t address) {
+    hw::Request request;
+    request.stream = StreamId{NestedWorld::kSid};
+    request.substream = NestedWorld::kSsid;
+    request.address = address;
+    request.kind = kind;
+    return probe.send(request);
+  };
+  for (int round = 0; round < 2; ++round) {  // cold, then with the TLBs full
+    const std::uint32_t asked = send(hw::RequestKind::kAtsTranslation, kVa);
+    const std::uint32_t plain = send(hw::RequestKind::kUntranslated, kVa);
+    const std::uint32_t again = send(hw::RequestKind::kAtsTranslation, kVa + 8);
+    smmu.timers().run_to_idle();
+    ASSERT_EQ(probe.passage(asked)->verdict, Verdict::kTranslated);
+    EXPECT_EQ(probe.passage(asked)->pa, NestedWorld::intermediate(kVa));
+    EXPECT_EQ(probe.passage(again)->pa, NestedWorld::intermediate(kVa + 8));
+    EXPECT_EQ(probe.passage(plain)->pa, NestedWorld::physical(kVa));
+    const std::uint32_t translated = send(hw::RequestKind::kTranslated, probe.passage(asked)->pa);
+    smmu.timers().run_to_idle();
+    EXPECT_EQ(probe.passage(translated)->verdict, Verdict::kTranslated);
+    EXPECT_EQ(probe.passage(translated)->pa, NestedWorld::physical(kVa));
+  }
+}
+
 }  // namespace
 }  // namespace smmulab::smmu::timed

@@ -80,7 +80,7 @@ class NestedWorld {
   static constexpr hw::Ssid kSsid{3};
   static constexpr std::uint64_t kOffset = 1ULL << 36U;
 
-  explicit NestedWorld(std::uint64_t pages = 1)
+  explicit NestedWorld(std::uint64_t pages = 1, std::uint8_t eats = 0)
       : guest_(world.memory, kOffset + k1G),
         s2_(world.frames, {2, hw::Granule::k4K, 48, 44, false, false, 0}),
         s1_(guest_, {1, hw::Granule::k4K, 48, 40, false, true, kOffset}),
@@ -93,11 +93,13 @@ class NestedWorld {
     cds_.write(kSsid, cd);
     hw::Ste ste = hw::testing::World::ste_of(hw::Ste::Config::kNested);
     ste.s1_default_substream = 0;
+    ste.eats = eats;
     cds_.point_ste(ste);
     point_ste_at(ste, s2_);
     world.streams.write(StreamId{kSid}, ste);
   }
-  static std::uint64_t physical(std::uint64_t va) { return kOffset + k1G + 4 * k32M + va - k2M; }
+  static std::uint64_t intermediate(std::uint64_t va) { return k1G + 4 * k32M + va - k2M; }
+  static std::uint64_t physical(std::uint64_t va) { return kOffset + intermediate(va); }
 
   hw::testing::World world;
   bool good = false;

@@ -118,14 +118,14 @@ void check(const TimedParams& p) {
                     p.tcu.ctw_slots, p.tcu.ptw_slots));
   }
   if (!std::has_single_bit(p.tcu.ctw_slots)) {
-    throw ConfigError(
-        fmt::format("smmuv3.tcu.ctw_slots = {}: expected 1, 2 or 4 (MMU-700 TRM)", p.tcu.ctw_slots));
+    throw ConfigError(fmt::format("smmuv3.tcu.ctw_slots = {}: expected 1, 2 or 4 (MMU-700 TRM)",
+                                  p.tcu.ctw_slots));
   }
   // No answer would ever be in time, and no driver here goes on after CERROR_ATC_INV_SYNC.
   if (p.link.atc_timeout < p.link.atc_response) {
-    throw ConfigError(fmt::format(
-        "smmuv3.link.atc_timeout = {} must be at least smmuv3.link.atc_response = {}",
-        format_duration(p.link.atc_timeout), format_duration(p.link.atc_response)));
+    throw ConfigError(
+        fmt::format("smmuv3.link.atc_timeout = {} must be at least smmuv3.link.atc_response = {}",
+                    format_duration(p.link.atc_timeout), format_duration(p.link.atc_response)));
   }
   if (p.tcu.config.entries == 0 || p.tbu.micro.entries == 0) {
     throw ConfigError("smmuv3.cc_entries and smmuv3.utlb_entries must not be 0");

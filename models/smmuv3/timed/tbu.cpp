@@ -59,7 +59,8 @@ bool Tbu::look_up(const hw::Request& request, Passage& passage) {
     return !faults_to_tcu_;
   }
   const bool translated = request.kind == hw::RequestKind::kTranslated;
-  if (config->kind == StreamConfig::Kind::kBypass || (translated && config->eats == 1)) {
+  if (config->kind == StreamConfig::Kind::kBypass ||
+      (translated && config->eats == StreamConfig::kFullAts)) {
     passage.verdict = Verdict::kBypass;
     passage.pa = request.address;
     if (translated) {

@@ -283,7 +283,7 @@ void Tcu::with_config(std::uint32_t i) {
       return;
     }
   } else if (x.config.kind == Kind::kBypass ||
-             (translated && !(x.config.eats == 2 && x.config.s2))) {
+             (translated && x.config.eats != hw::StreamConfig::kSplitAts)) {
     set_verdict(x, Verdict::kBypass);
   } else {
     if (translated) {
@@ -297,9 +297,11 @@ void Tcu::with_config(std::uint32_t i) {
 }
 
 std::uint32_t Tcu::equal_walk(const Xlate& x) const {
+  const bool by_ipa = hw::is_answered_by_ipa(x.config, x.request.kind);
   return walks_.find(x.request.address, [&](std::uint32_t i) {
     const Xlate& other = xlates_[i];
     return !other.stale && other.tag == x.tag && other.config.s1 == x.config.s1 &&
+           hw::is_answered_by_ipa(other.config, other.request.kind) == by_ipa &&
            other.request.access.write == x.request.access.write;
   });
 }
@@ -341,6 +343,9 @@ void Tcu::finish(std::uint32_t i) {
   } else {
     set_verdict(x, Verdict::kTranslated);
     x.translation = x.walk.translation();
+    if (hw::is_answered_by_ipa(x.config, x.request.kind)) {
+      x.translation.output = x.walk.intermediate();
+    }
   }
   if (!stalls) {
     answer(i);
@@ -390,7 +395,8 @@ void Tcu::answer(std::uint32_t i) {
     a.config = x.config;
   }
   // A translated transaction of split-stage ATS has one without stage 1: with_config().
-  const bool whole = x.request.kind != hw::RequestKind::kTranslated || x.config.eats == 1;
+  const bool whole =
+      x.request.kind != hw::RequestKind::kTranslated || x.config.eats == hw::StreamConfig::kFullAts;
   a.fill_config = known && whole && !x.stale_config;
   a.fill = a.verdict == Verdict::kTranslated && !x.stale_config &&
            !x.ban.covers(hw::canonical_input(x.config, x.request.address), a.translation.span_log2,
