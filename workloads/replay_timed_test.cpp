@@ -236,6 +236,17 @@ TEST(TimedReplay, AFullQueueIsWaitedFor) {
   }
 }
 
+// An MMU-600 has none, whatever driver.range_inv says: unmaps take a command for each page.
+TEST(TimedReplay, RangeInvalidationFollowsThePart) {
+  const auto end = [](Assignments more) {
+    more.emplace_back("iommufd.run_pages=1");
+    return to_ps(testing::replay_all(dma_trace(), timed_settings(more)).result.end);
+  };
+  const auto mmu600 = end({"smmuv3.preset=mmu600-agilex5"});
+  EXPECT_EQ(mmu600, end({"smmuv3.preset=mmu600-agilex5", "driver.range_inv=false"}));
+  EXPECT_GT(mmu600, end({"smmuv3.preset=mmu600-agilex5", "smmuv3.part=any"}));
+}
+
 TEST(TimedReplay, DevicesWithoutAStreamHaveNoDmaResult) {
   const auto outcomes = testing::replay_all(dma_trace(), with_streams({"stream.devices=1"}));
   EXPECT_TRUE(outcomes.result.devices[0].dma);

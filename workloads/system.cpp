@@ -43,8 +43,9 @@ System::System(Engine& engine, const TraceHeader& header, const Settings& settin
                const iommufd::ProtocolInfo& protocol, Record* record, lnx::StepControl* control,
                const RecordedDma* recorded)
     : settings_(settings),
+      driver_params_(smmu::as_probed(settings.driver, settings.hardware, settings.smmuv3)),
       machine_(engine, settings.linux_kernel, topology_of(header, settings.machine), control),
-      driver_(smmu::make_counted_driver(machine_, settings.driver)),
+      driver_(smmu::make_counted_driver(machine_, driver_params_)),
       core_(machine_, *driver_, settings.iommufd),
       context_(machine_, core_, settings.iommufd),
       protocol_(protocol.make(context_, settings.protocol)),
@@ -80,19 +81,24 @@ void System::build_hardware(Engine& engine, const TraceHeader& header) {
   smmu::TimedHardwareParams params;
   params.smmu = smmu::with_caches(settings_.hardware.timed, settings_.smmuv3);
   params.features = smmu::hw::features_of(settings_.smmuv3);
-  params.queue_log2 = static_cast<std::uint8_t>(settings_.driver.queue_log2);
-  params.range_inv = settings_.driver.range_inv;
+  params.queue_log2 = static_cast<std::uint8_t>(driver_params_.queue_log2);
+  params.range_inv = driver_params_.range_inv;
   params.run_ahead = settings_.hardware.run_ahead;
   std::uint32_t largest = 0;
   for (const DeviceRecord& device : header.devices) {
     largest = std::max(largest, std::ranges::max(device.stream_ids).value());
   }
   params.stream_bits = static_cast<std::uint8_t>(std::bit_width(largest));
+  if (params.stream_bits > params.features.sid_bits) {
+    throw ConfigError(fmt::format(
+        "the trace has StreamID {:#x}: an SMMU of this smmuv3.part has StreamIDs of {} bits",
+        largest, params.features.sid_bits));
+  }
   for (std::uint32_t i = 0; i < std::max(header.smmu_count, 1U); ++i) {
     hardware_.push_back(
         std::make_unique<smmu::TimedHardware>(engine, params, fmt::format("smmu{}", i)));
-    if (settings_.driver.events) {
-      event_threads_.emplace_back(machine_, settings_.driver, *hardware_.back(), event_prints_,
+    if (driver_params_.events) {
+      event_threads_.emplace_back(machine_, driver_params_, *hardware_.back(), event_prints_,
                                   fmt::format("irq/smmu{}-evtq", i));
     }
   }
@@ -171,7 +177,7 @@ std::vector<smmu::timed::PmuRow> System::pmu(SmmuIndex smmu) {
 
 void System::build_devices(const TraceHeader& header) {
   for (std::uint32_t i = 0; i < std::max(header.smmu_count, 1U); ++i) {
-    smmus_.emplace_back(machine_, settings_.driver, SmmuIndex{i},
+    smmus_.emplace_back(machine_, driver_params_, SmmuIndex{i},
                         hardware_.empty() ? nullptr : hardware_[i].get());
   }
   lnx::LockClass& group_class = machine_.locks().get("group->mutex", lnx::LockKind::kMutex);

@@ -70,6 +70,7 @@ class System {
   [[nodiscard]] std::uint32_t atc_entries(const smmu::Master& master) const;
 
   const Settings& settings_;
+  smmu::DriverParams driver_params_;
   lnx::Machine machine_;
   DeviceAccesses recorded_;  // before the hardware, whose streams read it
   // One for each SMMU, or none. Before the driver, whose page tables lie in its memory.

@@ -18,7 +18,9 @@ void describe_settings(ParamTable& t, DriverParams& p) {
   t.add("driver.global_asid_lock", &p.global_asid_lock,
         "arm_smmu_asid_lock is one lock for the whole system (off: what if it were not there)",
         {"Linux 6.12 arm-smmu-v3.c"});
-  t.add("driver.range_inv", &p.range_inv, "the SMMU has range invalidation (IDR3.RIL)",
+  t.add("driver.range_inv", &p.range_inv,
+        "the SMMU has range invalidation (IDR3.RIL); never with smmuv3.part = mmu600 on timed "
+        "hardware",
         {"Arm IHI 0070 section 6.3.4; MMU-700 and QEMU have it"});
   t.add(
       "driver.asid_bits", &p.asid_bits, 8, 16,

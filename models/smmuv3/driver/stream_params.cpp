@@ -96,6 +96,15 @@ void check_counted_costs(const HardwareParams& p, const DriverParams& driver) {
   }
 }
 
+DriverParams as_probed(const DriverParams& driver, const HardwareParams& hardware,
+                       const hw::SmmuParams& smmu) {
+  DriverParams p = driver;
+  if (hardware.kind == HardwareKind::kTimed) {
+    p.range_inv = p.range_inv && hw::features_of(smmu).range_inv;
+  }
+  return p;
+}
+
 timed::TimedParams with_caches(const timed::TimedParams& times, const hw::SmmuParams& caches) {
   const hw::CachesShape shape = hw::shape_of(caches);
   timed::TimedParams p = times;

@@ -56,6 +56,10 @@ void check(const HardwareParams& params, bool recorded = false);
 // its default, which would count for nothing. All of them at 0 are let pass: presets of hardware
 // that takes no time set them beside the smmuv3.* that count.
 void check_counted_costs(const HardwareParams& params, const DriverParams& driver);
+// As the driver finds the SMMU: timed hardware has range invalidation if the part has it and
+// driver.range_inv does not take it away.
+[[nodiscard]] DriverParams as_probed(const DriverParams& driver, const HardwareParams& hardware,
+                                     const hw::SmmuParams& smmu);
 // With the sizes and policies of the caches (smmuv3.utlb_entries and the like).
 [[nodiscard]] timed::TimedParams with_caches(const timed::TimedParams& times,
                                              const hw::SmmuParams& caches);

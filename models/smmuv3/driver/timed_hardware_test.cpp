@@ -420,6 +420,22 @@ TEST(TimedQueues, HardwareThatTakesNoTimeIsThroughWhenTheStoreIs) {
   EXPECT_EQ(listener.slots, (std::vector<std::uint64_t>{0, 1}));
 }
 
+TEST(TimedSettings, RangeInvalidationFollowsThePart) {
+  DriverParams driver;
+  HardwareParams hardware;
+  hw::SmmuParams smmu;
+  EXPECT_TRUE(as_probed(driver, hardware, smmu).range_inv);
+  smmu.part = hw::Part::kMmu600;
+  EXPECT_FALSE(as_probed(driver, hardware, smmu).range_inv);
+  hardware.kind = HardwareKind::kCounted;  // which has no part
+  EXPECT_TRUE(as_probed(driver, hardware, smmu).range_inv);
+  hardware.kind = HardwareKind::kTimed;
+  smmu.part = hw::Part::kMmu700;
+  EXPECT_TRUE(as_probed(driver, hardware, smmu).range_inv);
+  driver.range_inv = false;
+  EXPECT_FALSE(as_probed(driver, hardware, smmu).range_inv);
+}
+
 TEST(TimedSettings, WhetherGlobalEntriesServeAllAsidsReachesTheTlbs) {
   hw::SmmuParams caches;
   EXPECT_TRUE(with_caches({}, caches).tbu.honour_global);

@@ -68,7 +68,7 @@ class CommandQueue {
       }
       words[i] = *word;
     }
-    const std::optional<Command> command = decode_command(words);
+    const std::optional<Command> command = decode_command(words, features.range_inv);
     return command && is_supported(*command, features) ? execute(*command) : CommandError::kIll;
   }
 

@@ -29,6 +29,7 @@ struct Features {
   std::uint8_t oas = 48;          // IDR5.OAS, in bits
   bool granule_4k = true, granule_16k = true, granule_64k = true;  // IDR5.GRANx
   bool va52 = false;                                               // IDR5.VAX
+  bool range_inv = true;                                           // IDR3.RIL
   bool small_tables = false;                                       // IDR3.STT: TxSZ up to 48 (47)
   [[nodiscard]] bool has(Granule g) const {
     return g == Granule::k4K ? granule_4k : g == Granule::k16K ? granule_16k : granule_64k;

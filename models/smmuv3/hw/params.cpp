@@ -47,7 +47,9 @@ void describe_tlbs(ParamTable& t, SmmuParams& p) {
 
 void describe(ParamTable& t, SmmuParams& p) {
   t.add_enum("smmuv3.part", &p.part, {"any", "mmu600", "mmu700"},
-             "part whose legal ranges the other values are held to", {"user's choice"});
+             "part whose legal ranges the other values are held to, and whose features it has: "
+             "mmu600 is SMMUv3.1 without range invalidation, without HTTU, with 24-bit StreamIDs",
+             {"user's choice"});
   describe_tlbs(t, p);
   t.add("smmuv3.wc_unified", &p.wc_unified,
         "one walk cache for all stages and levels (its size is wc_s1l0), else one for each", k700);
@@ -232,6 +234,19 @@ CachesShape shape_of(const SmmuParams& p, std::uint64_t seed) {
 
 Features features_of(const SmmuParams& p) {
   Features features;
+  if (p.part == Part::kMmu600) {
+    // MMU-600AE TRM, ID register values: SMMUv3.1, so that IDR3.RIL is 0; SIDSIZE 24, no HTTU.
+    // SSIDSIZE 20, CD2L, ATS, PRI, stalls and the three granules are as everywhere here.
+    features.httu = Httu::kNone;
+    features.sid_bits = 24;
+    features.range_inv = false;
+  } else if (p.part == Part::kMmu700) {
+    // MMU-700 TRM 101542: SMMUv3.2 with RIL, SIDSIZE 32, SSIDSIZE 20; HTTU is an option, taken
+    // here.
+    features.httu = Httu::kDirty;
+    features.sid_bits = 32;
+    features.range_inv = true;
+  }
   features.oas = static_cast<std::uint8_t>(p.oas);
   features.va52 = p.oas == 52;
   return features;

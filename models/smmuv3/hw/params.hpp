@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SmmuParams: sizes and policies of an SMMU's caches (smmuv3.* of `smmulab describe`) and the
 // presets of real and simulated parts. validate() holds a set of values to the legal ranges of the
-// part it claims to be (MMU-600 and MMU-700 TRMs).
+// part it claims to be, and features_of() gives the ID registers of that part (MMU-600 and MMU-700
+// TRMs). Latencies, slots, tokens and bandwidth are TimedParams (models/smmuv3/timed/params.hpp).
 //
-// Not here yet: everything that is time (latencies, slots, tokens, bandwidth).
+// Not here: ID registers of other parts and of simulators. Without a part everything is there that
+// is modelled.
 #pragma once
 
 #include <array>
@@ -43,6 +45,7 @@ void describe(ParamTable& table, SmmuParams& params);
 void validate(const SmmuParams& params);
 // REQUIRES: validate() passes.
 [[nodiscard]] CachesShape shape_of(const SmmuParams& params, std::uint64_t seed = 1);
+// Of the part, if one is named, with smmuv3.oas.
 [[nodiscard]] Features features_of(const SmmuParams& params);
 
 struct SmmuPreset {

@@ -27,6 +27,46 @@ TEST(SmmuParamsTest, PresetsAreLegalAndCanBeBuilt) {
   }
 }
 
+// What the presets say of themselves in their ID registers, one by one.
+TEST(SmmuParamsTest, PresetsHaveTheFeaturesOfTheirParts) {
+  struct Row {
+    std::string_view name;
+    Httu httu;
+    unsigned sid_bits, ssid_bits, oas;
+    bool range_inv, va52;
+  };
+  constexpr Row kRows[] = {
+      {"mmu600-agilex5", Httu::kNone, 24, 20, 48, false, false},
+      {"mmu700-max", Httu::kDirty, 32, 20, 52, true, true},
+      {"mmu700-typical", Httu::kDirty, 32, 20, 52, true, true},
+      {"gem5-defaults", Httu::kDirty, 32, 20, 48, true, false},
+      {"qemu", Httu::kDirty, 32, 20, 44, true, false},
+  };
+  ASSERT_EQ(std::size(kRows), smmu_presets().size());
+  for (const Row& row : kRows) {
+    const Features f = features_of(find_smmu_preset(row.name).params);
+    EXPECT_EQ(f.httu, row.httu) << row.name;
+    EXPECT_EQ(f.sid_bits, row.sid_bits) << row.name;
+    EXPECT_EQ(f.ssid_bits, row.ssid_bits) << row.name;
+    EXPECT_EQ(f.oas, row.oas) << row.name;
+    EXPECT_EQ(f.range_inv, row.range_inv) << row.name;
+    EXPECT_EQ(f.va52, row.va52) << row.name;
+    EXPECT_TRUE(f.stage1 && f.stage2 && f.two_level_cd && f.two_level_streams) << row.name;
+    EXPECT_TRUE(f.ats && f.pri && f.stall && !f.small_tables) << row.name;
+    EXPECT_TRUE(f.granule_4k && f.granule_16k && f.granule_64k) << row.name;
+  }
+}
+
+// The default is an SMMU with everything.
+TEST(SmmuParamsTest, WithoutAPartTheFeaturesAreTheDefaults) {
+  const Features f = features_of({});
+  const Features all;
+  EXPECT_EQ(f.httu, all.httu);
+  EXPECT_EQ(f.sid_bits, all.sid_bits);
+  EXPECT_EQ(f.oas, all.oas);
+  EXPECT_TRUE(f.range_inv);
+}
+
 TEST(SmmuParamsTest, IllegalOnesNameKeyAndRange) {
   SmmuParams p = find_smmu_preset("mmu700-typical").params;
   p.mtlb_entries = 1000;

@@ -9,7 +9,13 @@ using hw::Opcode;
 
 CommandProcessor::CommandProcessor(Timers& timers, const TimedParams& params, hw::Memory& memory,
                                    MemoryPort& port, Tcu& tcu)
-    : timers_(timers), params_(params), memory_(memory), port_(port), tcu_(tcu), queues_(1) {}
+    : timers_(timers),
+      params_(params),
+      memory_(memory),
+      port_(port),
+      tcu_(tcu),
+      queues_(1),
+      range_inv_(tcu.features().range_inv) {}
 
 QueueNumber CommandProcessor::add_queue(const Queue& queue) {
   queues_.emplace_back().place = queue;

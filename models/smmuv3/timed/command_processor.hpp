@@ -190,7 +190,7 @@ class CommandProcessor final : public Timed, public AtcReplies {
   CommandListener* listener_ = nullptr;
   FaultUnit* faults_ = nullptr;
   std::vector<QueueState> queues_;
-  bool range_inv_ = true;
+  bool range_inv_;
   // The one command that is being fetched, decoded and sent:
   bool busy_ = false;
   QueueNumber turn_ = 0;  // whose it is, or the last was
