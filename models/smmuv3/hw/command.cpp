@@ -132,6 +132,11 @@ std::optional<Command> decode_command(const CommandWords& w, bool range_inv) {
   return c;
 }
 
+bool is_for_guests(Opcode opcode) {
+  return opcode == Opcode::kTlbiNhAsid || opcode == Opcode::kTlbiNhVa ||
+         opcode == Opcode::kAtcInv || opcode == Opcode::kSync;
+}
+
 bool is_supported(const Command& command, const Features& features) {
   switch (command.opcode) {
     case Opcode::kAtcInv:

@@ -75,6 +75,9 @@ struct Command {
                                                     bool range_inv = true);
 // False: CERROR_ILL, since the SMMU lacks what the command is for: stalls, ATS or PRI.
 [[nodiscard]] bool is_supported(const Command& command, const Features& features);
+// May it stand in a VCMDQ of a VINTF that a guest owns (Tegra241 CMDQV)? Rule: Linux 6.12
+// tegra241-cmdqv.c tegra241_guest_vcmdq_supports_cmd(), what is known of the hardware's filter.
+[[nodiscard]] bool is_for_guests(Opcode opcode);
 
 // What a TLBI covers, as every cache of translations applies it.
 struct TlbInvalidation {

@@ -19,6 +19,7 @@ enum class GlobalError : std::uint8_t {
   kMsiPriqAbort = 6,
   kMsiGerrorAbort = 7,
   kServiceFailure = 8,
+  kCmdqPages = 9,  // CMDQP_ERR: of some ECMDQ
 };
 
 class GlobalErrors {

@@ -123,6 +123,12 @@ class Commands final : public CommandListener {
     }
     smmu.commands().set_listener(this);
   }
+  // One more queue. Gives its number.
+  QueueNumber add_queue(CommandProcessor::Interface interface, Vmid vmid,
+                        hw::testing::World& world) {
+    queues_.emplace_back();
+    return smmu_.commands().add_queue({world.frames.allocate(kLog2 + 4), kLog2, interface, vmid});
+  }
   // Gives the index of the command.
   std::uint64_t add(const hw::Command& command, QueueNumber queue = 0) {
     return add_words(hw::encode(command), queue);

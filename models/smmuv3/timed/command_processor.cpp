@@ -135,23 +135,32 @@ void CommandProcessor::fail(QueueNumber queue, CommandError error) {
   QueueState& q = queues_[queue];
   q.error = error;
   q.awake = q.ready = false;
-  if (faults_ != nullptr && queue == 0) {  // others have an error flag of their own
-    faults_->errors().raise(hw::GlobalError::kCmdq);
+  if (faults_ != nullptr && q.place.interface == Interface::kSmmu) {
+    faults_->errors().raise(queue == 0 ? hw::GlobalError::kCmdq : hw::GlobalError::kCmdqPages);
   }
   if (listener_ != nullptr) {
     listener_->command_error(queue, q.cons, error);
   }
 }
 
+bool CommandProcessor::accepts(const hw::Command& command) const {
+  const bool guest = queues_[turn_].place.interface == Interface::kGuestVcmdq;
+  return hw::is_supported(command, tcu_.features()) &&
+         (!guest || hw::is_for_guests(command.opcode));
+}
+
 void CommandProcessor::execute() {
   const auto command = hw::decode_command(words_, range_inv_);
-  if (fetch_aborted_ || !command || !hw::is_supported(*command, tcu_.features())) {
+  if (fetch_aborted_ || !command || !accepts(*command)) {
     busy_ = false;
     fail(turn_, fetch_aborted_ ? CommandError::kAbt : CommandError::kIll);
     take_turn();
     return;
   }
   command_ = *command;
+  if (const Queue& place = queues_[turn_].place; place.interface == Interface::kGuestVcmdq) {
+    command_.vmid = place.vmid;
+  }
   if (command_.opcode == Opcode::kSync) {
     queues_[turn_].sync = Sync::kWaits;
     queues_[turn_].ready = false;

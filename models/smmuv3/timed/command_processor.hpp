@@ -15,10 +15,14 @@
 // one SYNC at a time, and all that wait by then are answered by it.
 //
 // Errors: CERROR_ILL, CERROR_ABT (fetch) and CERROR_ATC_INV_SYNC stop the queue at the command
-// until GERRORN acknowledges; then it is fetched again. Other queues go on.
-// RESUME, STALL_TERM and PRI_RESP have done their work when they are consumed; a SYNC does not wait
-// for what comes of them.
-// Not modelled: a VM's VCMDQs, which refuse most commands.
+// until GERRORN acknowledges; then it is fetched again. Other queues go on. An ECMDQ has the error
+// in its own CONS, and GERROR.CMDQP_ERR says that some ECMDQ has one (3.5.6.3).
+// What may go on a queue: any command on the SMMU's own, an ECMDQ (3.5.6.1) and a host's VCMDQ; on
+// a guest's VCMDQ those of hw::is_for_guests(), with the VMID of its VINTF whatever they say;
+// others are CERROR_ILL. RESUME, STALL_TERM and PRI_RESP have done their work when they are
+// consumed; a SYNC does not wait for what comes of them. Not modelled: StreamIDs of a guest (VINTF
+// SID_MATCH and SID_REPLACE: an ATC_INV there names the host's), the error flags and interrupts of
+// a VINTF.
 #pragma once
 
 #include <cstdint>
@@ -81,9 +85,12 @@ class AtcTarget {
 
 class CommandProcessor final : public Timed, public AtcReplies {
  public:
+  enum class Interface : std::uint8_t { kSmmu, kHostVcmdq, kGuestVcmdq };  // kSmmu: CMDQ or ECMDQ
   struct Queue {
     std::uint64_t base = 0;
     std::uint8_t log2_entries = 8;
+    Interface interface = Interface::kSmmu;
+    Vmid vmid{};  // kGuestVcmdq: of the VINTF
   };
   CommandProcessor(Timers& timers, const TimedParams& params, hw::Memory& memory, MemoryPort& port,
                    Tcu& tcu);
@@ -162,6 +169,7 @@ class CommandProcessor final : public Timed, public AtcReplies {
   void end_turn();
   void consume(QueueNumber queue, const hw::Command& command);
   void fail(QueueNumber queue, CommandError error);
+  [[nodiscard]] bool accepts(const hw::Command& command) const;
   void try_invalidate();
   void try_sync();
   bool begins_to_drain(QueueNumber queue);

@@ -174,5 +174,86 @@ TEST_F(QueuesTime, AnErrorStopsItsQueueOnly) {
   EXPECT_NE(commands_->done(behind, 1), kTimeMax);
 }
 
+// What a VCMDQ of a guest takes, by opcode, and that nothing else is done.
+TEST_F(QueuesTime, AGuestsVcmdqTakesFewCommands) {
+  const QueueNumber guest =
+      commands_->add_queue(CommandProcessor::Interface::kGuestVcmdq, Vmid{0}, world_);
+  const QueueNumber host =
+      commands_->add_queue(CommandProcessor::Interface::kHostVcmdq, Vmid{0}, world_);
+  std::vector<unsigned> taken;
+  for (unsigned code = 1; code <= 0x46; ++code) {
+    hw::Command command;
+    command.opcode = static_cast<Opcode>(code);
+    if (!hw::decode_command(hw::encode(command))) {
+      continue;
+    }
+    const auto consumed = [&](QueueNumber queue) {
+      const std::uint64_t index = commands_->add(command, queue);
+      commands_->ring(queue);
+      run();
+      return commands_->done(index, queue) != kTimeMax;
+    };
+    EXPECT_TRUE(consumed(0)) << code;
+    EXPECT_TRUE(consumed(1)) << code;  // an ECMDQ
+    EXPECT_TRUE(consumed(host)) << code;
+    if (consumed(guest)) {
+      taken.push_back(code);
+      continue;
+    }
+    // Stopped at the command; software puts another in its place.
+    EXPECT_EQ(smmu_->commands().error(guest), CommandError::kIll) << code;
+    const std::uint64_t at = smmu_->commands().address_of(smmu_->commands().cons(guest), guest);
+    world_.memory.write64(at, static_cast<std::uint64_t>(Opcode::kSync));
+    world_.memory.write64(at + 8, 0);
+    smmu_->commands().acknowledge_error(guest);
+    run();
+  }
+  EXPECT_EQ(taken,
+            (std::vector<unsigned>{0x11, 0x12, 0x40, 0x46}));  // NH_ASID, NH_VA, ATC_INV, SYNC
+}
+
+// A guest knows nothing of the VMID that it has: whatever it writes, its own entries go.
+TEST_F(QueuesTime, AGuestsVcmdqHasTheVmidOfItsInterface) {
+  const auto misses_after = [this](Vmid of_interface) {
+    build();
+    const QueueNumber guest =
+        commands_->add_queue(CommandProcessor::Interface::kGuestVcmdq, of_interface, world_);
+    probe_->send(kSid, k2M);  // VMID 0
+    run();
+    hw::Command command = tlbi(k2M);
+    command.vmid = Vmid{0};
+    commands_->add(command, guest);
+    commands_->add(Opcode::kSync, guest);
+    commands_->ring(guest);
+    run();
+    const std::uint64_t before = smmu_->tbu(0).counters().translation_request;
+    probe_->send(kSid, k2M);
+    run();
+    return smmu_->tbu(0).counters().translation_request - before;
+  };
+  EXPECT_EQ(misses_after(Vmid{0}), 1U);
+  EXPECT_EQ(misses_after(Vmid{7}), 0U);
+}
+
+// GERROR tells of the SMMU's own queue and of ECMDQs apart, and of VCMDQs not at all.
+TEST_F(QueuesTime, WhoseErrorItIsGerrorTells) {
+  const auto raised = [this](QueueNumber queue) {
+    build();
+    const QueueNumber guest =
+        commands_->add_queue(CommandProcessor::Interface::kGuestVcmdq, Vmid{0}, world_);
+    FaultUnit& faults = smmu_->enable_faults(
+        {{world_.frames.allocate(12), 3}, {world_.frames.allocate(12), 3}, {}});
+    const QueueNumber at = queue == 3 ? guest : queue;
+    commands_->add_words({0xFF, 0}, at);
+    commands_->ring(at);
+    run();
+    EXPECT_EQ(smmu_->commands().error(at), CommandError::kIll);
+    return faults.errors().gerror();
+  };
+  EXPECT_EQ(raised(0), 1U);        // CMDQ_ERR
+  EXPECT_EQ(raised(1), 1U << 9U);  // CMDQP_ERR
+  EXPECT_EQ(raised(3), 0U);
+}
+
 }  // namespace
 }  // namespace smmulab::smmu::timed
