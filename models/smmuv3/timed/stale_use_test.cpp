@@ -3,6 +3,7 @@
 // mapping has physical pages of its own, so each transaction tells which mapping it used. After the
 // CMD_SYNC that follows a mapping's invalidation has completed, nothing that used it is under way.
 #include <map>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -20,6 +21,8 @@ constexpr std::uint64_t kPages = 24;           // of 4K, in each domain
 constexpr std::uint64_t kBlocks = 2;           // of 2M, behind them
 constexpr std::uint64_t kBlockBase = 2 * k2M;  // the pages are at k2M
 constexpr std::uint64_t kPayload = 1ULL << 32U;
+
+enum class Regime : std::uint8_t { kStage1, kNested, kEl2, kEl2E2h };
 
 // A CMD_SYNC in one of the queues.
 struct Sync {
@@ -46,13 +49,15 @@ struct Attachment {
 // Software, and the observer of all streams.
 class Agent final : public Timed, public StreamObserver {
  public:
-  Agent(std::uint64_t seed, bool nested, bool run_ahead)
+  Agent(std::uint64_t seed, Regime regime, bool run_ahead)
       : random_(seed, "agent"),
-        offset_(nested ? 1ULL << 36U : 0),
-        vmid_(static_cast<std::uint16_t>(nested ? 3 : 0)),
+        regime_(regime),
+        domains_(regime == Regime::kEl2 ? 1 : kDomains),
+        offset_(regime == Regime::kNested ? 1ULL << 36U : 0),
+        vmid_(static_cast<std::uint16_t>(regime == Regime::kNested ? 3 : 0)),
         guest_(world_.memory, offset_ + k1G),
         s2_(world_.frames, {2, hw::Granule::k4K, 48, 44, false, false, 0}),
-        smmu_(params(seed), world_.features, streams(), world_.memory, run_ahead),
+        smmu_(params(seed), features(), streams(), world_.memory, run_ahead),
         queues_(seed % 5 < 2 ? 3 : 1),
         commands_(smmu_, world_, queues_) {
     // By pages where the tables of stage 1 are, so that walks are long; by blocks for the payload,
@@ -61,7 +66,8 @@ class Agent final : public Timed, public StreamObserver {
     EXPECT_EQ(s2_.map_pages(kPayload, offset_ + kPayload, 12, k1G / k4K, {}), hw::MapError::kNone);
     EXPECT_EQ(s2_.map_pages(kPayload + k1G, offset_ + kPayload + k1G, 30, 63, {}),
               hw::MapError::kNone);
-    for (std::uint32_t d = 0; d < kDomains; ++d) {
+    half_.resize(domains_);
+    for (std::uint32_t d = 0; d < domains_; ++d) {
       tables_.push_back(std::make_unique<hw::PageTable>(
           guest_, hw::TableFormat{1, hw::Granule::k4K, 48, 40, false, true, offset_}));
       live_.emplace_back();
@@ -71,7 +77,7 @@ class Agent final : public Timed, public StreamObserver {
         cd = std::make_unique<hw::ContextTable>(guest_, hw::ContextTable::Format::kLinear, 0,
                                                 offset_);
       }
-      attach(s, s % kDomains);
+      attach(s, s % domains_);
       store_ste(s);
       StreamParams p;
       p.stream = StreamId{s};
@@ -87,7 +93,7 @@ class Agent final : public Timed, public StreamObserver {
       p.seed = seed;
       smmu_.add_stream(p, s % 2).set_observer(this);
     }
-    for (std::uint32_t d = 0; d < kDomains; ++d) {
+    for (std::uint32_t d = 0; d < domains_; ++d) {
       for (std::uint64_t page = 0; page < kPages; page += 2) {
         toggle(d, k2M + page * k4K, 12);
       }
@@ -140,7 +146,7 @@ class Agent final : public Timed, public StreamObserver {
     ASSERT_TRUE(explained) << "through a table that was detached; issued at " << to_ps(issued);
   }
 
-  std::uint64_t passed = 0, refused = 0, late_uses = 0;
+  std::uint64_t passed = 0, refused = 0, late_uses = 0, stage2_unmaps = 0;
   [[nodiscard]] TimedSmmu& smmu() { return smmu_; }
 
  private:
@@ -161,11 +167,17 @@ class Agent final : public Timed, public StreamObserver {
     return p;
   }
   const hw::StreamTableBase& streams() { return world_.streams.base(); }
+  const hw::Features& features() {
+    world_.features.e2h = regime_ == Regime::kEl2E2h;
+    return world_.features;
+  }
+  [[nodiscard]] bool el2() const { return regime_ == Regime::kEl2 || regime_ == Regime::kEl2E2h; }
 
   void store_ste(std::uint32_t stream) {
     hw::Ste ste =
         hw::testing::World::ste_of(offset_ != 0 ? hw::Ste::Config::kNested : hw::Ste::Config::kS1);
     ste.vmid = vmid_.value();
+    ste.stream_world = el2() ? 2 : 0;
     cds_[stream][which_[stream]]->point_ste(ste);
     if (offset_ != 0) {
       point_ste_at(ste, s2_);
@@ -181,7 +193,7 @@ class Agent final : public Timed, public StreamObserver {
 
   void act() {
     const std::uint64_t what = random_.uniform_int(10);
-    const auto domain = static_cast<std::uint32_t>(random_.uniform_int(kDomains));
+    const auto domain = static_cast<std::uint32_t>(random_.uniform_int(domains_));
     if (what <= 1) {
       replace(static_cast<std::uint32_t>(random_.uniform_int(kStreams)), domain);
     } else if (what == 2) {
@@ -201,7 +213,8 @@ class Agent final : public Timed, public StreamObserver {
     Attachment& old = attachments_[stream].back();
     if (random_.bernoulli(0.5)) {
       which_[stream] = 1 - which_[stream];
-      cfgi.opcode = Opcode::kCfgiSte;
+      cfgi.opcode = random_.bernoulli(0.5) ? Opcode::kCfgiSte : Opcode::kCfgiSteRange;
+      cfgi.range = static_cast<std::uint8_t>(random_.uniform_int(3));
       commands_.add(cfgi, queue);
       old.sync = {commands_.add(Opcode::kSync, queue), queue};
       attach(stream, domain);
@@ -210,7 +223,8 @@ class Agent final : public Timed, public StreamObserver {
       return;
     }
     cds_[stream][which_[stream]]->write(hw::Ssid{0}, hw::Cd{});
-    cfgi.opcode = random_.bernoulli(0.5) ? Opcode::kCfgiCd : Opcode::kCfgiSte;
+    constexpr Opcode kOfCds[] = {Opcode::kCfgiCd, Opcode::kCfgiCdAll, Opcode::kCfgiSte};
+    cfgi.opcode = kOfCds[random_.uniform_int(3)];
     commands_.add(cfgi, queue);
     old.sync = {commands_.add(Opcode::kSync, queue), queue};
     // The new CD is written without waiting: between the two syncs either may be seen.
@@ -225,10 +239,18 @@ class Agent final : public Timed, public StreamObserver {
     if (it == live_[domain].end()) {
       const std::uint64_t pa = (next_pa_ + hw::low_mask(log2)) & ~hw::low_mask(log2);
       next_pa_ = pa + (1ULL << log2);
+      if (half_[domain].erase(va) != 0) {
+        clear_stage1(domain, va);
+      }
       ASSERT_EQ(tables_[domain]->map_pages(va, pa, log2, 1, {}), hw::MapError::kNone);
       mappings_[pa] = {domain, va, smmu_.timers().now()};
       live_[domain][va] = pa;
       return;  // like Linux: a map sends no command
+    }
+    if (regime_ == Regime::kNested && log2 == 12 && it->second < kPayload + k1G &&
+        random_.bernoulli(0.3)) {
+      unmap_stage2(domain, va, it->second);
+      return;
     }
     ASSERT_EQ(tables_[domain]->unmap(va, 1ULL << log2), 1ULL << log2);
     Mapping& m = mappings_[it->second];
@@ -240,13 +262,53 @@ class Agent final : public Timed, public StreamObserver {
     commands_.ring(queue);
   }
 
+  // As a hypervisor takes a page from a guest: stage 1 goes on naming the IPA. What stage 1 has in
+  // combined entries goes by an invalidation of its own.
+  void unmap_stage2(std::uint32_t domain, std::uint64_t va, std::uint64_t ipa) {
+    ++stage2_unmaps;
+    ASSERT_EQ(s2_.unmap(ipa, k4K), k4K);
+    Mapping& m = mappings_[ipa];
+    live_[domain].erase(va);
+    half_[domain].insert(va);
+    m.cleared = smmu_.timers().now();
+    const QueueNumber queue = domain % queues_;
+    hw::Command c;
+    c.vmid = vmid_;
+    c.address = ipa;
+    c.leaf = true;
+    c.opcode = Opcode::kTlbiS2Ipa;
+    commands_.add(c, queue);
+    c.opcode = Opcode::kTlbiNhAll;
+    commands_.add(c, queue);
+    m.sync = {commands_.add(Opcode::kSync, queue), queue};
+    commands_.ring(queue);
+  }
+  // The guest's own unmap of what has no page behind it any more.
+  void clear_stage1(std::uint32_t domain, std::uint64_t va) {
+    ASSERT_EQ(tables_[domain]->unmap(va, k4K), k4K);
+    const QueueNumber queue = domain % queues_;
+    commands_.add(invalidation(domain, va, 12), queue);
+    commands_.add(Opcode::kSync, queue);
+    commands_.ring(queue);
+  }
+
   hw::Command invalidation(std::uint32_t domain, std::uint64_t va, unsigned log2) {
     hw::Command c;
     c.asid = Asid{static_cast<std::uint16_t>(domain + 1)};
     c.vmid = vmid_;
     c.address = va;
     c.leaf = true;
-    switch (random_.uniform_int(6)) {
+    const std::uint64_t which = random_.uniform_int(6);
+    if (el2()) {
+      const bool asids = regime_ == Regime::kEl2E2h;
+      c.opcode = which == 0            ? Opcode::kTlbiEl2All
+                 : which == 1 && asids ? Opcode::kTlbiEl2Asid
+                 : which == 2 && asids ? Opcode::kTlbiEl2Vaa
+                                       : Opcode::kTlbiEl2Va;
+      as_range(c, log2);
+      return c;
+    }
+    switch (which) {
       case 0:
         c.opcode = Opcode::kTlbiNhAsid;
         break;
@@ -263,13 +325,17 @@ class Agent final : public Timed, public StreamObserver {
         c.opcode = Opcode::kTlbiNhVa;
         break;
     }
-    if (c.opcode == Opcode::kTlbiNhVa && random_.bernoulli(0.5)) {  // the same as a range
+    as_range(c, log2);
+    return c;
+  }
+  void as_range(hw::Command& c, unsigned log2) {
+    const bool by_va = c.opcode == Opcode::kTlbiNhVa || c.opcode == Opcode::kTlbiEl2Va;
+    if (by_va && random_.bernoulli(0.5)) {
       c.tg = 1;
       c.num = log2 == 12 ? 0 : 15;
       c.scale = log2 == 12 ? 0 : 5;
       c.ttl = log2 == 12 ? 3 : 2;
     }
-    return c;
   }
 
   [[nodiscard]] SimTime done_at(const Sync& sync) const {
@@ -294,7 +360,9 @@ class Agent final : public Timed, public StreamObserver {
 
   hw::testing::World world_;
   RandomStream random_;
-  std::uint64_t offset_;  // of stage 2; 0: stage 1 alone
+  Regime regime_;
+  std::uint32_t domains_;  // one at EL2 without E2H, which has no ASIDs
+  std::uint64_t offset_;   // of stage 2; 0: stage 1 alone
   Vmid vmid_;
   hw::FrameAllocator guest_;
   hw::PageTable s2_;
@@ -306,15 +374,19 @@ class Agent final : public Timed, public StreamObserver {
   std::array<std::array<std::unique_ptr<hw::ContextTable>, 2>, kStreams> cds_;
   std::array<std::uint32_t, kStreams> which_{};               // of the two its STE names
   std::vector<std::map<std::uint64_t, std::uint64_t>> live_;  // by domain: va to pa
+  std::vector<std::set<std::uint64_t>> half_;                 // by domain: va without stage 2
   std::map<std::uint64_t, Mapping> mappings_;                 // by first physical byte
   std::array<std::vector<Attachment>, kStreams> attachments_;
   std::uint64_t next_pa_ = kPayload;
 };
 
 TEST(StaleUseTest, NothingIsUsedAfterTheSyncOfItsInvalidation) {
-  std::uint64_t passed = 0, refused = 0, late = 0;
-  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
-    Agent agent(seed, seed % 4 < 2, seed % 3 == 0);
+  std::uint64_t passed = 0, refused = 0, late = 0, stage2_unmaps = 0, late_at_el2 = 0;
+  for (std::uint64_t seed = 1; seed <= 56; ++seed) {
+    const bool el1 = seed <= 40;
+    const Regime at_el1 = seed % 4 < 2 ? Regime::kNested : Regime::kStage1;
+    const Regime at_el2 = seed % 2 == 0 ? Regime::kEl2 : Regime::kEl2E2h;
+    Agent agent(seed, el1 ? at_el1 : at_el2, seed % 3 == 0);
     agent.run(1'000_us);
     if (::testing::Test::HasFatalFailure()) {
       FAIL() << "seed " << seed;
@@ -322,11 +394,15 @@ TEST(StaleUseTest, NothingIsUsedAfterTheSyncOfItsInvalidation) {
     passed += agent.passed;
     refused += agent.refused;
     late += agent.late_uses;
+    late_at_el2 += el1 ? 0 : agent.late_uses;
+    stage2_unmaps += agent.stage2_unmaps;
   }
   EXPECT_GT(passed, 50'000U);
   EXPECT_GT(refused, 20'000U);
   // There is something to find: old translations are used between unmap and SYNC.
   EXPECT_GT(late, 100U);
+  EXPECT_GT(late_at_el2, 0U);
+  EXPECT_GT(stage2_unmaps, 100U);
 }
 
 }  // namespace
