@@ -26,7 +26,8 @@ class Atc {
   explicit Atc(std::uint32_t entries, Policy policy = Policy::kLru, std::uint64_t seed = 1)
       : cache_({entries, 0, policy, seed}) {}
 
-  // The physical address, if a translation that allows the access is there.
+  // The address to send with (physical; with split-stage ATS an IPA), if a translation that allows
+  // the access is there.
   [[nodiscard]] std::optional<std::uint64_t> lookup(std::optional<Ssid> substream,
                                                     std::uint64_t input, const Access& access) {
     const AtcEntry* const entry = cache_.find(0, [&](const AtcEntry& e) {

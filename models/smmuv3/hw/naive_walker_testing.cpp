@@ -260,6 +260,7 @@ NaiveResult NaiveWalker::translate(std::uint64_t va, NaiveAccess access) {
   }
   if (s2_on()) {
     const std::uint64_t ipa = page.out;
+    result_.intermediate = ipa;
     const unsigned before = page.reach;
     page = stage2(ipa, access);
     if (page.event != 0) {

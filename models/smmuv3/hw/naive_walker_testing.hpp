@@ -17,6 +17,7 @@ struct NaiveResult {
   unsigned cls = 2;
   std::uint64_t ipa = 0;
   std::uint64_t pa = 0;
+  std::uint64_t intermediate = 0;  // with both stages: what stage 1 made of the input
   unsigned reach = 0;
   unsigned reads = 0;  // of descriptors
   std::map<std::uint64_t, std::uint64_t> writes;
