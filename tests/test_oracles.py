@@ -89,7 +89,9 @@ def test_without_the_recorded_runs_a_file_is_asked_for(
     assert "A_ic_smp2.tar.xz: no such recorded run" in (err := capsys.readouterr().err)
     assert "smmulab validate --oracle latency FILE" in err
     # All oracles: those are left out, the published figures are there.
-    monkeypatch.setattr(validate.published, "check", lambda: pd.DataFrame({"verdict": ["ok"]}))
+    monkeypatch.setattr(
+        validate.published, "check", lambda _progress: pd.DataFrame({"verdict": ["ok"]})
+    )
     assert main(["validate"]) == 0
     out = capsys.readouterr().out
     assert "latency: left out: " in out
