@@ -48,6 +48,16 @@ class ReferencesTest : public ProtocolTest {
   void alloc_at(Ps from, const std::string& name, ObjectId ioas = kIoas) {
     ioctl_at(from, name, &Iommufd::hwpt_alloc, kIoas, kDev, ioas, 0U, ObjectId{0});
   }
+  // alloc at 0, unbind at 20 us, late (another allocation) at 50, and at 60 peer: a detach of the
+  // other device, which is not attached, so that there is nothing to detach.
+  Returned unbind_amid_slow_allocations() {
+    boot_with_slow_allocations();
+    alloc_at(0_us, "alloc");
+    ioctl_at(20_us, "unbind", &Iommufd::unbind, kDev);
+    alloc_at(50_us, "late");
+    ioctl_at(60_us, "peer", &Iommufd::detach, kPeer);
+    return run_ioctls();
+  }
   void map_at(Ps from, const std::string& name, std::uint64_t iova) {
     ioctl_at(from, name, &Iommufd::map, kIoas, Iova{iova}, Bytes{kPage});
   }
@@ -128,17 +138,12 @@ TEST_P(DestroyRwsemTest, AnAccessIsDestroyedAfterItsSlowPin) {
 
 // The device's object (iommufd_device_unbind()), under dev_set->lock. alloc: 0 to 100, refused.
 // unbind: 20 has dev_set->lock, 100 the device's destroy_rwsem. late: 50, a writer waits. peer: 60
-// waits for dev_set->lock, 100 has it; it is not attached, so that there is nothing to detach.
+// waits for dev_set->lock, 100 has it.
 TEST_P(DestroyRwsemTest, ADeviceIsUnboundAfterItsSlowAllocation) {
-  boot_with_slow_allocations();
-  alloc_at(0_us, "alloc");
-  ioctl_at(20_us, "unbind", &Iommufd::unbind, kDev);
-  alloc_at(50_us, "late");
-  ioctl_at(60_us, "peer", &Iommufd::detach, kPeer);
-  EXPECT_EQ(run_ioctls(), (Returned{{"alloc", returns(-EEXIST, 100_us)},
-                                    {"unbind", returns(0, 100_us)},
-                                    {"late", returns(-ENOENT, 50_us)},
-                                    {"peer", returns(0, 100_us)}}));
+  EXPECT_EQ(unbind_amid_slow_allocations(), (Returned{{"alloc", returns(-EEXIST, 100_us)},
+                                                      {"unbind", returns(0, 100_us)},
+                                                      {"late", returns(-ENOENT, 50_us)},
+                                                      {"peer", returns(0, 100_us)}}));
   EXPECT_EQ(waited(), 80_us);
   EXPECT_EQ(hwpt_alloc(kHwpt, kDev, kIoas), -ENOENT);
   EXPECT_EQ(bind(kDev), 0);
@@ -187,15 +192,10 @@ TEST_P(ShortTermTest, AnAccessIsDestroyedAfterItsSlowPinsAndLetsMoreIn) {
 // allocation, for two from 50 on. late: 50 has the device, 100 ioas->mutex, 200 it is refused, too.
 // peer: 60 waits for dev_set->lock, 200 has it.
 TEST_P(ShortTermTest, ADeviceIsUnboundAfterItsSlowAllocationsAndLetsMoreIn) {
-  boot_with_slow_allocations();
-  alloc_at(0_us, "alloc");
-  ioctl_at(20_us, "unbind", &Iommufd::unbind, kDev);
-  alloc_at(50_us, "late");
-  ioctl_at(60_us, "peer", &Iommufd::detach, kPeer);
-  EXPECT_EQ(run_ioctls(), (Returned{{"alloc", returns(-EEXIST, 100_us)},
-                                    {"unbind", returns(0, 200_us)},
-                                    {"late", returns(-EEXIST, 200_us)},
-                                    {"peer", returns(0, 200_us)}}));
+  EXPECT_EQ(unbind_amid_slow_allocations(), (Returned{{"alloc", returns(-EEXIST, 100_us)},
+                                                      {"unbind", returns(0, 200_us)},
+                                                      {"late", returns(-EEXIST, 200_us)},
+                                                      {"peer", returns(0, 200_us)}}));
   EXPECT_EQ(hwpt_alloc(kHwpt, kDev, kIoas), -ENOENT);
   EXPECT_EQ(bind(kDev), 0);
   EXPECT_EQ(broken(), "");
