@@ -43,27 +43,10 @@ void write(const Record& record, const std::string& path) {
   }
 }
 
-// One replay; what `use` makes of its record and result.
-template <class Use>
-auto recorded(const std::string& trace, const std::string& protocol, const Assignments& assignments,
-              const std::optional<std::string>& machine, const Progress& progress, const Use& use) {
-  const workloads::Settings settings = settings_of(machine, assignments);
-  return interruptible(progress, [&](const auto& watch) {
-    Record record;
-    workloads::ReplayOptions options;
-    options.protocol = protocol;
-    options.record = &record;
-    options.record_objects = true;
-    options.progress = watch;
-    const workloads::ReplayResult result = workloads::replay(trace, settings, options);
-    return use(record, result);
-  });
-}
-
 std::string timeline(const std::string& trace, const std::string& protocol,
                      const Assignments& assignments, const std::string& out,
                      const std::optional<std::string>& machine, const Progress& progress) {
-  return recorded(trace, protocol, assignments, machine, progress,
+  return recorded(trace, protocol, assignments, machine, progress, true,
                   [&out](const Record& record, const workloads::ReplayResult& result) {
                     write(record, out);
                     return workloads::to_json(result);
@@ -106,7 +89,7 @@ std::vector<LockTime> lock_times(const std::string& trace, const std::string& pr
                                  const Assignments& assignments,
                                  const std::optional<std::string>& machine,
                                  const Progress& progress) {
-  return recorded(trace, protocol, assignments, machine, progress,
+  return recorded(trace, protocol, assignments, machine, progress, true,
                   [](const Record& record, const workloads::ReplayResult& /*result*/) {
                     return lock_times_of(record);
                   });

@@ -30,19 +30,14 @@ struct Waits {
 
 Waits waits(const std::string& trace, const std::string& protocol, const Assignments& assignments,
             const std::optional<std::string>& machine, const Progress& progress) {
-  const workloads::Settings settings = settings_of(machine, assignments);
-  return interruptible(progress, [&](const auto& watch) {
-    Record record;
-    workloads::ReplayOptions options;
-    options.protocol = protocol;
-    options.record = &record;
-    options.progress = watch;
-    const workloads::ReplayResult result = workloads::replay(trace, settings, options);
-    const analysis::Timelines timelines(record);
-    return Waits{workloads::to_json(result), analysis::to_json(analysis::blame(timelines)),
-                 analysis::to_json(analysis::critical_path(timelines)),
-                 analysis::to_json(analysis::tracepoints(record, letters_of(result)))};
-  });
+  return recorded(trace, protocol, assignments, machine, progress, false,
+                  [](const Record& record, const workloads::ReplayResult& result) {
+                    const analysis::Timelines timelines(record);
+                    return Waits{
+                        workloads::to_json(result), analysis::to_json(analysis::blame(timelines)),
+                        analysis::to_json(analysis::critical_path(timelines)),
+                        analysis::to_json(analysis::tracepoints(record, letters_of(result)))};
+                  });
 }
 
 }  // namespace

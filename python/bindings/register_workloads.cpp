@@ -64,22 +64,16 @@ std::vector<SequenceRow> lock_sequences(const std::string& trace, const std::str
                                         const Assignments& assignments,
                                         const std::optional<std::string>& machine,
                                         const Progress& progress) {
-  const Settings settings = settings_of(machine, assignments);
-  return interruptible(progress, [&](const auto& watch) {
-    Record record;
-    workloads::ReplayOptions options;
-    options.protocol = protocol;
-    options.record = &record;
-    options.progress = watch;
-    const workloads::ReplayResult result = workloads::replay(trace, settings, options);
-    std::vector<SequenceRow> rows;
-    const auto found = analysis::lock_sequences(record, letters_of(result));
-    rows.reserve(found.size());
-    for (const auto& [key, count] : found) {
-      rows.emplace_back(key.first, key.second, count);
-    }
-    return rows;
-  });
+  return recorded(trace, protocol, assignments, machine, progress, false,
+                  [](const Record& record, const workloads::ReplayResult& result) {
+                    std::vector<SequenceRow> rows;
+                    const auto found = analysis::lock_sequences(record, letters_of(result));
+                    rows.reserve(found.size());
+                    for (const auto& [key, count] : found) {
+                      rows.emplace_back(key.first, key.second, count);
+                    }
+                    return rows;
+                  });
 }
 
 // Settings with their table, made once: making a table takes far longer than setting a value.

@@ -79,4 +79,23 @@ auto interruptible(const Progress& progress, const Work& work) {
   }
 }
 
+// One replay; what `use` makes of its record and result. `objects`: which lock, not only its class,
+// is on record as well.
+template <class Use>
+auto recorded(const std::string& trace, const std::string& protocol, const Assignments& assignments,
+              const std::optional<std::string>& machine, const Progress& progress, bool objects,
+              const Use& use) {
+  const workloads::Settings settings = settings_of(machine, assignments);
+  return interruptible(progress, [&](const auto& watch) {
+    Record record;
+    workloads::ReplayOptions options;
+    options.protocol = protocol;
+    options.record = &record;
+    options.record_objects = objects;
+    options.progress = watch;
+    const workloads::ReplayResult result = workloads::replay(trace, settings, options);
+    return use(record, result);
+  });
+}
+
 }  // namespace smmulab::bindings
