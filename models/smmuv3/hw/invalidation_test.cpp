@@ -317,8 +317,8 @@ void expect_no_stale_hit(Machine& machine, int steps, bool e2h, Sums& sums) {
     machine.step();
   }
   EXPECT_EQ(machine.stale, 0U);
-  EXPECT_GT(machine.hits, 0U);
-  EXPECT_GT(machine.removed, 0U);
+  EXPECT_GT(machine.hits, static_cast<std::uint64_t>(steps) / 100);
+  EXPECT_GT(machine.removed, static_cast<std::uint64_t>(steps) / 100);
   sums.el2_hits[e2h ? 1 : 0] += machine.el2_hits;
   sums.effective.insert(machine.effective.begin(), machine.effective.end());
 }
