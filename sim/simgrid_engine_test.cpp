@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "sim/engine_agreement.hpp"
+#include "sim/sanitized_testing.hpp"
 
 namespace smmulab {
 namespace {
@@ -19,11 +20,8 @@ namespace {
 using agreement::expect_equal;
 using agreement::Log;
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr int kFewer = 20;  // SimGrid's thread contexts, which AddressSanitizer needs, are slow
-#else
-constexpr int kFewer = 1;
-#endif
+// SimGrid's thread contexts, which AddressSanitizer needs, are slow.
+constexpr int kFewer = unless_sanitized(1, 20);
 
 constexpr std::array kPriorities = {Priority::kFirst, Priority::kHardware, Priority::kNormal,
                                     Priority::kLast};

@@ -17,6 +17,7 @@
 
 #include "sim/engine.hpp"
 #include "sim/frame_pool.hpp"
+#include "sim/sanitized_testing.hpp"
 
 namespace smmulab {
 namespace {
@@ -214,11 +215,7 @@ constexpr const char* kFlags =
     "g++ also --param asan-stack=0";
 
 // AddressSanitizer's frames on the stack keep g++ from making tail calls.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kTailCalls = false;
-#else
-constexpr bool kTailCalls = true;
-#endif
+constexpr bool kTailCalls = !kSanitized;
 
 TEST(Task, AwaitingInALoopTakesNoStack) {
   if (!kTailCalls) {

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "sim/sanitized_testing.hpp"
 #include "workloads/reference_state_testing.hpp"
 #include "workloads/replay_testing.hpp"
 #include "workloads/report_json.hpp"
@@ -147,7 +148,8 @@ TEST(ReplayDeterminismTest, TwoProcessesPrintTheSameBytes) {
 TEST(ReplayDifferentialTest, RandomTracesEndInTheStateTheOperationsCallFor) {
   const testing::TempDir dir;
   const std::string path = dir.file("random.iotrace");
-  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+  constexpr std::uint64_t kTraces = unless_sanitized(30, 9);
+  for (std::uint64_t seed = 0; seed < kTraces; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     const auto threads = static_cast<std::uint32_t>(1 + seed % 9);
     expect_final_state(path, testing::write_independent_trace(path, seed, {threads, 400, false}));

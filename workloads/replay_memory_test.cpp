@@ -3,21 +3,18 @@
 // behind all those of another.
 #include <gtest/gtest.h>
 
+#include "sim/sanitized_testing.hpp"
 #include "workloads/reference_state_testing.hpp"
 #include "workloads/replay_testing.hpp"
 
 namespace smmulab::workloads {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kMemoryIsMeasurable = false;  // freed memory stays in quarantine
-#else
-constexpr bool kMemoryIsMeasurable = true;
-#endif
+constexpr bool kMemoryIsMeasurable = !kSanitized;  // there, what is freed is kept
 
 // 300 thousand queued operations would take more than 60 MiB: each is 80 bytes and its waits.
 constexpr std::uint64_t kFew = 10'000;
-constexpr std::uint64_t kMany = 300'000;
+constexpr std::uint64_t kMany = unless_sanitized(300'000, 30'000);
 constexpr long kAllowedKib = 8 * 1024;
 
 long peak_kib(std::uint64_t operations, bool one_after_another) {

@@ -7,6 +7,7 @@
 
 #include "sim/engine_agreement.hpp"
 #include "sim/error.hpp"
+#include "sim/sanitized_testing.hpp"
 #include "workloads/replay_testing.hpp"
 #include "workloads/report_json.hpp"
 
@@ -80,7 +81,8 @@ TEST(TimedReplay, RunAheadChangesNothing) {
   for (const std::string pattern : {"sequential", "random", "strided"}) {
     for (const std::string more :
          {"driver.events=false", "driver.events=true", "stream.ats=true"}) {
-      Assignments closed = {"stream.pattern=" + pattern, "stream.link_burst=500ns",
+      Assignments closed = {"stream.pattern=" + pattern,
+                            std::string("stream.link_burst=") + unless_sanitized("500ns", "1us"),
                             "machine.ats=all", more};
       const Settings on = timed_settings(closed);
       closed.emplace_back("smmuv3.run_ahead=false");
@@ -107,8 +109,8 @@ void expect_agreement(const Settings& settings) {
 }
 
 TEST(TimedReplay, BothEnginesAgreeAndTwoRunsAreEqual) {
-  // Eighteen replays: with fewer transactions than elsewhere, or the sanitizers take minutes.
-  const std::string rare = "stream.interval=5us";
+  // Eighteen replays: with fewer transactions than elsewhere.
+  const std::string rare = std::string("stream.interval=") + unless_sanitized("5us", "25us");
   expect_agreement(with_streams({rare}));
   expect_agreement(with_streams({rare, "driver.events=true", "driver.evtq_log2=3"}));
   expect_agreement(

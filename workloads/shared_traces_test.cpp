@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "sim/sanitized_testing.hpp"
 #include "workloads/import_ops_log.hpp"
 #include "workloads/replay_testing.hpp"
 
@@ -122,13 +123,9 @@ class SharedRunTest : public ::testing::TestWithParam<const char*> {
   std::vector<fs::path> logs_;
 };
 
-// Sanitizers make these long runs ten times as long; there every fourth protocol has to do, and the
-// copies in workloads/traces run under all of them.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t kEvery = 4;
-#else
-constexpr std::size_t kEvery = 1;
-#endif
+// With sanitizers every fourth protocol has to do, and the copies in workloads/traces run under
+// all.
+constexpr std::size_t kEvery = unless_sanitized(1, 4);
 
 TEST_P(SharedRunTest, ImportKeepsTheFactsAndEveryProtocolReplays) {
   for (const fs::path& log : logs_) {

@@ -7,16 +7,13 @@
 #include "models/linux/testing.hpp"
 #include "sim/distributions.hpp"
 #include "sim/random.hpp"
+#include "sim/sanitized_testing.hpp"
 #include "sim/stats.hpp"
 
 namespace smmulab::lnx {
 namespace {
 
-#ifdef __SANITIZE_ADDRESS__
-constexpr std::uint64_t kJobs = 40'000;
-#else
-constexpr std::uint64_t kJobs = 200'000;  // for each of the laws: a million in all
-#endif
+constexpr std::uint64_t kJobs = unless_sanitized(200'000, 40'000);  // for each of the laws
 constexpr Ps kService = 1_us;
 // More users than jobs are ever in the system: the chance that 128 are is rho^128 < 2e-20.
 constexpr std::uint32_t kUsers = 128;
