@@ -240,5 +240,32 @@ TEST_F(RwsemSpinTest, AWaiterWithHandoffSpinsOnTheWriterThatStole) {
   EXPECT_EQ(w.spin_time(), 8430_ns);
 }
 
+// R has waited since 1110. S: takes the lock A freed at sleep + 1540, 10 ns later. A's pass ends at
+// + 1640, finds S, and sets HANDOFF for R if that has timed out. S: + 11550 unlocks, + 11570 free.
+TEST_F(RwsemSpinTest, APassForAReaderInTimeLeavesTheLockToSpinners) {
+  // T, which spins on S, takes it; S's pass at + 11670 finds T. T: + 12570 unlocks, + 12590 free;
+  // its pass grants R at + 12690.
+  cpus = 5;
+  sleeping_writer(6_ms);
+  read_user("R", 1, 1000_ns, 10_ns);
+  write_user("S", 2, 6'001'500_ns, 10_us);
+  write_user("T", 3, 6'005'000_ns, 1000_ns);
+  engine.run();
+  EXPECT_EQ(log, (Lines{"20ns A writes", "6001.55us S writes", "6011.57us T writes",
+                        "6014.19us R reads"}));
+}
+
+TEST_F(RwsemSpinTest, APassForAReaderThatTimedOutKeepsSpinnersAway) {
+  // T may not take it; S's pass grants R at + 11670, which runs 1500 later, unlocks 10 later: T.
+  cpus = 5;
+  sleeping_writer(8_ms);
+  read_user("R", 1, 1000_ns, 10_ns);
+  write_user("S", 2, 8'001'500_ns, 10_us);
+  write_user("T", 3, 8'005'000_ns, 10_ns);
+  engine.run();
+  EXPECT_EQ(log, (Lines{"20ns A writes", "8001.55us S writes", "8013.17us R reads",
+                        "8013.19us T writes"}));
+}
+
 }  // namespace
 }  // namespace smmulab::lnx
