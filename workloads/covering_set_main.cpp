@@ -31,6 +31,7 @@ const std::vector<Assignments>& settings_of_locks() {
       {"iommufd.vfio=false"},
       {"protocol.fill_before=true"},
       {"protocol.detach_race=true"},
+      {"protocol.destroy_rwsem=true"},
       {"protocol.core_group_ioas_mutex=true"},
       {"protocol.mend_h1=true"},
       {"protocol.mend_h2=true"},

@@ -21,13 +21,14 @@ namespace smmulab::iommufd {
 struct ProtocolParams {
   bool fill_before = false;  // drafts: the domain is filled before it replaces the old one
   bool detach_race = false;  // igroup: detach reads igroup->hwpt before igroup->lock, as 6.12 does
-  bool mend_h1 = false;      // seed-unordered, posted-v1: both devices_locks in one order
-  bool mend_h2 = false;      // posted-v2: detach takes ioas->mutex before devices_lock
-  bool mend_h3 = false;      // posted-v2: replace takes both ioas->mutex first, in one order
-  bool mend_h4 = false;      // devices-users-3: a count per group says when to detach it
-  bool mend_h5 = false;      // core-group: later devices must ask for the group's domain
-  bool mend_h9 = false;      // igroup: a failed replace within an ioas keeps its reservations
-  bool mend_stale_domain = false;      // posted-v1: an hwpt without devices leaves its ioas
+  bool destroy_rwsem = false;      // igroup: object references of 6.6 and 6.7
+  bool mend_h1 = false;            // seed-unordered, posted-v1: both devices_locks in one order
+  bool mend_h2 = false;            // posted-v2: detach takes ioas->mutex before devices_lock
+  bool mend_h3 = false;            // posted-v2: replace takes both ioas->mutex first, in one order
+  bool mend_h4 = false;            // devices-users-3: a count per group says when to detach it
+  bool mend_h5 = false;            // core-group: later devices must ask for the group's domain
+  bool mend_h9 = false;            // igroup: a failed replace within an ioas keeps its reservations
+  bool mend_stale_domain = false;  // posted-v1: an hwpt without devices leaves its ioas
   bool mend_leaked_reference = false;  // posted-v2: -EBUSY of attach by ioas drops its reference
   bool core_group_ioas_mutex = false;  // core-group: ioas->mutex around attach, as in the draft
   std::uint32_t sw_msi_pages = 1;      // igroup-pasid: MSI pages each group requires

@@ -15,21 +15,27 @@ using namespace testing;
 
 constexpr Ps kSlow = 100_us;
 constexpr std::uint64_t kSlowPages = 100;
+const std::string kIgroup67 = "igroup-6.7";  // protocol.destroy_rwsem
 
 class ReferencesTest : public ProtocolTest {
  protected:
   ReferencesTest() { iommufd_params = iommufd_params_without_costs(); }
 
+  void boot_version() {
+    protocol_params.destroy_rwsem = GetParam() == kIgroup67;
+    boot(protocol_params.destroy_rwsem ? "igroup" : GetParam());
+  }
+
   // An ioas whose maps are slow.
   void boot_with_slow_maps() {
     iommufd_params.map_base = kSlow;
-    boot(GetParam());
+    boot_version();
     ASSERT_EQ(ioas_alloc(kIoas), 0);
   }
   // An access whose pins are slow: two areas of kSlowPages, at kFirst and kSecond.
   void boot_with_slow_pins() {
     iommufd_params.pin_page = kSlow / static_cast<std::int64_t>(kSlowPages);
-    boot(GetParam());
+    boot_version();
     ASSERT_EQ(ioas_alloc(kIoas), 0);
     ASSERT_EQ(map(kIoas, kFirst, kSlowPages * kPage), 0);
     ASSERT_EQ(map(kIoas, kSecond, kSlowPages * kPage), 0);
@@ -39,7 +45,7 @@ class ReferencesTest : public ProtocolTest {
   // Two bound devices of one group, so that the unbind of one leaves the hardware alone; and
   // allocations that are slow to find out that their hwpt's id is taken.
   void boot_with_slow_allocations() {
-    boot(GetParam());
+    boot_version();
     ASSERT_EQ(ioas_alloc(kIoas), 0);
     ASSERT_EQ(bind(kDev), 0);
     ASSERT_EQ(bind(kPeer), 0);
@@ -150,7 +156,8 @@ TEST_P(DestroyRwsemTest, ADeviceIsUnboundAfterItsSlowAllocation) {
   EXPECT_EQ(broken(), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Protocols, DestroyRwsemTest, ::testing::Values("v6.2", "v6.4"), test_name);
+INSTANTIATE_TEST_SUITE_P(Protocols, DestroyRwsemTest, ::testing::Values("v6.2", "v6.4", kIgroup67),
+                         test_name);
 
 // --- From 6.8 on: shortterm_users ----------------------------------------------------------------
 
@@ -208,7 +215,7 @@ TEST_P(ShortTermTest, ADeviceIsUnboundAfterItsSlowAllocationsAndLetsMoreIn) {
 TEST_P(ShortTermTest, AReplaceHasPutTheNewHwptWhenItDestroysTheOldOne) {
   iommufd_params.vfio = false;
   iommufd_params.unpin_page = 1_ms;
-  boot(GetParam());
+  boot_version();
   ASSERT_EQ(ioas_alloc(kIoas), 0);
   ASSERT_EQ(ioas_alloc(kOther), 0);
   ASSERT_EQ(bind(kAlone), 0);
@@ -264,7 +271,8 @@ TEST_P(DeviceReferenceTest, AnUnbindEndsAnAttachment) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Protocols, DeviceReferenceTest,
-                         ::testing::Values("v6.2", "v6.4", "igroup", "igroup-pasid"), test_name);
+                         ::testing::Values("v6.2", "v6.4", kIgroup67, "igroup", "igroup-pasid"),
+                         test_name);
 
 }  // namespace
 }  // namespace smmulab::iommufd

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Linux 6.8 to 6.12 (variant E; 6.6 and 6.7 differ in object references only: destroy_rwsem):
+// Linux 6.6 to 6.12 (variant E; up to 6.7 object references are destroy_rwsem, a parameter):
 // igroup->lock, one per iommu group and context, protects the group's hwpt and device list; a
 // replace moves every device of the group; the domain is filled when the hwpt is made, under
 // ioas->mutex, never under igroup->lock; an automatic hwpt that a replace left is destroyed once
@@ -15,10 +15,17 @@ namespace smmulab::iommufd {
 class IgroupProtocol : public Protocol {
  public:
   explicit IgroupProtocol(Context& context, const ProtocolParams& params = {})
-      : Protocol(context), detach_race_(params.detach_race), mend_h9_(params.mend_h9) {}
+      : Protocol(context),
+        destroy_rwsem_(params.destroy_rwsem),
+        detach_race_(params.detach_race),
+        mend_h9_(params.mend_h9) {}
 
-  [[nodiscard]] ObjectRefs object_refs() const override { return ObjectRefs::kShortTerm; }
-  [[nodiscard]] KernelVersion kernel() const override { return linux_version(6, 12); }
+  [[nodiscard]] ObjectRefs object_refs() const override {
+    return destroy_rwsem_ ? ObjectRefs::kDestroyRwsem : ObjectRefs::kShortTerm;
+  }
+  [[nodiscard]] KernelVersion kernel() const override {
+    return linux_version(6, destroy_rwsem_ ? 7 : 12);
+  }
 
   Task<int> hwpt_alloc(lnx::Thread& t, Device& device, Ioas& ioas, ObjectId id,
                        const HwptRequest& request) override;
@@ -72,6 +79,7 @@ class IgroupProtocol : public Protocol {
   Task<Replaced> auto_domain(lnx::Thread& t, Device& device, Ioas& ioas, bool replacing);
   Task<Replaced> try_auto(lnx::Thread& t, Device& device, Hwpt& hwpt, bool replacing);
 
+  bool destroy_rwsem_;
   bool detach_race_;
   bool mend_h9_;
 };

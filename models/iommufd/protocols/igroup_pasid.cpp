@@ -21,7 +21,7 @@ namespace {
 class IgroupPasid final : public IgroupProtocol {
  public:
   IgroupPasid(Context& context, const ProtocolParams& params)
-      : IgroupProtocol(context, without_race(params)),
+      : IgroupProtocol(context, without_those_of_6_12(params)),
         sw_msi_lock_(machine(), machine().locks().get("ictx->sw_msi_lock", lnx::LockKind::kMutex)),
         sw_msi_pages_(params.sw_msi_pages),
         kernel_(!params.reset_hooks        ? linux_version(6, 15)
@@ -34,8 +34,9 @@ class IgroupPasid final : public IgroupProtocol {
   Task<int> msi_prepare(lnx::Thread& t, Device& device) override;
 
  private:
-  static ProtocolParams without_race(ProtocolParams params) {
+  static ProtocolParams without_those_of_6_12(ProtocolParams params) {
     params.detach_race = false;
+    params.destroy_rwsem = false;
     return params;
   }
   Task<void> group_setup_msi(lnx::Thread& t, Hwpt& hwpt) override;
