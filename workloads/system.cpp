@@ -77,13 +77,8 @@ System::System(Engine& engine, const TraceHeader& header, const Settings& settin
 }
 
 void System::build_hardware(Engine& engine, const TraceHeader& header) {
-  smmu::hw::validate(settings_.smmuv3);
-  smmu::TimedHardwareParams params;
-  params.smmu = smmu::with_caches(settings_.hardware.timed, settings_.smmuv3);
-  params.features = smmu::hw::features_of(settings_.smmuv3);
-  params.queue_log2 = static_cast<std::uint8_t>(driver_params_.queue_log2);
-  params.range_inv = driver_params_.range_inv;
-  params.run_ahead = settings_.hardware.run_ahead;
+  smmu::TimedHardwareParams params =
+      smmu::timed_hardware_params(settings_.hardware, settings_.smmuv3, driver_params_);
   std::uint32_t largest = 0;
   for (const DeviceRecord& device : header.devices) {
     largest = std::max(largest, std::ranges::max(device.stream_ids).value());

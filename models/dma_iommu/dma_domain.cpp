@@ -11,10 +11,6 @@ namespace {
 constexpr std::uint64_t kEntriesPerLine = 8;  // of 8 bytes in 64
 constexpr std::uint64_t kLineSpan = kEntriesPerLine * IovaDomain::kPage;
 
-Bytes whole_pages(Bytes size) {
-  return Bytes{(size.value() + IovaDomain::kPage - 1) / IovaDomain::kPage * IovaDomain::kPage};
-}
-
 }  // namespace
 
 DmaDomain::DmaDomain(lnx::Machine& machine, const DmaParams& params, smmu::Driver& driver,

@@ -21,6 +21,10 @@
 
 namespace smmulab::dma_iommu {
 
+[[nodiscard]] constexpr Bytes whole_pages(Bytes size) {
+  return Bytes{(size.value() + IovaDomain::kPage - 1) / IovaDomain::kPage * IovaDomain::kPage};
+}
+
 class DmaDomain {
  public:
   // `domain` must be finalised; all must outlive this.

@@ -21,20 +21,26 @@ constexpr std::uint32_t kInterruptEvery = 1U << 14U;  // events
 class MapBench {
  public:
   MapBench(const lnx::LinuxParams& linux_kernel, const smmu::DriverParams& driver,
-           const DmaParams& dma, const lnx::Topology& topology, const MapBenchOptions& options)
+           const DmaParams& dma, const lnx::Topology& topology, const MapBenchOptions& options,
+           const MapBenchHardware* hardware)
       : options_(options),
         dma_(dma),
+        hardware_params_(hardware),
         warm_up_((dma.mode == DmaMode::kStrict ? kWarmUp : 2 * dma.fq_entries) + options.in_flight -
                  1),
         machine_(engine_, linux_kernel, topology, nullptr, options.seed),
+        hardware_(hardware == nullptr
+                      ? nullptr
+                      : std::make_unique<smmu::TimedHardware>(engine_, hardware->smmu, "smmu")),
         driver_(smmu::make_counted_driver(machine_, driver)),
-        smmu_(machine_, driver, SmmuIndex{0}),
+        smmu_(machine_, driver, SmmuIndex{0}, hardware_.get()),
         paging_(driver_->boot_domain(smmu_)),
         domain_(machine_, dma, *driver_, paging_),
         rounds_(options.cpus) {
     device_.name = "device";
     device_.smmu = &smmu_;
     device_.stream_ids = {StreamId{0}};
+    device_.ats_supported = hardware != nullptr && hardware->ats;
     driver_->boot_attach(device_, paging_);
   }
 
@@ -45,12 +51,15 @@ class MapBench {
   Task<void> round(lnx::Thread& t, std::deque<Iova>& mapped, RandomStream& random);
   void count_round(const lnx::Thread& t);
   void snapshot(int sign);
+  void begin_dma();
 
   const MapBenchOptions& options_;
   const DmaParams& dma_;
+  const MapBenchHardware* hardware_params_;
   std::uint64_t warm_up_;
   Engine engine_;
   lnx::Machine machine_;
+  std::unique_ptr<smmu::TimedHardware> hardware_;  // nullptr: counted; has the driver's tables
   std::unique_ptr<smmu::CountedDriver> driver_;
   smmu::Smmu smmu_;
   smmu::Master device_;
@@ -60,6 +69,9 @@ class MapBench {
   std::uint32_t warming_up_ = 0;       // CPUs that have not done theirs
   bool over_ = false;
   SimTime start_{};
+  std::uint64_t lowest_ = std::numeric_limits<std::uint64_t>::max();  // IOVA mapped so far
+  std::uint64_t end_ = 0;                                             // of the highest
+  std::optional<std::size_t> stream_;                                 // the DMA's number
   MapBenchResult result_;
 };
 
@@ -95,6 +107,8 @@ Task<void> MapBench::round(lnx::Thread& t, std::deque<Iova>& mapped, RandomStrea
   SimTime since = now();
   mapped.push_back(co_await domain_.map(t, options_.size));
   result_.mapping += now() - since;
+  lowest_ = std::min(lowest_, mapped.back().value());
+  end_ = std::max(end_, mapped.back().value() + options_.size.value());
   const auto longest = static_cast<std::uint64_t>(2 * dma_.gap.count());
   co_await t.run(Ps{static_cast<std::int64_t>(random.uniform_int(longest + 1))});
   if (mapped.size() < options_.in_flight) {
@@ -116,6 +130,7 @@ void MapBench::count_round(const lnx::Thread& t) {
       start_ = machine_.now();
       domain_.forget_stale_time();
       snapshot(-1);
+      begin_dma();
     }
     return;
   }
@@ -124,6 +139,22 @@ void MapBench::count_round(const lnx::Thread& t) {
     result_.elapsed = machine_.now() - start_;
     snapshot(1);
   }
+}
+
+void MapBench::begin_dma() {
+  if (hardware_ == nullptr || hardware_params_->stream.pattern == smmu::StreamPattern::kNone) {
+    return;
+  }
+  constexpr std::uint64_t kKiB = 1024;
+  const smmu::DmaStreamParams& p = hardware_params_->stream;
+  smmu::timed::StreamParams stream =
+      p.footprint_kib != 0 ? smmu::stream_of(p, device_.stream_ids.front(),
+                                             p.base_mib * kKiB * kKiB, p.footprint_kib * kKiB)
+                           : smmu::stream_of(p, device_.stream_ids.front(), lowest_,
+                                             whole_pages(Bytes{end_ - lowest_}).value());
+  stream.atc_entries = p.ats ? p.atc_entries : 0;
+  stream.seed = options_.seed;
+  stream_ = hardware_->add_dma(stream);
 }
 
 lnx::LineStat difference(const lnx::LineStat& a, const lnx::LineStat& b) {
@@ -154,6 +185,11 @@ void MapBench::snapshot(int sign) {
   result_.valid_map = difference(so_far.valid_map, result_.valid_map);
   result_.tlbi = so_far.tlbi - result_.tlbi;
   result_.stale = domain_.stale_time();
+  if (stream_) {
+    hardware_->advance();
+    const smmu::DmaWatch& dma = *hardware_->dma(*stream_);
+    result_.dma = MapBenchDma{dma.stats(), dma.unmaps()};
+  }
   result_.iova = domain_.iovas().stat();
   result_.flush_queue = domain_.flush_queue().stat();
 }
@@ -167,7 +203,7 @@ double MapBenchResult::rounds_per_cpu_second(std::uint32_t cpus) const {
 
 MapBenchResult run_map_bench(const lnx::LinuxParams& linux_kernel, const smmu::DriverParams& driver,
                              const DmaParams& dma, const lnx::Topology& topology,
-                             const MapBenchOptions& options) {
+                             const MapBenchOptions& options, const MapBenchHardware* hardware) {
   if (options.cpus == 0 || options.cpus > topology.size()) {
     throw ConfigError(fmt::format("map+unmap loop on {} CPUs: expected 1 to {}, the machine's",
                                   options.cpus, topology.size()));
@@ -175,7 +211,10 @@ MapBenchResult run_map_bench(const lnx::LinuxParams& linux_kernel, const smmu::D
   if (options.rounds == 0 || options.size.value() == 0 || options.in_flight == 0) {
     throw ConfigError("map+unmap loop: rounds, size and buffers in flight must be above 0");
   }
-  return MapBench(linux_kernel, driver, dma, topology, options).run();
+  if (hardware != nullptr && hardware->stream.ats && !hardware->ats) {
+    throw ConfigError("stream.ats: the device has no ATS (machine.ats = all: it has)");
+  }
+  return MapBench(linux_kernel, driver, dma, topology, options, hardware).run();
 }
 
 }  // namespace smmulab::dma_iommu

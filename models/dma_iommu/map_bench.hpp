@@ -5,11 +5,15 @@
 // CPU has had its warm-up (its buffers mapped, and 16 unmaps, or two rings of them in lazy mode, so
 // that IOVAs come back from flushes), and when a number of rounds was done since. Threads go on
 // until the end, so that all of them contend all the time. A round takes dma.gap besides, which
-// varies as CPU time does. Not modelled: the device's DMA between map and unmap.
+// varies as CPU time does. On timed hardware the device may have a DMA stream, from the start of
+// the measurement: by default over all IOVAs that were mapped until then, whether they are mapped
+// at the time or not, as a device that may do anything would. What it reaches after an unmap is the
+// use after unmap. Not modelled: a device that uses each buffer between its map and its unmap only.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +22,9 @@
 #include "models/dma_iommu/params.hpp"
 #include "models/linux/topology.hpp"
 #include "models/smmuv3/driver/command_queue.hpp"
+#include "models/smmuv3/driver/dma_watch.hpp"
+#include "models/smmuv3/driver/stream_params.hpp"
+#include "models/smmuv3/driver/timed_hardware.hpp"
 
 namespace smmulab::dma_iommu {
 
@@ -28,6 +35,19 @@ struct MapBenchOptions {
   Bytes size{4096};
   std::uint64_t seed = 1;
   std::function<bool(std::uint64_t rounds)> progress;  // optional; false ends it (Interrupted)
+};
+
+// Timed hardware, in place of the counted.
+struct MapBenchHardware {
+  smmu::TimedHardwareParams smmu;
+  smmu::DmaStreamParams stream;  // of the one device; footprint_kib 0: what the warm-up mapped
+  bool ats = false;              // the device has ATS
+};
+
+// The device's DMA in the measured time.
+struct MapBenchDma {
+  smmu::timed::StreamStats stream;
+  smmu::UnmapDmaStat unmaps;  // use after unmap, of windows that ended in that time
 };
 
 struct MapBenchResult {
@@ -44,17 +64,19 @@ struct MapBenchResult {
   std::uint64_t tlbi = 0;
   IovaStat iova;
   FlushQueueStat flush_queue;
-  StaleTime stale;           // windows that ended in the measured time
+  StaleTime stale;  // windows that ended in the measured time
+  std::optional<MapBenchDma> dma;
   std::uint64_t events = 0;  // of the engine
 
   [[nodiscard]] double rounds_per_cpu_second(std::uint32_t cpus) const;
 };
 
-// Throws ConfigError: more CPUs than the topology has, nothing to do, settings that exclude each
-// other.
+// `hardware`: none: counted. Throws ConfigError: more CPUs than the topology has, nothing to do,
+// settings that exclude each other.
 [[nodiscard]] MapBenchResult run_map_bench(const lnx::LinuxParams& linux_kernel,
                                            const smmu::DriverParams& driver, const DmaParams& dma,
                                            const lnx::Topology& topology,
-                                           const MapBenchOptions& options);
+                                           const MapBenchOptions& options,
+                                           const MapBenchHardware* hardware = nullptr);
 
 }  // namespace smmulab::dma_iommu

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -84,6 +85,26 @@ def _row(variant: str, cpus: int, result: str) -> dict[str, float | int | str]:
         "slowest_share": found["slowest_rounds"] * cpus / rounds,
         "stale_mean_us": found["stale_total_ps"] / max(found["stale_windows"], 1) / 1e6,
         "stale_max_us": found["stale_max_ps"] / 1e6,
+        **_dma_columns(found),
+    }
+
+
+def _dma_columns(found: dict[str, Any]) -> dict[str, float | int]:
+    """Of the device's DMA; nothing if it has none."""
+    dma = found.get("dma")
+    if dma is None:
+        return {}
+    return {
+        "dma_gbps": 1e3 * dma["bytes"] / found["elapsed_ps"],
+        "dma_refused_share": dma["refused"] / max(dma["passed"] + dma["refused"], 1),
+        "dma_translation_p50_ns": dma["translation_p50_ps"] / 1e3,
+        "dma_translation_p99_ns": dma["translation_p99_ps"] / 1e3,
+        "uses_after_unmap": dma["uses_after_unmap"],
+        "unmaps_used_after": dma["unmaps_used_after"],
+        "use_after_unmap_mean_us": dma["use_after_unmap_total_ps"]
+        / max(dma["unmaps_used_after"], 1)
+        / 1e6,
+        "use_after_unmap_max_us": dma["use_after_unmap_max_ps"] / 1e6,
     }
 
 
@@ -101,7 +122,11 @@ def map_bench(
     second in all), tries (cmpxchg per success), doorbells_per_sync, round_us and its steps,
     slowest_share (rounds of the slowest CPU over the mean), stale_mean_us and stale_max_us (from
     the store that unmaps a buffer to the end of the invalidation that covers it; of buffers for
-    which that came in the measured time). Raises ConfigError for an unknown variant, a number of
+    which that came in the measured time). With DMA (stream.pattern, on timed hardware) also
+    dma_gbps (GB/s that reached memory), dma_refused_share (of transactions: their page was not
+    mapped), dma_translation_p50_ns, dma_translation_p99_ns, uses_after_unmap (transactions by an
+    old translation), unmaps_used_after (unmaps that had some), use_after_unmap_mean_us and
+    use_after_unmap_max_us (of these, from the store to the last such transaction). Raises ConfigError for an unknown variant, a number of
     CPUs that the machine does not have, or settings that exclude each other.
     """
     load = load or Load()

@@ -305,7 +305,11 @@ Task<void> CountedDriver::unmap_and_flush(lnx::Thread& t, Domain& domain, Iova i
   if (hardware != nullptr) {
     co_await t.run();  // the stores are when that is paid
     dropped = hardware->unmap(*domain.stored, iova, size);
-    number = hardware->unmap_begins(domain.id, iova, size);
+    if (leaves) {
+      number = hardware->unmap_begins(domain.id, iova, size);
+    } else {
+      hardware->unmap_queued(domain.id, iova, size);
+    }
   }
   for (const PageTable::Flush& flush : work.flushes) {
     if (flush.leaf && !leaves) {
@@ -315,7 +319,9 @@ Task<void> CountedDriver::unmap_and_flush(lnx::Thread& t, Domain& domain, Iova i
     co_await invalidate(t, domain, flush);
   }
   if (hardware != nullptr) {
-    hardware->unmap_ended(number);
+    if (leaves) {
+      hardware->unmap_ended(number);
+    }
     hardware->release(dropped);
   }
 }
@@ -326,8 +332,13 @@ Task<void> CountedDriver::flush_iotlb_all(lnx::Thread& t, Domain& domain) {
   CommandSeries series = tlbi_whole(domain);
   batch.add(series.kind(), series.next());
   t.charge(params_.iotlb_sync + params_.cmd_build);
+  TimedHardware* const hardware = domain.smmu->hardware;
+  const std::uint64_t unmaps = hardware != nullptr ? hardware->unmaps() : 0;
   co_await domain.smmu->queue.issue(t, batch, true);
   co_await invalidate_domain_atc(t, domain);
+  if (hardware != nullptr) {
+    hardware->flush_ended(domain.id, unmaps);
+  }
 }
 
 Task<void> CountedDriver::invalidate(lnx::Thread& t, Domain& domain,

@@ -2,28 +2,31 @@
 #include "models/smmuv3/driver/dma_watch.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace smmulab::smmu {
 
 void DmaWatch::begin(std::uint64_t number, std::uint64_t first, std::uint64_t last,
                      std::uint64_t pa, SimTime since) {
-  windows_.push_back({number, first, last, pa, since, since});
+  by_number_.insert_or_assign(number, windows_.insert({pa, {first, last, since, since}}));
   stream_->set_observer(this);
 }
 
 void DmaWatch::end(std::uint64_t number) {
-  const auto window = std::ranges::find(windows_, number, &Window::number);
-  if (window == windows_.end()) {
+  const auto found = by_number_.find(number);
+  if (found == by_number_.end()) {
     return;
   }
-  if (window->uses != 0) {
-    const Ps last = window->last_use - window->since;
+  const Window& window = found->second->second;
+  if (window.uses != 0) {
+    const Ps last = window.last_use - window.since;
     ++unmaps_.unmaps;
-    unmaps_.old_uses += window->uses;
+    unmaps_.old_uses += window.uses;
     unmaps_.last_total += last;
     unmaps_.last_max = std::max(unmaps_.last_max, last);
   }
-  windows_.erase(window);
+  windows_.erase(found->second);
+  by_number_.erase(found);
   if (windows_.empty() && other_ == nullptr) {
     stream_->set_observer(nullptr);  // transactions that nobody looks at cost less
   }
@@ -42,12 +45,16 @@ void DmaWatch::transaction(const hw::Request& request, const timed::Passage& pas
   if (!passage.passes()) {
     return;
   }
-  for (Window& w : windows_) {
-    if (request.address >= w.first && request.address <= w.last &&
-        passage.pa - w.pa == request.address - w.first) {
-      ++w.uses;
-      w.last_use = std::max(w.last_use, passage.ready);
-    }
+  // Windows that are open do not overlap in output addresses.
+  const auto above = windows_.upper_bound(passage.pa);
+  if (above == windows_.begin()) {
+    return;
+  }
+  auto& [pa, w] = *std::prev(above);
+  if (request.address >= w.first && request.address <= w.last &&
+      passage.pa - pa == request.address - w.first) {
+    ++w.uses;
+    w.last_use = std::max(w.last_use, passage.ready);
   }
 }
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // DmaWatch: one device's DMA stream and what unmaps mean to it: how long after the page-table
 // entries were cleared a transaction still went through by the old translation, until its TLBI is
-// complete. Old translations are told by their output address (TimedHardware::domain_pa()).
+// complete: that is the use after unmap, which in lazy mode lasts until a flush. Old translations
+// are told by their output address (TimedHardware::domain_pa()).
 // Not modelled: a range that is mapped again, in the same domain, before its unmap has ended.
 #pragma once
 
 #include <cstdint>
-#include <vector>
+#include <map>
+
+#include <tsl/robin_map.h>
 
 #include "models/smmuv3/timed/dma_stream.hpp"
 
@@ -40,14 +43,17 @@ class DmaWatch final : public timed::StreamObserver {
 
  private:
   struct Window {
-    std::uint64_t number, first, last, pa;
+    std::uint64_t first, last;
     SimTime since;
     SimTime last_use;
     std::uint64_t uses = 0;
   };
+  // By the output address of `first`. A flush queue leaves thousands open.
+  using Windows = std::multimap<std::uint64_t, Window>;
   timed::DmaStream* stream_;
   timed::StreamObserver* other_ = nullptr;
-  std::vector<Window> windows_;
+  Windows windows_;
+  tsl::robin_map<std::uint64_t, Windows::iterator> by_number_;
   UnmapDmaStat unmaps_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "models/smmuv3/driver/timed_hardware.hpp"
 #include "models/smmuv3/timed/dma_stream.hpp"
 #include "sim/error.hpp"
 
@@ -113,6 +114,18 @@ timed::TimedParams with_caches(const timed::TimedParams& times, const hw::SmmuPa
   p.tbu.honour_global = shape.honour_global;
   p.tcu.config = shape.config;
   p.tcu.walk_caches = shape.walk;
+  return p;
+}
+
+TimedHardwareParams timed_hardware_params(const HardwareParams& params, const hw::SmmuParams& smmu,
+                                          const DriverParams& probed) {
+  hw::validate(smmu);
+  TimedHardwareParams p;
+  p.smmu = with_caches(params.timed, smmu);
+  p.features = hw::features_of(smmu);
+  p.queue_log2 = static_cast<std::uint8_t>(probed.queue_log2);
+  p.range_inv = probed.range_inv;
+  p.run_ahead = params.run_ahead;
   return p;
 }
 

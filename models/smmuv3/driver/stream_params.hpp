@@ -21,6 +21,8 @@ struct StreamParams;
 
 namespace smmulab::smmu {
 
+struct TimedHardwareParams;
+
 // timed, the default: models/smmuv3/timed. counted: a time for each kind of command (hw.*).
 enum class HardwareKind : std::uint8_t { kCounted, kTimed };
 
@@ -63,6 +65,11 @@ void check_counted_costs(const HardwareParams& params, const DriverParams& drive
 // With the sizes and policies of the caches (smmuv3.utlb_entries and the like).
 [[nodiscard]] timed::TimedParams with_caches(const timed::TimedParams& times,
                                              const hw::SmmuParams& caches);
+// Of timed hardware, but for stream_bits. `probed`: as_probed() gave it. Throws ConfigError naming
+// the key that is not legal.
+[[nodiscard]] TimedHardwareParams timed_hardware_params(const HardwareParams& params,
+                                                        const hw::SmmuParams& smmu,
+                                                        const DriverParams& probed);
 // The stream of a device. `base` and `span` (bytes): what it reads or writes.
 [[nodiscard]] timed::StreamParams stream_of(const DmaStreamParams& params, StreamId stream,
                                             std::uint64_t base, std::uint64_t span);

@@ -359,4 +359,21 @@ void TimedHardware::unmap_ended(std::uint64_t number) {
   }
 }
 
+void TimedHardware::unmap_queued(std::uint32_t domain, Iova iova, Bytes size) {
+  const std::uint64_t number = unmap_begins(domain, iova, size);
+  if (!dmas_.empty()) {
+    queued_unmaps_.push_back({number, domain});
+  }
+}
+
+void TimedHardware::flush_ended(std::uint32_t domain, std::uint64_t before) {
+  std::erase_if(queued_unmaps_, [&](const QueuedUnmap& unmap) {
+    const bool covered = unmap.domain == domain && unmap.number < before;
+    if (covered) {
+      unmap_ended(unmap.number);
+    }
+    return covered;
+  });
+}
+
 }  // namespace smmulab::smmu

@@ -151,6 +151,11 @@ class TimedHardware final : private timed::CommandListener,
   // An unmap has cleared its entries, and its last TLBI is complete.
   [[nodiscard]] std::uint64_t unmap_begins(std::uint32_t domain, Iova iova, Bytes size);
   void unmap_ended(std::uint64_t number);
+  // An unmap has cleared its entries and leaves the TLBI to a flush queue; a flush of all of that
+  // domain's translations is complete that began when unmaps() was `before`.
+  void unmap_queued(std::uint32_t domain, Iova iova, Bytes size);
+  [[nodiscard]] std::uint64_t unmaps() const { return unmaps_; }
+  void flush_ended(std::uint32_t domain, std::uint64_t before);
   // nullptr: it has not begun.
   [[nodiscard]] DmaWatch* dma(std::size_t number) const { return dmas_[number].get(); }
   [[nodiscard]] const timed::TimedSmmu& smmu() const { return smmu_; }
@@ -204,6 +209,11 @@ class TimedHardware final : private timed::CommandListener,
   std::vector<std::unique_ptr<DmaWatch>> dmas_;
   std::vector<std::pair<std::size_t, timed::StreamParams>> waiting_dmas_;
   std::uint64_t unmaps_ = 0;
+  struct QueuedUnmap {
+    std::uint64_t number;
+    std::uint32_t domain;
+  };
+  std::vector<QueuedUnmap> queued_unmaps_;  // that no flush has covered, if there is DMA
 };
 
 }  // namespace smmulab::smmu

@@ -97,6 +97,59 @@ TEST_F(TimedDmaTest, OldTranslationsAreUsedUntilTheInvalidationOnly) {
   EXPECT_LT(unmaps.last_max, took);
 }
 
+// Lazy mode: what is queued stays usable for as long as nobody flushes.
+TEST_F(TimedDmaTest, AQueuedUnmapIsUsedUntilTheFlush) {
+  Master& m = master(1);
+  Domain& a = used(m);
+  map_all(a);
+  attach(m, a);
+  const std::size_t dma = hardware().add_dma(stream(m));
+  wait(20_us);
+  const auto queue = [&](std::uint64_t page, std::uint64_t pages) {
+    timed([&](lnx::Thread& t) -> Task<void> {
+      co_await driver().unmap_queued(t, a, Iova{k2M + page * k4K}, Bytes{pages * k4K});
+    });
+  };
+  queue(0, 16);
+  wait(40_us);
+  queue(16, 8);
+  const UnmapDmaStat& unmaps = hardware().dma(dma)->unmaps();
+  EXPECT_EQ(unmaps.unmaps, 0U);  // neither window is over
+  const Ps took =
+      timed([&](lnx::Thread& t) -> Task<void> { co_await driver().flush_iotlb_all(t, a); });
+  EXPECT_EQ(unmaps.unmaps, 2U);
+  EXPECT_GT(unmaps.last_max, 40_us);
+  EXPECT_LT(unmaps.last_max, 41_us + took);
+  EXPECT_GT(unmaps.last_total, unmaps.last_max);
+  const std::uint64_t uses = unmaps.old_uses;
+  EXPECT_GT(uses, 100U);
+  const std::uint64_t faulted = hardware().dma(dma)->stats().faulted;
+  wait(20_us);
+  EXPECT_GT(hardware().dma(dma)->stats().faulted, faulted + 100U);
+  EXPECT_EQ(unmaps.old_uses, uses);
+}
+
+// The flush may not have seen what was cleared after it began.
+TEST_F(TimedDmaTest, AFlushEndsNoWindowThatBeganAfterIt) {
+  Master& m = master(1);
+  Domain& a = used(m);
+  map_all(a);
+  attach(m, a);
+  hardware().add_dma(stream(m));
+  wait(20_us);
+  machine().spawn_thread(
+      "flush", 0, [&](lnx::Thread& t) -> Task<void> { co_await driver().flush_iotlb_all(t, a); });
+  machine().spawn_thread("unmap", 1, [&](lnx::Thread& t) -> Task<void> {
+    co_await t.run(10_ns);
+    co_await driver().unmap_queued(t, a, Iova{k2M}, Bytes{16 * k4K});
+  });
+  engine.run();
+  hardware().advance();
+  EXPECT_EQ(hardware().dma(0)->unmaps().unmaps, 0U);
+  timed([&](lnx::Thread& t) -> Task<void> { co_await driver().flush_iotlb_all(t, a); });
+  EXPECT_EQ(hardware().dma(0)->unmaps().unmaps, 1U);
+}
+
 // The device asks again what the ATC_INV took from it; the unmap waits for it, over PCIe and back.
 TEST_F(TimedDmaTest, AnUnmapEmptiesTheAtc) {
   Master& m = master(1, true);
