@@ -84,6 +84,17 @@ TEST_P(IgroupErrnoTest, WithoutAFreeAsidThereIsNoHwpt) {
   EXPECT_EQ(ioas_destroy(kIoas), 0);
 }
 
+TEST_P(IgroupErrnoTest, WithoutAFreeVmidThereIsNoHwpt) {
+  driver_params.stage = smmu::Stage::kS2;
+  driver_params.vmid_bits = 2;  // the default domains of two groups of that SMMU have two of three
+  boot_with_ioas(GetParam());
+  EXPECT_EQ(hwpt_alloc(kHwpt, kDev, kIoas), 0);
+  EXPECT_EQ(hwpt_alloc(kHwpt2, kDev, kIoas), -ENOSPC);
+  EXPECT_EQ(hwpt_destroy(kHwpt2), -ENOENT);
+  EXPECT_EQ(hwpt_destroy(kHwpt), 0);
+  EXPECT_EQ(hwpt_alloc(kHwpt2, kDev, kIoas), 0);
+}
+
 // The revert after a failed replace attaches the old domain to a device that never left it.
 TEST_P(IgroupErrnoTest, AFailedReplaceLeavesTheDeviceWhereItWas) {
   boot_with_ioas(GetParam());

@@ -20,9 +20,10 @@ Task<Hwpt*> IgroupProtocol::alloc(lnx::Thread& t, Device& device, Ioas& ioas, Ob
   Context::set_fault(t, *hwpt, request.fault);
   hwpt->domain = co_await context().driver().domain_alloc(
       t, *device.master, {hwpt->nest_parent, request.has(HwptFlag::kDirtyTracking)});
-  // No ASID was left.
+  // No ASID or VMID was left.
   const bool unfinished = hwpt->domain->smmu == nullptr && context().driver().finalises_at_alloc();
-  *rc = unfinished ? -EBUSY : 0;
+  const int error = hwpt->domain->stage == smmu::Stage::kS1 ? -EBUSY : -ENOSPC;
+  *rc = unfinished ? error : 0;
   // Drivers that finalise at attach want a device before the fill: the domain is still empty then.
   if (*rc == 0 && immediate_attach) {
     *rc = co_await do_attach(t, device, *hwpt);

@@ -115,6 +115,12 @@ bool CountedDriver::take_asid(Domain& domain) {
   return id.has_value();
 }
 
+bool CountedDriver::take_vmid(Domain& domain, Smmu& smmu) const {
+  const std::optional<std::uint32_t> id = smmu.vmids.take(params_.vmid_bits);
+  domain.vmid = Vmid{static_cast<std::uint16_t>(id.value_or(0))};
+  return id.has_value();
+}
+
 // alloc_io_pgtable_ops, then an ASID (S1, under the lock) or VMID (S2).
 Task<int> CountedDriver::finalise(lnx::Thread& t, Domain& domain, Smmu& smmu) {
   domain.stage = domain.nest_parent ? Stage::kS2 : params_.stage;
@@ -131,7 +137,9 @@ Task<int> CountedDriver::finalise(lnx::Thread& t, Domain& domain, Smmu& smmu) {
     co_await asid_lock_.unlock(t);
   } else {
     t.charge(machine_.params().lock.atomic);
-    domain.vmid = Vmid{static_cast<std::uint16_t>(domain.id + 1)};
+    if (!take_vmid(domain, smmu)) {
+      co_return -ENOSPC;
+    }
     make_tables(domain, smmu);
   }
   domain.smmu = &smmu;
@@ -166,11 +174,17 @@ Task<void> CountedDriver::domain_free(lnx::Thread& t, Domain& domain) {
     }
     domain.stored.reset();
   }
-  if (domain.smmu != nullptr && domain.stage == Stage::kS1 && domain.parent == nullptr) {
-    co_await asid_lock_.lock(t);
-    t.charge(machine_.params().lock.atomic);
-    asids_.give_back(domain.asid.value());  // after its flush
-    co_await asid_lock_.unlock(t);
+  // What it was known by is free after its flush.
+  if (domain.smmu != nullptr && domain.parent == nullptr) {
+    if (domain.stage == Stage::kS1) {
+      co_await asid_lock_.lock(t);
+      t.charge(machine_.params().lock.atomic);
+      asids_.give_back(domain.asid.value());
+      co_await asid_lock_.unlock(t);
+    } else {
+      t.charge(machine_.params().lock.atomic);
+      domain.smmu->vmids.give_back(domain.vmid.value());
+    }
   }
   free_domains_.push_back(&domain);
 }
@@ -178,12 +192,13 @@ Task<void> CountedDriver::domain_free(lnx::Thread& t, Domain& domain) {
 Domain& CountedDriver::boot_domain(Smmu& smmu) {
   Domain& domain = new_domain();
   domain.stage = params_.stage;
-  if (domain.stage == Stage::kS1 && !take_asid(domain)) {
-    throw ConfigError(
-        fmt::format("driver.asid_bits = {}: too few ASIDs for a default domain of each group",
-                    params_.asid_bits));
+  const bool stage1 = domain.stage == Stage::kS1;
+  if (!(stage1 ? take_asid(domain) : take_vmid(domain, smmu))) {
+    throw ConfigError(fmt::format("driver.{} = {}: too few {} for a default domain of each group",
+                                  stage1 ? "asid_bits" : "vmid_bits",
+                                  stage1 ? params_.asid_bits : params_.vmid_bits,
+                                  stage1 ? "ASIDs" : "VMIDs"));
   }
-  domain.vmid = Vmid{static_cast<std::uint16_t>(domain.id + 1)};
   domain.smmu = &smmu;
   make_tables(domain, smmu);
   if (domain.cd_table != 0) {

@@ -54,7 +54,7 @@ class CountedDriver : public Driver {
   // group->mutex then covers each master, devices_lock the lists.
   [[nodiscard]] lnx::Mutex& asid_lock() { return asid_lock_; }
   [[nodiscard]] bool serialised() const;
-  // 0, or -EBUSY: no ASID is left, and the domain is as before.
+  // 0, -EBUSY (no ASID is left) or -ENOSPC (no VMID of the SMMU); then the domain is as before.
   Task<int> finalise(lnx::Thread& t, Domain& domain, Smmu& smmu);
   // The part of a stage 1 finalise that comes after the ASID, under the same lock: none in 6.12,
   // whose CD tables belong to masters.
@@ -98,6 +98,7 @@ class CountedDriver : public Driver {
 
  private:
   [[nodiscard]] bool take_asid(Domain& domain);
+  [[nodiscard]] bool take_vmid(Domain& domain, Smmu& smmu) const;
   void make_tables(Domain& domain, Smmu& smmu);
   Task<void> unmap_and_flush(lnx::Thread& t, Domain& domain, Iova iova, Bytes size, bool leaves);
 

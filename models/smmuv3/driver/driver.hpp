@@ -22,7 +22,7 @@ class Driver {
   virtual ~Driver() = default;
 
   // A paging domain for this master. 6.12 finalises it at once, 6.2 at its first attach. Where no
-  // ASID is left, it stays without its SMMU, and an attach tries once more.
+  // ASID or VMID is left, it stays without its SMMU, and an attach tries once more.
   Task<Domain*> domain_alloc(lnx::Thread& t, const Master& master) {
     return domain_alloc(t, master, DomainRequest{});
   }
@@ -38,7 +38,8 @@ class Driver {
   virtual Task<void> invalidate_user(lnx::Thread& t, Domain& nested, std::uint64_t count) = 0;
   // REQUIRES: no master is attached.
   virtual Task<void> domain_free(lnx::Thread& t, Domain& domain) = 0;
-  // -EINVAL if the domain belongs to another SMMU, -EBUSY if no ASID is left for it.
+  // -EINVAL if the domain belongs to another SMMU; -EBUSY, stage 2 -ENOSPC, if no ASID or VMID is
+  // left for it.
   virtual Task<int> attach_dev(lnx::Thread& t, Master& master, Domain& domain) = 0;
   // Attaches the blocked domain. REQUIRES: has_blocked_domain().
   virtual Task<void> attach_blocked(lnx::Thread& t, Master& master) = 0;

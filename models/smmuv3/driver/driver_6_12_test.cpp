@@ -126,6 +126,48 @@ TEST_F(AsidTest, Stage2TakesNone) {
   EXPECT_EQ(attach(m, alloc(m)), 3_us);
 }
 
+class VmidTest : public AsidTest {
+ protected:
+  VmidTest() { driver_params.stage = Stage::kS2; }
+};
+
+// Each SMMU has its own.
+TEST_F(VmidTest, TheLowestFreeOneOfTheSmmu) {
+  Master& m = master(1);
+  Master& elsewhere = master(1, false, 1);
+  EXPECT_EQ(m.domain->vmid, Vmid{1});
+  EXPECT_EQ(elsewhere.domain->vmid, Vmid{1});
+  Domain& a = alloc(m);
+  EXPECT_EQ(a.vmid, Vmid{2});
+  EXPECT_EQ(alloc(m).vmid, Vmid{3});
+  EXPECT_EQ(alloc(elsewhere).vmid, Vmid{2});
+  free(a);
+  EXPECT_EQ(alloc(m).vmid, Vmid{2});
+}
+
+TEST_F(VmidTest, WithoutOneAnAttachFailsAndChangesNothing) {
+  driver_params.vmid_bits = 2;  // 1 to 3
+  Master& m = master(1);
+  Domain& before = *m.domain;
+  Domain& a = alloc(m);
+  alloc(m);
+  Domain& c = alloc(m);
+  EXPECT_EQ(c.smmu, nullptr);
+  forget();
+  EXPECT_EQ(attach(m, c, -ENOSPC), 0_us);
+  EXPECT_EQ(sent(), "");
+  EXPECT_EQ(m.domain, &before);
+  free(a);
+  EXPECT_EQ(attach(m, c), 3_us);
+  EXPECT_EQ(c.vmid, Vmid{2});
+}
+
+TEST_F(VmidTest, TooFewForTheDefaultDomains) {
+  driver_params.vmid_bits = 1;
+  master(1);
+  EXPECT_THROW(master(1), ConfigError);
+}
+
 TEST_F(AsidTest, TooFewForTheDefaultDomains) {
   driver_params.asid_bits = 1;
   master(1);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers for ASIDs: each is the lowest that is free, from 1 on, and those given back come again.
-// Rule: xa_alloc() with XA_LIMIT(1, (1 << asid_bits) - 1) [Linux 6.12
-// arm_smmu_domain_finalise_s1()].
+// Numbers for ASIDs and VMIDs: each is the lowest that is free, from 1 on, and those given back
+// come again. Rule: xa_alloc() with XA_LIMIT(1, (1 << asid_bits) - 1), ida_alloc_range(1, (1 <<
+// vmid_bits) - 1) [Linux 6.12 arm_smmu_domain_finalise_s1(), _s2()]; 6.2 takes VMIDs from a bitmap,
+// the same ones.
 #pragma once
 
 #include <algorithm>

@@ -26,6 +26,10 @@ void describe_settings(ParamTable& t, DriverParams& p) {
       "driver.asid_bits", &p.asid_bits, 8, 16,
       "ASIDs of the system, log2: a stage 1 domain more gives -EBUSY",
       {"Arm IHI 0070 IDR0.ASID16; Linux 6.12 arm_smmu_domain_finalise_s1(): xa_alloc() from 1 on"});
+  t.add("driver.vmid_bits", &p.vmid_bits, 8, 16,
+        "VMIDs of each SMMU, log2: a stage 2 domain more gives -ENOSPC",
+        {"Arm IHI 0070 IDR0.VMID16; Linux 6.12 arm_smmu_domain_finalise_s2(): ida_alloc_range() "
+         "from 1 on"});
   t.add(
       "driver.ssid_bits", &p.ssid_bits, 0, 20,
       "PASIDs of each device, log2: others give -EINVAL; its CD table has two levels above 10, in "

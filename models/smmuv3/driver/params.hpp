@@ -27,6 +27,7 @@ struct DriverParams {
   bool global_asid_lock = true;  // arm_smmu_asid_lock serialises every SMMU of the system
   bool range_inv = true;         // IDR3.RIL
   std::uint32_t asid_bits = 16;  // IDR0.ASID16: 16 or 8
+  std::uint32_t vmid_bits = 16;  // IDR0.VMID16: 16 or 8
   std::uint32_t ssid_bits = 10;  // of each device's PASIDs
   bool skip_prefetch = false;    // ARM_SMMU_OPT_SKIP_PREFETCH
   SyncMode sync_mode = SyncMode::kMsi;

@@ -13,6 +13,7 @@
 #include "models/linux/spinlock.hpp"
 #include "models/smmuv3/driver/command_queues.hpp"
 #include "models/smmuv3/driver/entry_writer.hpp"
+#include "models/smmuv3/driver/lowest_ids.hpp"
 #include "models/smmuv3/driver/page_table.hpp"
 #include "models/smmuv3/hw/page_table.hpp"
 #include "sim/ids.hpp"
@@ -26,6 +27,7 @@ struct Domain;
 struct Smmu {
   SmmuIndex index;
   CommandQueues queue;
+  LowestIds vmids;
 
   TimedHardware* hardware;  // null: counted
 
@@ -89,7 +91,7 @@ struct Domain {
   Smmu* smmu = nullptr;  // null: not finalised
   Stage stage = Stage::kS1;
   Asid asid{};
-  Vmid vmid{};
+  Vmid vmid{};                  // stage 2
   bool nest_parent = false;     // stage 2, for guests' page tables on top
   bool dirty_tracking = false;  // IO_PGTABLE_QUIRK_ARM_HD
   Domain* parent = nullptr;     // nested: the domain below, whose lists it shares
