@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
+
+# A shell has what it starts with "&" ignore Ctrl-C, which tests of Ctrl-C send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 TRACES = ROOT / "workloads" / "traces"
