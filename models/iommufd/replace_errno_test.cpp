@@ -91,6 +91,7 @@ TEST_P(IgroupErrnoTest, WithoutAFreeVmidThereIsNoHwpt) {
   EXPECT_EQ(hwpt_alloc(kHwpt, kDev, kIoas), 0);
   EXPECT_EQ(hwpt_alloc(kHwpt2, kDev, kIoas), -ENOSPC);
   EXPECT_EQ(hwpt_destroy(kHwpt2), -ENOENT);
+  EXPECT_EQ(hwpt_alloc(kHwpt2, kDev, kIoas), -ENOSPC);
   EXPECT_EQ(hwpt_destroy(kHwpt), 0);
   EXPECT_EQ(hwpt_alloc(kHwpt2, kDev, kIoas), 0);
 }

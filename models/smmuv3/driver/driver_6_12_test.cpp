@@ -162,6 +162,36 @@ TEST_F(VmidTest, WithoutOneAnAttachFailsAndChangesNothing) {
   EXPECT_EQ(c.vmid, Vmid{2});
 }
 
+TEST_F(VmidTest, ADomainThatGotNoneGivesNoneBack) {
+  driver_params.vmid_bits = 1;
+  Master& m = master(1);
+  Domain& d = alloc(m);
+  forget();
+  free(d);
+  EXPECT_EQ(sent(), "");
+  EXPECT_EQ(alloc(m).smmu, nullptr);
+}
+
+// A nest parent is of stage 2 whatever the others are; what is nested has no VMID of its own.
+TEST_F(AsidTest, ANestParentTakesAVmid) {
+  Master& m = master(1);
+  const auto parent = [&] {
+    Domain* d = nullptr;
+    timed([&](lnx::Thread& t) -> Task<void> {
+      d = co_await driver().domain_alloc(t, m, {.nest_parent = true});
+    });
+    return d;
+  };
+  Domain* const first = parent();
+  EXPECT_EQ(first->vmid, Vmid{1});
+  Domain* nested = nullptr;
+  timed([&](lnx::Thread& t) -> Task<void> { nested = co_await driver().nested_alloc(t, *first); });
+  free(*nested);
+  EXPECT_EQ(parent()->vmid, Vmid{2});
+  free(*first);
+  EXPECT_EQ(parent()->vmid, Vmid{1});
+}
+
 TEST_F(VmidTest, TooFewForTheDefaultDomains) {
   driver_params.vmid_bits = 1;
   master(1);
