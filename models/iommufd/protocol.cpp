@@ -148,8 +148,9 @@ void describe(ParamTable& table, ProtocolParams& params) {
       "the replace of a group-mate drops a reference of the wrong hwpt; false: mended",
       {"Linux 6.12 drivers/iommu/iommufd/device.c iommufd_hw_pagetable_detach()"});
   table.add("protocol.destroy_rwsem", &params.destroy_rwsem,
-            "igroup: as of 6.6 and 6.7: whoever uses an object holds its destroy_rwsem, and a "
-            "destroy waits for that; false: 6.8 to 6.12, which count short-term users",
+            "igroup: as of 6.7 (and 6.6, but for what 6.7 added): whoever uses an object holds its "
+            "destroy_rwsem, and a destroy waits for that; false: 6.8 to 6.12, which count "
+            "short-term users",
             {"Linux 6.7 and 6.8 drivers/iommu/iommufd/main.c iommufd_get_object(), "
              "iommufd_object_destroy_user()"});
   table.add("protocol.core_group_ioas_mutex", &params.core_group_ioas_mutex,

@@ -21,7 +21,7 @@ namespace {
 class IgroupPasid final : public IgroupProtocol {
  public:
   IgroupPasid(Context& context, const ProtocolParams& params)
-      : IgroupProtocol(context, without_those_of_6_12(params)),
+      : IgroupProtocol(context, without_those_before_6_15(params)),
         sw_msi_lock_(machine(), machine().locks().get("ictx->sw_msi_lock", lnx::LockKind::kMutex)),
         sw_msi_pages_(params.sw_msi_pages),
         kernel_(!params.reset_hooks        ? linux_version(6, 15)
@@ -34,7 +34,7 @@ class IgroupPasid final : public IgroupProtocol {
   Task<int> msi_prepare(lnx::Thread& t, Device& device) override;
 
  private:
-  static ProtocolParams without_those_of_6_12(ProtocolParams params) {
+  static ProtocolParams without_those_before_6_15(ProtocolParams params) {
     params.detach_race = false;
     params.destroy_rwsem = false;
     return params;

@@ -123,12 +123,12 @@ const std::vector<ProtocolInfo>& protocols() {
        {"H5", "H10", "group-move"},
        make_core_group},
       {"igroup",
-       "v6.8-6.12",
+       "v6.6-6.12",
        "a lock per iommu group (igroup->lock)",
        "What was merged: \"Add iommufd physical device operations for replace and alloc "
        "hwpt\" (v6.6). A struct iommufd_group holds the hwpt and the devices of a group "
        "under igroup->lock, and a replace moves the whole group. The reference rules are "
-       "those of 6.8 and later.",
+       "those of 6.8 and later, or with protocol.destroy_rwsem those of 6.6 and 6.7.",
        {"H9", "H10"},
        make_igroup},
       {"igroup-pasid",
