@@ -119,6 +119,34 @@ def test_lazy_mode_beats_strict() -> None:
     assert found["lazy"] > 1.5 * found["cmpxchg"]
 
 
+def test_a_device_reaches_what_is_unmapped_until_the_invalidation() -> None:
+    machine = ["preset=d06-timed", "stream.pattern=random"]
+    table = map_bench([4], ["cmpxchg", "lazy"], set=machine, load=Load(rounds=3000))
+    assert (table["unmaps_used_after"] > 10).all()
+    assert (table["use_after_unmap_mean_us"] <= table["use_after_unmap_max_us"]).all()
+    assert (table["use_after_unmap_max_us"] <= table["stale_max_us"]).all()
+    strict, lazy = table["use_after_unmap_mean_us"]
+    assert lazy > 10 * strict > 1
+    assert table["dma_gbps"].between(0.1, 32).all()  # of the link
+    assert table["dma_refused_share"].between(0.01, 0.99).all()
+    assert table["dma_translation_p50_ns"].between(1, 1000).all()
+    assert "dma_gbps" not in map_bench([1], ["cmpxchg"], load=Load(rounds=50))
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (["stream.pattern=random"], "stream.pattern"),
+        (["preset=d06-timed", "driver.events=true"], "driver.events"),
+        (["preset=d06-timed", "stream.ats=true"], "stream.ats"),
+        (["smmuv3.hardware=timed"], "hw.sync"),
+    ],
+)
+def test_settings_that_exclude_each_other_are_named(settings: list[str], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        map_bench([1], ["cmpxchg"], set=settings, load=Load(rounds=10))
+
+
 def test_the_command_prints_and_writes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     argv = [

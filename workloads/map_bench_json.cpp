@@ -55,12 +55,15 @@ std::optional<dma_iommu::MapBenchHardware> hardware_of(const Settings& settings,
   if (settings.driver.events) {
     throw ConfigError("driver.events: the map+unmap loop has no event thread");
   }
+  if (settings.hardware.stream.ats && settings.machine.ats != AtsDevices::kAll) {
+    throw ConfigError("stream.ats: the device has no ATS (machine.ats = all: it has)");
+  }
   if (settings.hardware.kind == smmu::HardwareKind::kCounted) {
     return std::nullopt;
   }
   return dma_iommu::MapBenchHardware{
       smmu::timed_hardware_params(settings.hardware, settings.smmuv3, probed),
-      settings.hardware.stream, settings.machine.ats == AtsDevices::kAll};
+      settings.hardware.stream};
 }
 
 }  // namespace
@@ -77,10 +80,15 @@ std::string map_bench_json(const Settings& settings, const dma_iommu::MapBenchOp
   const smmu::DriverParams probed =
       smmu::as_probed(settings.driver, settings.hardware, settings.smmuv3);
   const auto hardware = hardware_of(settings, probed);
-  const dma_iommu::MapBenchResult r =
-      dma_iommu::run_map_bench(settings.linux_kernel, probed, settings.dma, topology, options,
-                               hardware ? &*hardware : nullptr);
-  Json json = {{"cpus", options.cpus},
+  dma_iommu::MapBenchOptions all = options;
+  all.ats = settings.machine.ats == AtsDevices::kAll;
+  all.locks = [&settings](lnx::LockRegistry& locks) {
+    make_free(locks, settings.free);
+    split(locks, settings.split);
+  };
+  const dma_iommu::MapBenchResult r = dma_iommu::run_map_bench(
+      settings.linux_kernel, probed, settings.dma, topology, all, hardware ? &*hardware : nullptr);
+  Json json = {{"cpus", all.cpus},
                {"rounds", r.rounds},
                {"elapsed_ps", r.elapsed.count()},
                {"slowest_rounds", r.slowest},

@@ -59,7 +59,7 @@ Task<void> DmaDomain::unmap(lnx::Thread& t, Iova iova, Bytes size) {
     co_await iovas_.free(t, iova, pages);
   } else {
     co_await driver_.unmap_queued(t, domain_, iova, pages);
-    co_await flush_queue_.add(t, iova, pages, cleared);
+    co_await flush_queue_.add(t, iova, pages, {cleared, machine_.now() + t.unpaid()});
   }
 }
 

@@ -46,9 +46,9 @@ void FlushQueue::end_windows(SimTime start) {
   for (Ring& ring : rings_) {
     // From the back: what an earlier flush covered is in front.
     for (auto entry = ring.rbegin(); entry != ring.rend() && !entry->flushed; ++entry) {
-      if (entry->cleared <= start) {
+      if (entry->cleared.until <= start) {
         entry->flushed = true;
-        stale_.add(end - entry->cleared);
+        stale_.add(end - entry->cleared.from);
       }
     }
   }
@@ -73,7 +73,7 @@ Task<void> FlushQueue::timer_work(lnx::Thread& t) {
   }
 }
 
-Task<void> FlushQueue::add(lnx::Thread& t, Iova iova, Bytes size, SimTime cleared) {
+Task<void> FlushQueue::add(lnx::Thread& t, Iova iova, Bytes size, Cleared cleared) {
   ++stat_.queued;
   t.charge(params_.fq_add);
   co_await t.run();
@@ -88,9 +88,9 @@ Task<void> FlushQueue::add(lnx::Thread& t, Iova iova, Bytes size, SimTime cleare
     co_await flush(t);
     co_await free_flushed(t, ring);
   }
-  const bool flushed = last_end_ != SimTime{} && cleared <= last_start_;
+  const bool flushed = last_end_ != SimTime{} && cleared.until <= last_start_;
   if (flushed) {  // since it was cleared, by this very call or meanwhile by another CPU
-    stale_.add(last_end_ - cleared);
+    stale_.add(last_end_ - cleared.from);
   }
   ring.push_back({iova, size, started_, cleared, flushed});
   if (timer_due_ == kTimeMax) {

@@ -34,8 +34,13 @@ class FlushQueue {
   FlushQueue(lnx::Machine& machine, const DmaParams& params, smmu::Driver& driver,
              smmu::Domain& domain, IovaDomain& iovas, StaleTime& stale);
 
-  // queue_iova() of what was cleared from the page table at `cleared`.
-  Task<void> add(lnx::Thread& t, Iova iova, Bytes size, SimTime cleared);
+  // When an unmap's first and last entry went out of the page table, at the soonest and at the
+  // latest: a flush that starts in between may not cover it.
+  struct Cleared {
+    SimTime from, until;
+  };
+  // queue_iova() of what was unmapped then.
+  Task<void> add(lnx::Thread& t, Iova iova, Bytes size, Cleared cleared);
   [[nodiscard]] const FlushQueueStat& stat() const { return stat_; }
   [[nodiscard]] std::size_t waiting() const;  // entries of all rings
 
@@ -44,7 +49,7 @@ class FlushQueue {
     Iova iova;
     Bytes size;
     std::uint64_t counter;
-    SimTime cleared;
+    Cleared cleared;
     bool flushed;  // its window of use after unmap is over
   };
   using Ring = std::deque<Entry>;

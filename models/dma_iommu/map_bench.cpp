@@ -40,8 +40,11 @@ class MapBench {
     device_.name = "device";
     device_.smmu = &smmu_;
     device_.stream_ids = {StreamId{0}};
-    device_.ats_supported = hardware != nullptr && hardware->ats;
+    device_.ats_supported = options.ats;
     driver_->boot_attach(device_, paging_);
+    if (options.locks) {
+      options.locks(machine_.locks());
+    }
   }
 
   MapBenchResult run();
@@ -210,9 +213,6 @@ MapBenchResult run_map_bench(const lnx::LinuxParams& linux_kernel, const smmu::D
   }
   if (options.rounds == 0 || options.size.value() == 0 || options.in_flight == 0) {
     throw ConfigError("map+unmap loop: rounds, size and buffers in flight must be above 0");
-  }
-  if (hardware != nullptr && hardware->stream.ats && !hardware->ats) {
-    throw ConfigError("stream.ats: the device has no ATS (machine.ats = all: it has)");
   }
   return MapBench(linux_kernel, driver, dma, topology, options, hardware).run();
 }

@@ -20,6 +20,7 @@
 #include "models/dma_iommu/flush_queue.hpp"
 #include "models/dma_iommu/iova.hpp"
 #include "models/dma_iommu/params.hpp"
+#include "models/linux/lock.hpp"
 #include "models/linux/topology.hpp"
 #include "models/smmuv3/driver/command_queue.hpp"
 #include "models/smmuv3/driver/dma_watch.hpp"
@@ -34,6 +35,8 @@ struct MapBenchOptions {
   std::uint32_t in_flight = 1;    // buffers of a CPU that are mapped at the same time
   Bytes size{4096};
   std::uint64_t seed = 1;
+  bool ats = false;  // the device has ATS: an unmap sends an ATC_INV, too
+  std::function<void(lnx::LockRegistry&)> locks;       // optional: what is done to lock classes
   std::function<bool(std::uint64_t rounds)> progress;  // optional; false ends it (Interrupted)
 };
 
@@ -41,7 +44,6 @@ struct MapBenchOptions {
 struct MapBenchHardware {
   smmu::TimedHardwareParams smmu;
   smmu::DmaStreamParams stream;  // of the one device; footprint_kib 0: what the warm-up mapped
-  bool ats = false;              // the device has ATS
 };
 
 // The device's DMA in the measured time.

@@ -116,7 +116,9 @@ def map_bench(
     load: Load | None = None,
     progress: Callable[[int, int, str], bool] | None = None,
 ) -> pd.DataFrame:
-    """A row for each variant and number of CPUs, on preset d06 unless `machine` names a file.
+    """A row for each variant and number of CPUs, on preset d06.
+
+    `machine`: a file, or `set=["preset=NAME"]`, instead.
 
     Columns: variant, cpus, kops_per_cpu (thousand map+unmap per second and CPU), mops (million per
     second in all), tries (cmpxchg per success), doorbells_per_sync, round_us and its steps,
@@ -126,7 +128,8 @@ def map_bench(
     dma_gbps (GB/s that reached memory), dma_refused_share (of transactions: their page was not
     mapped), dma_translation_p50_ns, dma_translation_p99_ns, uses_after_unmap (transactions by an
     old translation), unmaps_used_after (unmaps that had some), use_after_unmap_mean_us and
-    use_after_unmap_max_us (of these, from the store to the last such transaction). Raises ConfigError for an unknown variant, a number of
+    use_after_unmap_max_us (of these, from the store to the last such transaction); as stale_*, of
+    unmaps whose invalidation came in the measured time. Raises ConfigError for an unknown variant, a number of
     CPUs that the machine does not have, or settings that exclude each other.
     """
     load = load or Load()

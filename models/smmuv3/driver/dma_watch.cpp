@@ -8,6 +8,7 @@ namespace smmulab::smmu {
 
 void DmaWatch::begin(std::uint64_t number, std::uint64_t first, std::uint64_t last,
                      std::uint64_t pa, SimTime since) {
+  longest_ = std::max(windows_.empty() ? 0 : longest_, last - first + 1);
   by_number_.insert_or_assign(number, windows_.insert({pa, {first, last, since, since}}));
   stream_->set_observer(this);
 }
@@ -45,16 +46,17 @@ void DmaWatch::transaction(const hw::Request& request, const timed::Passage& pas
   if (!passage.passes()) {
     return;
   }
-  // Windows that are open do not overlap in output addresses.
-  const auto above = windows_.upper_bound(passage.pa);
-  if (above == windows_.begin()) {
-    return;
-  }
-  auto& [pa, w] = *std::prev(above);
-  if (request.address >= w.first && request.address <= w.last &&
-      passage.pa - pa == request.address - w.first) {
-    ++w.uses;
-    w.last_use = std::max(w.last_use, passage.ready);
+  // Those that begin at or below the output address, from the nearest down.
+  for (auto above = windows_.upper_bound(passage.pa); above != windows_.begin(); --above) {
+    auto& [pa, w] = *std::prev(above);
+    if (passage.pa - pa >= longest_) {
+      break;
+    }
+    if (request.address >= w.first && request.address <= w.last &&
+        passage.pa - pa == request.address - w.first) {
+      ++w.uses;
+      w.last_use = std::max(w.last_use, passage.ready);
+    }
   }
 }
 

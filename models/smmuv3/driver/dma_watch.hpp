@@ -3,7 +3,8 @@
 // entries were cleared a transaction still went through by the old translation, until its TLBI is
 // complete: that is the use after unmap, which in lazy mode lasts until a flush. Old translations
 // are told by their output address (TimedHardware::domain_pa()).
-// Not modelled: a range that is mapped again, in the same domain, before its unmap has ended.
+// Not modelled: a range that is mapped again, in the same domain, before its unmap has ended; which
+// of two domains it was that share output addresses.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +54,7 @@ class DmaWatch final : public timed::StreamObserver {
   timed::DmaStream* stream_;
   timed::StreamObserver* other_ = nullptr;
   Windows windows_;
+  std::uint64_t longest_ = 0;  // bytes of a window, since none was open
   tsl::robin_map<std::uint64_t, Windows::iterator> by_number_;
   UnmapDmaStat unmaps_;
 };

@@ -34,8 +34,11 @@ void describe(ParamTable& t, HardwareParams& p) {
   t.add("stream.devices", &s.devices, 0, 65'536, "the first so many devices have DMA; 0: all",
         kChoice);
   t.add("stream.base_mib", &s.base_mib, 0, 1U << 28U, "first IOVA of the DMA (MiB)", kChoice);
-  t.add("stream.footprint_kib", &s.footprint_kib, 0, 1U << 31U,
-        "IOVAs that the DMA uses (KiB); 0: the first range that is mapped, from then on", kChoice);
+  t.add(
+      "stream.footprint_kib", &s.footprint_kib, 0, 1U << 31U,
+      "IOVAs that the DMA uses (KiB); 0: the first range that is mapped, from then on (dma-bench: "
+      "all from the lowest to the highest that its warm-up mapped)",
+      kChoice);
   t.add("stream.payload", &s.payload, 16, 4096, "bytes of a transaction; a power of 2",
         {"user's choice; PCIe payloads are 128 to 4096 bytes, 256 and 512 are usual"});
   t.add("stream.stride", &s.stride, 16, 1U << 30U, "strided: bytes from one to the next", kChoice);

@@ -30,11 +30,12 @@ enum class StreamPattern : std::uint8_t { kNone, kSequential, kRandom, kStrided 
 
 struct DmaStreamParams {
   StreamPattern pattern = StreamPattern::kNone;
-  std::uint32_t devices = 0;        // the first so many; 0: all
-  std::uint32_t base_mib = 0;       // first IOVA
-  std::uint32_t footprint_kib = 0;  // from there on; 0: the first range that is mapped
-  std::uint32_t payload = 256;      // bytes
-  std::uint32_t stride = 4096;      // bytes
+  std::uint32_t devices = 0;   // the first so many; 0: all
+  std::uint32_t base_mib = 0;  // first IOVA
+  std::uint32_t footprint_kib =
+      0;  // from there on; 0: the first range that is mapped, or another choice
+  std::uint32_t payload = 256;  // bytes
+  std::uint32_t stride = 4096;  // bytes
   bool write = false;
   std::uint32_t outstanding = 64;
   Ps link_burst{2'000};
