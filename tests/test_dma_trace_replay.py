@@ -152,7 +152,7 @@ def test_a_device_whose_dma_never_passes_has_no_times_and_a_warning(
     assert good[2:5] == [f"{row[f'dma_{what}']:,.0f}" for what in ("passed", "aborted", "faulted")]
     assert good[6] == f"{row['dma_translation_p50_ps'] / 1000:,.2f}"
     assert bad[1:3] == ["0000:00:04.0", "0"]
-    assert bad[5:] == ["-"] * 7
+    assert bad[5:] == ["-"] * 8
     assert table[3].startswith("aborted: the device was detached; faulted: not mapped")
     # What did pass is not warned of.
     dma_trace.write_text(LINES)

@@ -34,6 +34,9 @@ def test_devices_have_dma_columns(comparison: smmulab.Comparison) -> None:
     assert (sums <= devices["dma_transactions"]).all()
     assert (devices["dma_transactions"] - sums <= 64).all()  # under way at the end
     assert (devices["dma_translation_p50_ps"] <= devices["dma_translation_p99_ps"]).all()
+    mean, most = devices["dma_tlb_reach_mean_bytes"], devices["dma_tlb_reach_max_bytes"]
+    assert (most % 4096 == 0).all()
+    assert ((mean > 0) & (mean <= most)).all()
     # 256 bytes every 1 us, less what is refused.
     assert (devices["dma_bytes_per_s"] <= 2.57e8).all()
     dark = devices.groupby("protocol")["dma_dark_total_ps"].sum()

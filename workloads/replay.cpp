@@ -300,7 +300,7 @@ void Replayer::collect() {
     device.dark_max = master.dark_time.max;
     const DeviceIndex index{static_cast<std::uint32_t>(i)};
     if (const smmu::DmaWatch* dma = system_.dma(index)) {
-      device.dma = DmaResult{dma->stats(), dma->unmaps(), system_.events(index), {}};
+      device.dma = DmaResult{dma->stats(), dma->unmaps(), dma->reach(), system_.events(index), {}};
       if (dma->ats() != nullptr) {
         device.dma->ats = *dma->ats();
       }

@@ -69,6 +69,7 @@ struct LockResult {
 struct DmaResult {
   smmu::timed::StreamStats stream;
   smmu::UnmapDmaStat unmaps;
+  GaugeWindow reach;                         // of the TLB, in bytes
   std::optional<smmu::EventCounts> events;   // with driver.events
   std::optional<smmu::timed::AtsStats> ats;  // with stream.ats, of devices that have ATS
 };

@@ -90,6 +90,8 @@ void add_dma(Json& device, const DmaResult& dma) {
   device["dma_translation_p99_ps"] = s.translation.value_at_quantile(0.99);
   device["dma_translation_p999_ps"] = s.translation.value_at_quantile(0.999);
   device["dma_translation_max_ps"] = s.translation.max();
+  device["dma_tlb_reach_mean_bytes"] = dma.reach.mean();
+  device["dma_tlb_reach_max_bytes"] = dma.reach.max;
   device["dma_dark_windows"] = s.dark_windows;
   device["dma_dark_total_ps"] = s.dark_total.count();
   device["dma_dark_max_ps"] = s.dark_max.count();

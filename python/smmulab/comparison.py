@@ -101,7 +101,8 @@ class Comparison:
 
         dark_* and replace_dark_* are what its STE and CD say. With streams (stream.*, or a DMA trace;
         NaN for devices that have none) there are also dma_transactions, dma_passed, dma_aborted, dma_faulted, dma_bytes_per_s, dma_translation_*
-        (percentiles, ps), dma_dark_* (from the first refused transaction to the next that passed),
+        (percentiles, ps), dma_tlb_reach_* (bytes that TLB entries which it filled cover, mean over time and
+        most), dma_dark_* (from the first refused transaction to the next that passed),
         dma_unmaps_used and dma_old_uses (unmaps after which an old translation was used, and how
         often), dma_old_use_* (from the unmap to the last of those). With driver.events, dma_events and
         dma_events_lost: records of its faults in the event queue, and those that found it full. With

@@ -21,7 +21,7 @@ LOCKS_SHOWN = 5
 
 _DMA_LEGEND = (
     "aborted: the device was detached; faulted: not mapped; translation: from issue to the way to "
-    "memory;\ndark window: from the first aborted or faulted one after one that passed to the next "
+    "memory;\nTLB reach: what the TLB entries that it filled cover, mean over time; dark window: from the first aborted or faulted one after one that passed to the next "
     "that passes;\nold use: the longest time after an unmap that its translation was still used; "
     "-: none passed"
 )
@@ -97,6 +97,7 @@ def _dma(comparison: Comparison) -> str:
         "GB/s": frame["dma_bytes_per_s"] / 1e9,
         "translation p50 ns": frame["dma_translation_p50_ps"] / _PS_PER_NS,
         "p99 ns": frame["dma_translation_p99_ps"] / _PS_PER_NS,
+        "TLB reach KiB": frame["dma_tlb_reach_mean_bytes"] / 1024,
         "dark windows": frame["dma_dark_windows"].map("{:,.0f}".format),
         "dark ms": frame["dma_dark_total_ps"] / _PS_PER_MS,
         "longest dark us": frame["dma_dark_max_ps"] / _PS_PER_US,

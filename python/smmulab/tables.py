@@ -212,7 +212,7 @@ def summary_row(result: Result) -> dict[str, Any]:
 
 
 def dma_totals(result: Result) -> dict[str, Any]:
-    """The DMA of all devices that had a stream: sums, of *_max_ps and percentiles the largest of a
+    """The DMA of all devices that had a stream: sums, of *_max_* and percentiles the largest of a
     device's. Empty if none had."""
     rows = [device for device in result["devices"] if device.get("dma_transactions")]
     names = dict.fromkeys(name for row in rows for name in row if name.startswith("dma_"))
@@ -223,7 +223,7 @@ def dma_totals(result: Result) -> dict[str, Any]:
 
 
 def _of_the_worst(name: str) -> bool:
-    return name.endswith("_max_ps") or name.startswith("dma_translation_p")
+    return name.endswith(("_max_ps", "_max_bytes")) or name.startswith("dma_translation_p")
 
 
 def unfinished(protocol: str, status: str, message: str) -> dict[str, Any]:

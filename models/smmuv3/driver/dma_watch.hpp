@@ -28,6 +28,7 @@ class DmaWatch final : public timed::StreamObserver {
   explicit DmaWatch(timed::DmaStream& stream) : stream_(&stream) {}
   [[nodiscard]] const timed::StreamStats& stats() const { return stream_->stats(); }
   [[nodiscard]] const UnmapDmaStat& unmaps() const { return unmaps_; }
+  [[nodiscard]] GaugeWindow reach() const { return stream_->reach(); }
   // nullptr: the device has no ATC.
   [[nodiscard]] const timed::AtsStats* ats() const {
     return stream_->ats() == nullptr ? nullptr : &stream_->ats()->stats();

@@ -112,7 +112,8 @@ const TlbEntry* Tlb::lookup_hit(const Tag& tag, bool stage1, std::uint64_t input
   return entry;
 }
 
-void Tlb::fill(const Tag& tag, bool stage1, std::uint64_t input, const Translation& t) {
+void Tlb::fill(const Tag& tag, bool stage1, std::uint64_t input, const Translation& t,
+               std::uint32_t owner) {
   ++stats_.fills;
   const std::uint64_t first = input & ~low_mask(t.reach_log2);
   const bool global = t.global && honour_global_;
@@ -137,6 +138,10 @@ void Tlb::fill(const Tag& tag, bool stage1, std::uint64_t input, const Translati
   entry.global = global;
   entry.clean = t.clean;
   entry.perms = t.perms;
+  entry.owner = reach_ == nullptr ? 0 : owner;
+  if (entry.owner != 0) {
+    reach_->covered(entry.owner, std::int64_t{1} << entry.reach_log2);
+  }
   ++live_[entry.reach_log2];
   sizes_ |= std::uint64_t{1} << entry.reach_log2;
   if (entry.span_log2 > entry.reach_log2) {
@@ -146,6 +151,9 @@ void Tlb::fill(const Tag& tag, bool stage1, std::uint64_t input, const Translati
 }
 
 void Tlb::gone(const TlbEntry& old) {
+  if (old.owner != 0) {
+    reach_->covered(old.owner, -(std::int64_t{1} << old.reach_log2));
+  }
   if (--live_[old.reach_log2] == 0) {
     sizes_ &= ~(std::uint64_t{1} << old.reach_log2);
   }

@@ -35,6 +35,19 @@ struct TlbEntry {
   bool global = false;
   bool clean = false;
   Permissions perms;
+  std::uint32_t owner = 0;  // whoever it was filled for; 0: nobody in particular. No tag
+};
+
+// Told what the entries of an owner cover, more (or less).
+class ReachListener {
+ public:
+  virtual void covered(std::uint32_t owner, std::int64_t bytes) = 0;
+
+ protected:
+  ReachListener() = default;
+  ReachListener(const ReachListener&) = default;
+  ReachListener& operator=(const ReachListener&) = default;
+  ~ReachListener() = default;
 };
 
 struct TlbStats {
@@ -66,9 +79,12 @@ class Tlb {
   // The same if it hits and is allowed; else nullptr, and nothing is counted: lookup() is to come.
   const TlbEntry* lookup_hit(const Tag& tag, bool stage1, std::uint64_t input,
                              const Access& access);
-  void fill(const Tag& tag, bool stage1, std::uint64_t input, const Translation& translation);
+  void fill(const Tag& tag, bool stage1, std::uint64_t input, const Translation& translation,
+            std::uint32_t owner = 0);
   std::uint32_t invalidate(const TlbInvalidation& what);
 
+  // Of fills from now on that have an owner.
+  void set_reach_listener(ReachListener& listener) { reach_ = &listener; }
   [[nodiscard]] const TlbStats& stats() const { return stats_; }
   [[nodiscard]] std::uint32_t size() const { return cache_.size(); }
   [[nodiscard]] std::uint64_t flushes() const { return cache_.flushes(); }
@@ -91,6 +107,7 @@ class Tlb {
   std::array<std::uint32_t, 64> live_{};
   std::array<std::uint32_t, 64> fragments_{};  // by span
   TlbStats stats_;
+  ReachListener* reach_ = nullptr;
 };
 
 // Does an invalidation cover an entry? The rules of IHI 0070 3.17 and 4.4.

@@ -31,6 +31,7 @@ DmaStream::DmaStream(Timers& timers, const StreamParams& params, Tbu& tbu, Memor
     : timers_(timers),
       params_(params),
       tbu_(tbu),
+      client_(tbu.reach().add()),
       port_(port),
       ats_(ats),
       random_(params.seed, fmt::format("dma/{}", params.stream.value())),
@@ -52,6 +53,10 @@ DmaStream::DmaStream(Timers& timers, const StreamParams& params, Tbu& tbu, Memor
   require(params.pattern != Pattern::kRecorded || !params.recorded.empty(), sid,
           "no transaction is recorded");
   require(params.link_burst >= Ps{0} && params.interval >= Ps{0}, sid, "a time is negative");
+  tbu_.reach().assign(params.stream, client_);
+  for (const RecordedAccess& access : params.recorded) {
+    tbu_.reach().assign(access.stream, client_);
+  }
   next_.request.stream = params.stream;
   next_.request.substream = params.substream;
   next_.request.access.write = params.write;

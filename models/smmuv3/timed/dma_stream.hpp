@@ -26,6 +26,7 @@
 #include "models/smmuv3/timed/tbu.hpp"
 #include "sim/histogram.hpp"
 #include "sim/random.hpp"
+#include "sim/stats.hpp"
 
 namespace smmulab::smmu::timed {
 
@@ -128,6 +129,8 @@ class DmaStream final : public Timed, public Client {
     latency_.flush();
     return stats_;
   }
+  // TLB reach in bytes, from its making to now.
+  [[nodiscard]] GaugeWindow reach() const { return tbu_.reach().at(client_); }
   [[nodiscard]] std::uint32_t under_way() const { return pending_ + pace_.under_way(); }
   [[nodiscard]] AtsPort* ats() const { return ats_; }  // nullptr: none
 
@@ -158,6 +161,7 @@ class DmaStream final : public Timed, public Client {
   Timers& timers_;
   StreamParams params_;
   Tbu& tbu_;
+  std::uint32_t client_;  // of the TBU's ReachMeter
   MemoryPort& port_;
   AtsPort* ats_;
   StreamObserver* observer_ = nullptr;

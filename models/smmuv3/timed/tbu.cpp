@@ -30,10 +30,12 @@ Tbu::Tbu(Timers& timers, const TbuParams& params, Ps dti, std::uint32_t index, T
       config_(params.micro),
       micro_(params.micro, params.honour_global),
       main_(params.main, params.honour_global),
+      reach_(timers),
       slots_(params.xlate_slots),
       leaders_(params.xlate_slots),
       without_token_(params.xlate_slots),
       tokens_(params.tokens) {
+  (params.main.entries != 0 ? main_ : micro_).set_reach_listener(reach_);
   free_.reserve(params.xlate_slots);
   for (std::uint32_t i = params.xlate_slots; i-- > 0;) {
     free_.push_back(i);
@@ -192,8 +194,9 @@ void Tbu::fill(const Slot& slot) {
       slot.request.kind == hw::RequestKind::kUntranslated) {
     const hw::Tag tag = hw::tag_of(answer.config);
     const std::uint64_t input = hw::canonical_input(answer.config, slot.request.address);
-    main_.fill(tag, answer.config.s1, input, answer.translation);
-    micro_.fill(tag, answer.config.s1, input, answer.translation);
+    const std::uint32_t client = reach_.client_of(slot.request.stream);
+    main_.fill(tag, answer.config.s1, input, answer.translation, client);
+    micro_.fill(tag, answer.config.s1, input, answer.translation, client);
   }
   last_.known = false;
 }

@@ -21,6 +21,7 @@
 #include "models/smmuv3/timed/page_index.hpp"
 #include "models/smmuv3/timed/params.hpp"
 #include "models/smmuv3/timed/pmu.hpp"
+#include "models/smmuv3/timed/reach_meter.hpp"
 #include "models/smmuv3/timed/translation.hpp"
 
 namespace smmulab::smmu::timed {
@@ -91,6 +92,9 @@ class Tbu final : public Timed {
 
   // The command that the next kTbuInvalidate is about. REQUIRES: it lives until the ack.
   void set_invalidation(const hw::Command& command) { invalidation_ = &command; }
+
+  // Clients whose TLB reach is measured.
+  [[nodiscard]] ReachMeter& reach() { return reach_; }
 
   // Faults are told by the TCU: a TLB hit without permission, a request of a kind that the stream
   // may not make, go there like misses.
@@ -166,6 +170,7 @@ class Tbu final : public Timed {
   hw::ConfigCache config_;
   hw::Tlb micro_;
   hw::Tlb main_;
+  ReachMeter reach_;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;
   PageIndex leaders_;
