@@ -66,6 +66,7 @@ class Script {
   Script& detach(DeviceIndex dev) { return on_device(OpKind::kDetach, dev, kNoObject); }
   Script& map(ObjectId ioas, Iova iova = kArea) { return on_range(OpKind::kMap, ioas, iova); }
   Script& unmap(ObjectId ioas, Iova iova = kArea) { return on_range(OpKind::kUnmap, ioas, iova); }
+  Script& allow_iovas(ObjectId ioas) { return on_range(OpKind::kAllowIovas, ioas, kArea); }
   Script& copy(ObjectId from, ObjectId to, Iova iova) {
     on_range(OpKind::kCopy, to, iova);
     workload_.ops.back().pt = from;

@@ -116,7 +116,8 @@ CoveringWorkload failures() {
   s.detach(kFar).hwpt_destroy(kFarHwpt);
   s.ioas(kIoas3).hwpt(kNeverAttached, kAlone, kIoas3).map(kIoas3).hwpt_destroy(kNeverAttached);
   s.ioas_destroy(kIoas3);
-  return s.detach(kAlone).unbind(kOther).hwpt_destroy(kY).ioas_destroy(kIoas2).done();
+  s.detach(kAlone).unbind(kOther).hwpt_destroy(kY).allow_iovas(kIoas);
+  return s.ioas_destroy(kIoas2).done();
 }
 
 // Memory that two IOASes share, each with a domain, filled and emptied in either order.

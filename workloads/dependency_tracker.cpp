@@ -50,6 +50,7 @@ Deps DependencyTracker::next(const Op& op) {
     case OpKind::kHwptInvalidate:
     case OpKind::kSetDirty:
     case OpKind::kGetDirty:
+    case OpKind::kAllowIovas:
       name(find(op, object_key(op.object)), draft);
       break;
     case OpKind::kMap:

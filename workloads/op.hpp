@@ -52,6 +52,7 @@ enum class OpKind : std::uint8_t {
   kMsiPrepare,
   kResetBegin,
   kResetDone,
+  kAllowIovas,
   kPhase,  // not an operation: a barrier between operations
 };
 inline constexpr std::size_t kOpKinds = static_cast<std::size_t>(OpKind::kPhase);  // without kPhase

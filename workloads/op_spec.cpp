@@ -49,6 +49,7 @@ constexpr std::array<OpSpec, kOpKinds> kSpecs{{
     {"msi_prepare", bit(Key::kDev), kResult},
     {"reset_begin", bit(Key::kDev), kResult},
     {"reset_done", bit(Key::kDev), kResult},
+    {"allow_iovas", bit(Key::kIoas) | kRange, kResult},
 }};
 
 constexpr std::array<std::string_view, kKeys> kKeyNames{

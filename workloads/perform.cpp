@@ -29,6 +29,8 @@ Task<int> perform(iommufd::Iommufd& io, lnx::Thread& t, const Op& op) {
       return io.unmap(t, op.object, op.iova, op.length);
     case OpKind::kUnmapAll:
       return io.unmap_all(t, op.object);
+    case OpKind::kAllowIovas:
+      return io.allow_iovas(t, op.object, op.iova, op.length);
     case OpKind::kCopy:
       return io.copy(t, {op.pt, op.source}, {op.object, op.iova}, op.length);
     case OpKind::kAccessCreate:

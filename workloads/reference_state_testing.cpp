@@ -99,6 +99,7 @@ void ReferenceState::apply(const Op& op) {
     case OpKind::kMsiPrepare:
     case OpKind::kResetBegin:
     case OpKind::kResetDone:
+    case OpKind::kAllowIovas:
     case OpKind::kDma:
     case OpKind::kPhase:
       break;

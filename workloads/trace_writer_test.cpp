@@ -68,7 +68,8 @@ constexpr const char* kCanonical =
     "49 0 reset_done dev=0\n"
     "50 0 hwpt_destroy hwpt=7\n"
     "51 0 fault_destroy fault=8\n"
-    "end 37\n";
+    "52 0 allow_iovas ioas=5 iova=0x100000 len=4096 ret=0\n"
+    "end 38\n";
 
 class TraceWriterTest : public ::testing::Test {
  protected:

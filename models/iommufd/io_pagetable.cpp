@@ -228,9 +228,35 @@ Task<int> IoPagetable::unmap_range(lnx::Thread& t, std::uint64_t start, std::uin
   co_return rc;
 }
 
+Task<int> IoPagetable::set_allowed(lnx::Thread& t, std::span<const IovaRange> ranges) {
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    const IovaRange& range = ranges[i];
+    if (range.start >= range.last ||
+        std::any_of(ranges.begin(), ranges.begin() + static_cast<std::ptrdiff_t>(i),
+                    [&range](const IovaRange& r) { return r.overlaps(range.start, range.last); })) {
+      co_return -EINVAL;
+    }
+  }
+  t.charge(params_.resv_insert * static_cast<std::int64_t>(ranges.size()));
+  co_await iova_rwsem_.write_lock(t);
+  const bool in_use = std::any_of(ranges.begin(), ranges.end(), [this](const IovaRange& range) {
+    return (!domains_.empty() && range.last > kApertureEnd) ||
+           std::any_of(reserved_.begin(), reserved_.end(),
+                       [&range](const Reserved& r) { return range.overlaps(r.start, r.last); });
+  });
+  if (!in_use) {
+    allowed_.assign(ranges.begin(), ranges.end());
+  }
+  co_await iova_rwsem_.write_unlock(t);
+  co_return in_use ? -EADDRINUSE : 0;
+}
+
 int IoPagetable::insert_reserved(lnx::Thread& t, const smmu::Master& device) {
   t.charge(params_.resv_insert * static_cast<std::int64_t>(params_.resv_regions));
-  if (first_area_in(kMsiFirst, kMsiLast) != areas_.end()) {
+  const bool allowed = std::any_of(allowed_.begin(), allowed_.end(), [](const IovaRange& range) {
+    return range.overlaps(kMsiFirst, kMsiLast);
+  });
+  if (allowed || first_area_in(kMsiFirst, kMsiLast) != areas_.end()) {
     return -EADDRINUSE;
   }
   reserved_.push_back({kMsiFirst, kMsiLast, &device});

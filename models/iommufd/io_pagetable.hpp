@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// io_pagetable: an IOAS's IOVA space. Areas (mappings) in an ordered tree, reserved regions, the
-// domains linked to it; map, unmap, adding and removing a domain, with the locks in the kernel's
-// order domains_rwsem -> iova_rwsem -> pages->mutex.
-// Rule: Linux 6.12 drivers/iommu/iommufd/io_pagetable.c and pages.c
-// (batch sizes, read-back per 4 KiB page, one invalidation per contiguous span). Accesses pin
-// areas; an unmap asks them to let go (iommufd_access_notify_unmap()). Areas may share memory
-// (pages.hpp). Not modelled: IOVA allocation (the caller names the IOVA), area splitting, which
-// pages DMA has dirtied. Contiguity is a parameter (iommufd.run_pages).
+// io_pagetable: an IOAS's IOVA space. Areas (mappings) in an ordered tree, reserved regions, what
+// user space wants allowed, the domains linked to it; map, unmap, adding and removing a domain,
+// with the locks in the kernel's order domains_rwsem -> iova_rwsem -> pages->mutex. Rule:
+// Linux 6.12 drivers/iommu/iommufd/io_pagetable.c and pages.c (batch sizes, read-back per 4 KiB
+// page, one invalidation per contiguous span). Accesses pin areas; an unmap asks them to let go
+// (iommufd_access_notify_unmap()). Areas may share memory (pages.hpp). Not modelled: IOVA
+// allocation (the caller names the IOVA), area splitting, which pages DMA has dirtied. Contiguity
+// is a parameter (iommufd.run_pages).
 #pragma once
 
 #include <cstdint>
@@ -72,7 +72,18 @@ class IoPagetable {
   Task<int> add_domain(lnx::Thread& t, smmu::Domain& domain);
   Task<void> remove_domain(lnx::Thread& t, smmu::Domain& domain);
 
-  // The device's reserved regions: 0, or -EADDRINUSE if an area is in the way.
+  // ALLOW_IOVAS: these ranges, in place of those so far, are not to be reserved from now on; where
+  // nobody names an IOVA they alone would be used. 0, -EINVAL (one has a single byte or less, two
+  // overlap), -EADDRINUSE (something in them is reserved already).
+  struct IovaRange {
+    std::uint64_t start, last;
+    [[nodiscard]] bool overlaps(std::uint64_t first, std::uint64_t end) const {
+      return start <= end && first <= last;
+    }
+  };
+  Task<int> set_allowed(lnx::Thread& t, std::span<const IovaRange> ranges);
+
+  // The device's reserved regions: 0, or -EADDRINUSE if an area or an allowed range is in the way.
   Task<int> enforce_reserved(lnx::Thread& t, const smmu::Master& device);
   Task<void> remove_reserved(lnx::Thread& t, const smmu::Master& device);
   // The 6.2 form queries the whole group under group->mutex, with iova_rwsem held.
@@ -143,6 +154,7 @@ class IoPagetable {
   AreaTree areas_;
   std::vector<AreaTree::node_type> graveyard_;  // a lock is free: somebody may still look at them
   std::vector<Reserved> reserved_;
+  std::vector<IovaRange> allowed_;
   std::vector<smmu::Domain*> domains_;
   std::vector<ListedAccess> access_list_;  // by id
 };

@@ -190,6 +190,10 @@ Task<int> IoPagetable::add_domain(lnx::Thread& t, smmu::Domain& domain) {
   co_await iova_rwsem_.write_lock(t);
   t.charge(params_.domain_link + params_.list_step * static_cast<std::int64_t>(domains_.size()));
   int rc = has_domain(domain) ? -EEXIST : 0;
+  if (rc == 0 && std::any_of(allowed_.begin(), allowed_.end(),
+                             [](const IovaRange& range) { return range.last > kApertureEnd; })) {
+    rc = -EADDRINUSE;
+  }
   for (const auto& [start, area] : areas_) {
     if (rc == 0 &&
         (start % kPage != 0 || (area.last + 1) % kPage != 0 || area.last > kApertureEnd)) {

@@ -124,6 +124,9 @@ class IoctlTest : public lnx::LinuxTest {
   int replace(DeviceIndex d, ObjectId pt) { return result_of(&Iommufd::replace, d, pt); }
   int detach(DeviceIndex d) { return result_of(&Iommufd::detach, d); }
   int unmap_all(ObjectId ioas) { return result_of(&Iommufd::unmap_all, ioas); }
+  int allow_iovas(ObjectId ioas, std::uint64_t iova, std::uint64_t size) {
+    return result_of(&Iommufd::allow_iovas, ioas, Iova{iova}, Bytes{size});
+  }
   int map(ObjectId ioas, std::uint64_t iova, std::uint64_t size) {
     return result_of(&Iommufd::map, ioas, Iova{iova}, Bytes{size});
   }

@@ -274,4 +274,16 @@ Task<int> Iommufd::unmap_all(lnx::Thread& t, ObjectId id) {
   co_return rc;
 }
 
+Task<int> Iommufd::allow_iovas(lnx::Thread& t, ObjectId id, Iova iova, Bytes length) {
+  co_await enter(t);
+  int rc = -ENOENT;
+  if (Ioas* ioas = co_await get_ioas(t, id)) {
+    const IoPagetable::IovaRange range{iova.value(), iova.value() + (length.value() - 1)};
+    rc = co_await ioas->iopt.set_allowed(t, {&range, 1});
+    co_await context_.put(t, *ioas);
+  }
+  co_await leave(t);
+  co_return rc;
+}
+
 }  // namespace smmulab::iommufd

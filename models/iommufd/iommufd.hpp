@@ -36,6 +36,8 @@ class Iommufd {
   Task<int> map(lnx::Thread& t, ObjectId ioas, Iova iova, Bytes length);
   Task<int> unmap(lnx::Thread& t, ObjectId ioas, Iova iova, Bytes length);
   Task<int> unmap_all(lnx::Thread& t, ObjectId ioas);
+  // IOMMU_IOAS_ALLOW_IOVAS of one range.
+  Task<int> allow_iovas(lnx::Thread& t, ObjectId ioas, Iova iova, Bytes length);
 
   // IOMMU_HWPT_INVALIDATE of a nested one, or of the vIOMMU it stands for.
   Task<int> hwpt_invalidate(lnx::Thread& t, ObjectId hwpt, std::uint64_t count);

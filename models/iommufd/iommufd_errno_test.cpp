@@ -139,6 +139,24 @@ TEST_P(ErrnoTest, ReservedRegions) {
   EXPECT_EQ(map(kIoas, kMsi, kPage), 0);
 }
 
+// iopt_set_allow_iova(), iopt_reserve_iova().
+TEST_P(ErrnoTest, WhatIsAllowedCannotBeReserved) {
+  boot_with_ioas(GetParam());
+  EXPECT_EQ(allow_iovas(kUnknown, 0, kPage), -ENOENT);
+  EXPECT_EQ(allow_iovas(kIoas, 0, 1), -EINVAL);
+  ASSERT_EQ(allow_iovas(kIoas, kMsi - kPage, 2 * kPage), 0);
+  EXPECT_EQ(attach(kDev, kIoas), -EADDRINUSE);
+  EXPECT_FALSE(attached(kDev));
+  EXPECT_EQ(map(kIoas, 0, kPage), 0);  // a map that names its IOVA may lie anywhere
+  ASSERT_EQ(allow_iovas(kIoas, kMsi - kPage, kPage), 0);
+  ASSERT_EQ(attach(kDev, kIoas), 0);
+  EXPECT_EQ(allow_iovas(kIoas, kMsi - kPage, 2 * kPage), -EADDRINUSE);
+  EXPECT_EQ(allow_iovas(kIoas, 1ULL << 47U, 1ULL << 48U), -EADDRINUSE);  // beyond the aperture
+  ASSERT_EQ(detach(kDev), 0);
+  EXPECT_EQ(allow_iovas(kIoas, 1ULL << 47U, 1ULL << 48U), 0);
+  EXPECT_EQ(attach(kDev, kIoas), -EADDRINUSE);
+}
+
 INSTANTIATE_TEST_SUITE_P(Protocols, ErrnoTest, ::testing::ValuesIn(protocols_with_locks()),
                          test_name);
 
