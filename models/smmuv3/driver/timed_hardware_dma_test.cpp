@@ -33,6 +33,14 @@ class TimedDmaTest : public DriverTest {
       co_await driver().map(t, d, Iova{k2M}, Bytes{kPages * k4K}, Bytes{k4K});
     });
   }
+  // Maps all and attaches; the device has read for 20 us. Gives the number of its DMA.
+  std::size_t read_from(Master& m, Domain& d) {
+    map_all(d);
+    attach(m, d);
+    const std::size_t dma = hardware().add_dma(stream(m));
+    wait(20_us);
+    return dma;
+  }
   void wait(Ps time) {
     timed([time](lnx::Thread& t) -> Task<void> { co_await t.run(time); });
     hardware().advance();
@@ -65,10 +73,7 @@ TEST_F(TimedDmaTest, AReplaceIsDarkFromTheBrokenCdToTheWholeOne) {
 TEST_F(TimedDmaTest, DetachIsDarkUntilTheNextAttach) {
   Master& m = master(1);
   Domain& a = used(m);
-  map_all(a);
-  attach(m, a);
-  const std::size_t dma = hardware().add_dma(stream(m));
-  wait(20_us);
+  const std::size_t dma = read_from(m, a);
   timed([&](lnx::Thread& t) -> Task<void> { co_await driver().attach_blocked(t, m); });
   wait(50_us);
   attach(m, a);
@@ -83,10 +88,7 @@ TEST_F(TimedDmaTest, DetachIsDarkUntilTheNextAttach) {
 TEST_F(TimedDmaTest, OldTranslationsAreUsedUntilTheInvalidationOnly) {
   Master& m = master(1);
   Domain& a = used(m);
-  map_all(a);
-  attach(m, a);
-  const std::size_t dma = hardware().add_dma(stream(m));
-  wait(20_us);
+  const std::size_t dma = read_from(m, a);
   const Ps took = timed([&](lnx::Thread& t) -> Task<void> {
     co_await driver().unmap(t, a, Iova{k2M}, Bytes{kPages * k4K});
   });
@@ -101,10 +103,7 @@ TEST_F(TimedDmaTest, OldTranslationsAreUsedUntilTheInvalidationOnly) {
 TEST_F(TimedDmaTest, AQueuedUnmapIsUsedUntilTheFlush) {
   Master& m = master(1);
   Domain& a = used(m);
-  map_all(a);
-  attach(m, a);
-  const std::size_t dma = hardware().add_dma(stream(m));
-  wait(20_us);
+  const std::size_t dma = read_from(m, a);
   const auto queue = [&](std::uint64_t page, std::uint64_t pages) {
     timed([&](lnx::Thread& t) -> Task<void> {
       co_await driver().unmap_queued(t, a, Iova{k2M + page * k4K}, Bytes{pages * k4K});
@@ -133,10 +132,7 @@ TEST_F(TimedDmaTest, AQueuedUnmapIsUsedUntilTheFlush) {
 TEST_F(TimedDmaTest, AFlushEndsNoWindowThatBeganAfterIt) {
   Master& m = master(1);
   Domain& a = used(m);
-  map_all(a);
-  attach(m, a);
-  hardware().add_dma(stream(m));
-  wait(20_us);
+  read_from(m, a);
   machine().spawn_thread(
       "flush", 0, [&](lnx::Thread& t) -> Task<void> { co_await driver().flush_iotlb_all(t, a); });
   machine().spawn_thread("unmap", 1, [&](lnx::Thread& t) -> Task<void> {
