@@ -28,7 +28,8 @@ void describe_ioctl(ParamTable& t, IommufdParams& p) {
   add("group_base", &p.group_base, 10_ms, "iommu core's loop over a group, without callbacks");
   add("msi_cookie", &p.msi_cookie, 10_ms, "iommu_get_msi_cookie, once per hwpt");
   add("resv_query", &p.resv_query, 10_ms, "get_resv_regions of one device");
-  add("resv_insert", &p.resv_insert, 10_ms, "checking and inserting one reserved region");
+  add("resv_insert", &p.resv_insert, 10_ms,
+      "checking and inserting one reserved region, or one allowed range");
   add("unresv", &p.unresv, 10_ms, "scanning the reserved tree and freeing a device's nodes");
   t.add("iommufd.resv_regions", &p.resv_regions, 1, 64, "reserved regions of one device",
         {"Linux 6.12 arm_smmu_get_resv_regions: one SW_MSI region, plus firmware's"});
