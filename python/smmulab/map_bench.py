@@ -129,8 +129,10 @@ def map_bench(
     mapped), dma_translation_p50_ns, dma_translation_p99_ns, uses_after_unmap (transactions by an
     old translation), unmaps_used_after (unmaps that had some), use_after_unmap_mean_us and
     use_after_unmap_max_us (of these, from the store to the last such transaction); as stale_*, of
-    unmaps whose invalidation came in the measured time. Raises ConfigError for an unknown variant, a number of
-    CPUs that the machine does not have, or settings that exclude each other.
+    unmaps whose invalidation came in the measured time.
+
+    Raises ConfigError for an unknown variant, a number of CPUs that the machine does not have, or
+    settings that exclude each other.
     """
     load = load or Load()
     # A preset replaces all that was set before it, so it comes before the variant.

@@ -21,8 +21,9 @@ LOCKS_SHOWN = 5
 
 _DMA_LEGEND = (
     "aborted: the device was detached; faulted: not mapped; translation: from issue to the way to "
-    "memory;\nTLB reach: what the TLB entries that it filled cover, mean over time; dark window: from the first aborted or faulted one after one that passed to the next "
-    "that passes;\nold use: the longest time after an unmap that its translation was still used; "
+    "memory;\nTLB reach: what the TLB entries that it filled cover, mean over time;\n"
+    "dark window: from the first aborted or faulted one after one that passed to the next that passes;\n"
+    "old use: the longest time after an unmap that its translation was still used; "
     "-: none passed"
 )
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ReachMeter: TLB reach of each client over time: the bytes of address space that entries cover
 // which its transactions filled, in the main TLB, or in the micro TLB of a TBU without one. An
-// entry that another client fills anew, sharing the address space, is that one's from then on.
+// entry that another client fills anew, sharing the address space, is that one's from then on. Not
+// counted: what an ATC holds; translated transactions fill no TLB.
 #pragma once
 
 #include <cstdint>
