@@ -85,18 +85,28 @@ inline std::vector<std::string> arguments() {
   return result;
 }
 
-// SimGrid's start takes over Ctrl-C and std::terminate, which belong to the program.
+// SimGrid's start takes over Ctrl-C and std::terminate, which belong to the program. A Ctrl-C
+// during the start waits for its end: SimGrid's handler would leave the process, with files
+// half-written.
 class KeepHandlers {
  public:
-  KeepHandlers() { sigaction(SIGINT, nullptr, &interrupt_); }
+  KeepHandlers() {
+    sigset_t interrupt;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &interrupt, &blocked_);
+    sigaction(SIGINT, nullptr, &interrupt_);
+  }
   ~KeepHandlers() {
     sigaction(SIGINT, &interrupt_, nullptr);
     std::set_terminate(terminate_);
+    pthread_sigmask(SIG_SETMASK, &blocked_, nullptr);
   }
   KeepHandlers(const KeepHandlers&) = delete;
   KeepHandlers& operator=(const KeepHandlers&) = delete;
 
  private:
+  sigset_t blocked_{};
   struct sigaction interrupt_{};
   std::terminate_handler terminate_ = std::get_terminate();
 };

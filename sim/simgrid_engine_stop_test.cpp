@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // How runs end: errors, deadlocks, limits, interrupts, and what is left afterwards; equal on both
 // engines. And what only SimGrid does: one engine in a process, quietly.
+#include <atomic>
 #include <csignal>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -197,6 +201,38 @@ TEST(SimGridEngineStop, LeavesCtrlCToTheProgram) {
     agreement::write_all(fd, kept ? "kept" : "lost", 4);
   });
   EXPECT_EQ(result, "kept");
+}
+
+volatile std::sig_atomic_t interrupts = 0;
+extern "C" void count_interrupt(int /*signal*/) {
+  interrupts = 1;
+}
+
+// SimGrid's own handler, were it ever asked, would end the process.
+TEST(SimGridEngineStop, CtrlCDuringTheStartReachesTheProgram) {
+  const std::string result = in_child([](int fd) {
+    ::alarm(20);  // should its handler never end
+    std::signal(SIGINT, count_interrupt);
+    sigset_t interrupt;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &interrupt, nullptr);  // for the thread to come
+    std::atomic<bool> started = false;
+    std::thread impatient([&started] {
+      while (!started) {
+        ::kill(::getpid(), SIGINT);
+      }
+    });
+    pthread_sigmask(SIG_UNBLOCK, &interrupt, nullptr);
+    while (interrupts == 0) {
+      std::this_thread::yield();
+    }
+    const SimGridEngine e;
+    started = true;
+    impatient.join();
+    agreement::write_all(fd, "alive", 5);
+  });
+  EXPECT_EQ(result, "alive");
 }
 
 TEST(EngineFactory, NamesAndVersion) {
