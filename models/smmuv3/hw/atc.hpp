@@ -50,8 +50,10 @@ class Atc {
     return cache_.erase_if([&command](const AtcEntry& e) { return covers(command, e); },
                            [](const AtcEntry&) {});
   }
+  // Without SSV the invalidate request has no PASID, and takes what any PASID asked for (PCIe ATS,
+  // as arm_smmu_atc_inv_to_cmd() of Linux 6.12 says); Global matters with SSV only.
   [[nodiscard]] static bool covers(const Command& c, const AtcEntry& e) {
-    if (!c.global && (c.substream_valid ? e.substream != c.substream : e.substream.has_value())) {
+    if (c.substream_valid && !c.global && e.substream != c.substream) {
       return false;
     }
     if (c.size >= kWholeSpace) {
