@@ -11,6 +11,7 @@
 #include "workloads/op_text.hpp"
 #include "workloads/perform.hpp"
 #include "workloads/system.hpp"
+#include "workloads/unread_settings.hpp"
 
 namespace smmulab::workloads {
 namespace {
@@ -254,6 +255,9 @@ ReplayResult Replayer::run() {
   }
   result_.protocol = iommufd::find_protocol(options_.protocol).name;
   result_.warnings = system_.placement_warnings(feed_.header());
+  for (std::string& text : unread_settings(settings_, options_.dma != nullptr)) {
+    result_.warnings.push_back(std::move(text));
+  }
   for (std::string text : {system_.think_warning(feed_.header()), system_.dma_warning()}) {
     if (!text.empty()) {
       result_.warnings.push_back(std::move(text));

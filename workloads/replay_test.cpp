@@ -308,6 +308,33 @@ TEST_F(ReplayTest, WarnsOfThinkTimesThatAreLeftOut) {
   EXPECT_EQ(warnings("a machine --think exp:20us", {}), Warnings{});
 }
 
+TEST_F(ReplayTest, WarnsOfSettingsThatAreNotRead) {
+  using Warnings = std::vector<std::string>;
+  const std::string path = trace("0 0 bind dev=0\n");
+  const auto warnings = [&path](const std::vector<std::string>& assignments) {
+    return testing::replay_all(path, testing::settings_with(assignments)).result.warnings;
+  };
+  EXPECT_EQ(warnings({"smmuv3.hardware=counted"}), Warnings{});
+  EXPECT_EQ(warnings({"smmuv3.mtlb_entries=64", "stream.pattern=random", "stream.payload=512",
+                      "stream.footprint_kib=4"}),
+            Warnings{});
+  EXPECT_EQ(warnings({"smmuv3.preset=mmu600-agilex5", "smmuv3.mtlb_entries=64",
+                      "smmuv3.mtlb_entries=128", "smmuv3.hardware=counted"}),
+            Warnings{"smmuv3.preset, smmuv3.mtlb_entries are set, but not read: smmuv3.hardware is "
+                     "counted, whose times are hw.*"});
+  EXPECT_EQ(warnings({"dma.gap=1us", "stream.payload=512"}),
+            (Warnings{"stream.payload is set, but not read: there is no stream.pattern and no DMA "
+                      "trace",
+                      "dma.gap is set, but not read: a replay has no map+unmap loop (smmulab "
+                      "dma-bench has)"}));
+  EXPECT_EQ(warnings({"stream.payload=512", "preset=server"}), Warnings{});  // starts anew
+  EXPECT_EQ(warnings({"smmuv3.preset=mmu600-agilex5"}), Warnings{});
+  EXPECT_EQ(warnings({"smmuv3.preset=mmu600-agilex5", "driver.range_inv=true"}),
+            Warnings{"driver.range_inv is set, but not read: this smmuv3.part has no range "
+                     "invalidation"});
+  EXPECT_EQ(warnings({"smmuv3.preset=mmu600-agilex5", "driver.range_inv=false"}), Warnings{});
+}
+
 TEST_F(ReplayTest, TheProgressFunctionCanEndTheRun) {
   std::string text = "0 0 bind dev=0\n";
   for (int i = 1; i <= 100'000; ++i) {

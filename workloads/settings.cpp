@@ -120,11 +120,13 @@ void apply_assignment(std::string_view assignment, Settings& settings) {
   }
   if (key == "smmuv3.preset") {
     settings.smmuv3 = smmu::hw::find_smmu_preset(value).params;
+    settings.assigned.emplace_back(key);
     return;
   }
   ParamTable table;
   describe(table, settings);
   table.set(key, value);
+  settings.assigned.emplace_back(key);
 }
 
 }  // namespace smmulab::workloads

@@ -57,6 +57,9 @@ struct Settings {
   ReplayParams replay;
   FreeLocks free;
   SplitLocks split;
+  // Keys of assignments since the last preset: what the user means to matter in this very run,
+  // while a machine file describes a machine, for more than one kind of run.
+  std::vector<std::string> assigned;
 };
 
 // Binds all fields. The table must not outlive `settings`.
