@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "workloads/replay_testing.hpp"
+#include "workloads/unread_settings.hpp"
 
 namespace smmulab::workloads {
 namespace {
@@ -328,6 +329,10 @@ TEST_F(ReplayTest, WarnsOfSettingsThatAreNotRead) {
                       "dma.gap is set, but not read: a replay has no map+unmap loop (smmulab "
                       "dma-bench has)"}));
   EXPECT_EQ(warnings({"stream.payload=512", "preset=server"}), Warnings{});  // starts anew
+  EXPECT_EQ(unread_settings(testing::settings_with({"stream.payload=512"}), true), Warnings{});
+  EXPECT_EQ(warnings({"driver.evtq_entry=1us", "driver.events=true"}), Warnings{});
+  EXPECT_EQ(warnings({"driver.evtq_entry=1us"}),
+            Warnings{"driver.evtq_entry is set, but not read: driver.events is false"});
   EXPECT_EQ(warnings({"smmuv3.preset=mmu600-agilex5"}), Warnings{});
   EXPECT_EQ(warnings({"smmuv3.preset=mmu600-agilex5", "driver.range_inv=true"}),
             Warnings{"driver.range_inv is set, but not read: this smmuv3.part has no range "

@@ -32,6 +32,7 @@ std::vector<std::string> keys_of(const Rule& rule, const Settings& settings) {
 
 }  // namespace
 
+// inert_costs() of python/smmulab/config.py leaves the same out of sensitivity studies.
 std::vector<std::string> unread_settings(const Settings& settings, bool recorded_dma) {
   const bool counted = settings.hardware.kind == smmu::HardwareKind::kCounted;
   const bool no_dma =
@@ -39,10 +40,11 @@ std::vector<std::string> unread_settings(const Settings& settings, bool recorded
   const bool no_range_inv =
       settings.driver.range_inv &&
       !smmu::as_probed(settings.driver, settings.hardware, settings.smmuv3).range_inv;
-  const std::array<Rule, 4> rules{{
+  const std::array<Rule, 5> rules{{
       {"smmuv3.", "smmuv3.hardware", counted, "smmuv3.hardware is counted, whose times are hw.*"},
       {"stream.", "stream.pattern", no_dma, "there is no stream.pattern and no DMA trace"},
       {"driver.range_inv", "", no_range_inv, "this smmuv3.part has no range invalidation"},
+      {"driver.evtq_", "", !settings.driver.events, "driver.events is false"},
       {"dma.", "", true, "a replay has no map+unmap loop (smmulab dma-bench has)"},
   }};
   std::vector<std::string> warnings;
