@@ -203,16 +203,16 @@ TEST(SimGridEngineStop, LeavesCtrlCToTheProgram) {
   EXPECT_EQ(result, "kept");
 }
 
-volatile std::sig_atomic_t interrupts = 0;
-extern "C" void count_interrupt(int /*signal*/) {
-  interrupts = 1;
+volatile std::sig_atomic_t interrupted = 0;
+extern "C" void note_interrupt(int /*signal*/) {
+  interrupted = 1;
 }
 
 // SimGrid's own handler, were it ever asked, would end the process.
 TEST(SimGridEngineStop, CtrlCDuringTheStartReachesTheProgram) {
   const std::string result = in_child([](int fd) {
     ::alarm(20);  // should its handler never end
-    std::signal(SIGINT, count_interrupt);
+    std::signal(SIGINT, note_interrupt);
     sigset_t interrupt;
     sigemptyset(&interrupt);
     sigaddset(&interrupt, SIGINT);
@@ -224,7 +224,7 @@ TEST(SimGridEngineStop, CtrlCDuringTheStartReachesTheProgram) {
       }
     });
     pthread_sigmask(SIG_UNBLOCK, &interrupt, nullptr);
-    while (interrupts == 0) {
+    while (interrupted == 0) {
       std::this_thread::yield();
     }
     const SimGridEngine e;
